@@ -1,0 +1,34 @@
+"""Semantic labels of generated homes, listed in one place. 0 means nothing."""
+
+LABELS: tuple[str, ...] = (
+    "nothing",
+    "floor",
+    "ceiling",
+    "wall",
+    "door",
+    "window",
+    "stairs",
+    "table",
+    "chair",
+    "sofa",
+    "bed",
+    "shelf",
+    "book",
+    "wardrobe",
+    "cabinet",
+    "counter",
+    "stove",
+    "fridge",
+    "sink",
+    "toilet",
+    "bathtub",
+    "lamp",
+    "plant",
+    "rug",
+    "picture",
+    "screen",
+    "nightstand",
+    "decoration",
+)
+
+LABEL_ID: dict[str, int] = {name: index for index, name in enumerate(LABELS)}
