@@ -56,7 +56,9 @@ class Mesh:
             bad = int((~np.isfinite(self.triangles)).any((1, 2)).sum())
             raise SceneError(f"{bad} of {count} triangles have a NaN or infinite corner; repair the mesh first.")
         if count and not 0 <= self.materials.min() <= self.materials.max() < len(self.material_table):
-            raise SceneError(f"Mesh.materials must lie in [0, {len(self.material_table)}), the material table's length.")
+            raise SceneError(
+                f"Mesh.materials must lie in [0, {len(self.material_table)}), the material table's length."
+            )
 
     def __len__(self) -> int:
         """Number of triangles."""
@@ -72,9 +74,7 @@ class Mesh:
     def from_triangles(triangles: np.ndarray, label: int = 0) -> Mesh:
         """A mesh of bare triangles `[T, 3, 3]` with one plain material and one label."""
         count = len(triangles)
-        return Mesh(
-            triangles, np.zeros((count, 3, 2)), np.zeros(count, np.int32), np.full(count, label, np.int32)
-        )
+        return Mesh(triangles, np.zeros((count, 3, 2)), np.zeros(count, np.int32), np.full(count, label, np.int32))
 
     @staticmethod
     def concatenate(meshes: Iterable[Mesh]) -> Mesh:
