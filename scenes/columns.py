@@ -1,0 +1,248 @@
+"""Triangles cut along the columns of a horizontal grid: what stands in each column, and what lies under its centre.
+
+Two things are wanted of every column. *Fragments* say which heights are occupied anywhere in it; they are
+conservative, so that a wall thinner than a cell, or a vertical one that has no area seen from above, is never lost.
+*Surfaces* say at which heights a triangle passes under the very centre; they are where somebody could stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+# Below this many grid units (cells) a width is rounding error.
+SLIVER = 1e-6
+# Triangle-row pairs cut at once; bounds the memory of the temporaries to some hundred megabytes.
+CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns over the xz-plane: `origin` is the (x, z) corner of row 0, column 0; rows along z, columns along x."""
+
+    origin: tuple[float, float]
+    cell_size: float
+    rows: int
+    cols: int
+
+    @staticmethod
+    def around(triangles: np.ndarray, cell_size: float) -> Grid:
+        """The grid that holds `triangles` [T, 3, 3], one empty column around; lines lie at multiples of the cell."""
+        flat = triangles.reshape(-1, 3)[:, [0, 2]].astype(np.float64)
+        first = np.floor(flat.min(0) / cell_size) - 1
+        last = np.floor(flat.max(0) / cell_size) + 1
+        cols, rows = (last - first + 1).astype(int)
+        return Grid((float(first[0] * cell_size), float(first[1] * cell_size)), float(cell_size), int(rows), int(cols))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Contents of the columns of `grid`, sorted by column; a column's number is `row * cols + col`.
+
+    Fragments: `column` int64 [F]; `bottom`, `top` float32 [F], metres; `box` float32 [F, 4], the extent
+    (x0, x1, z0, z1) of the fragment in grid units. `start` int64 [rows * cols + 1]: fragments of column k are
+    `start[k]:start[k + 1]`.
+
+    Surfaces, sorted by column and then by height: `surface_column` int64 [S], `surface_height` float32 [S],
+    `surface_slope_cos` float32 [S] (1 = level), `surface_up` bool [S] (front face looks up).
+    """
+
+    grid: Grid
+    column: np.ndarray
+    bottom: np.ndarray
+    top: np.ndarray
+    box: np.ndarray
+    start: np.ndarray
+    surface_column: np.ndarray
+    surface_height: np.ndarray
+    surface_slope_cos: np.ndarray
+    surface_up: np.ndarray
+
+
+def expand(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For `counts` int [N]: owner int64 [sum] and position int64 [sum] within the owner, 0 <= position < count."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner)) - first[owner]
+
+
+def cut_into_columns(triangles: np.ndarray, grid: Grid) -> Columns:
+    """Cut `triangles` float [T, 3, 3] (metres) along the columns of `grid`, which must hold them all."""
+    corners = triangles[:, :, [0, 2, 1]].astype(np.float64)
+    corners[:, :, 0] = (corners[:, :, 0] - grid.origin[0]) / grid.cell_size
+    corners[:, :, 1] = (corners[:, :, 1] - grid.origin[1]) / grid.cell_size
+    slope_cos, up = _facing(triangles)
+
+    low = np.floor(corners[:, :, :2].min(1)).astype(np.int64)
+    high = np.floor(corners[:, :, :2].max(1)).astype(np.int64)
+    inside_one = (low == high).all(1)
+    parts = [_whole(corners, low, np.flatnonzero(inside_one))]
+    spread = np.flatnonzero(~inside_one)
+    for chunk in _chunks(spread, (high - low)[spread, 1] + 1):
+        parts.append(_cut(corners, low, high, slope_cos, chunk))
+    triangle, row, col, bottom, top, box = (np.concatenate(values) for values in zip(*parts, strict=True))
+
+    column = row * grid.cols + col
+    order = np.argsort(column, kind="stable")
+    count = np.bincount(column, minlength=grid.rows * grid.cols)
+    under, height = _surface_under_centre(corners, slope_cos, triangle, row, col)
+    owner = triangle[under]
+    # Ties put surfaces that look down last: a box's bottom on the floor counts as lying on top of it.
+    by_height = np.lexsort((~up[owner], height, column[under]))
+    return Columns(
+        grid,
+        column[order],
+        bottom[order].astype(np.float32),
+        top[order].astype(np.float32),
+        box[order].astype(np.float32),
+        np.concatenate([[0], np.cumsum(count)]),
+        column[under][by_height],
+        height[by_height].astype(np.float32),
+        slope_cos[owner][by_height].astype(np.float32),
+        up[owner][by_height],
+    )
+
+
+def _facing(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine of each triangle's slope, 0 for degenerate ones, and whether its front looks up."""
+    t = triangles.astype(np.float64)
+    normal = np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0])
+    length = np.linalg.norm(normal, axis=1)
+    vertical = np.divide(normal[:, 1], length, out=np.zeros(len(t)), where=length > 0)
+    return np.abs(vertical), vertical > 0
+
+
+def _chunks(items: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """`items` split, in order, into runs of about `CHUNK` total weight."""
+    if not len(items):
+        return []
+    run = (np.cumsum(weights) - weights) // CHUNK
+    return np.split(items, np.flatnonzero(np.diff(run)) + 1)
+
+
+def _whole(corners: np.ndarray, low: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Fragments of triangles that lie in one column: nothing to cut."""
+    least, most = corners[index].min(1), corners[index].max(1)
+    box = np.stack([least[:, 0], most[:, 0], least[:, 1], most[:, 1]], 1)
+    return index, low[index, 1], low[index, 0], least[:, 2], most[:, 2], box
+
+
+def _cut(
+    corners: np.ndarray, low: np.ndarray, high: np.ndarray, slope_cos: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Fragments of triangles that lie in several columns: cut along rows first, then along columns."""
+    owner, step = expand((high - low)[index, 1] + 1)
+    triangle = index[owner]
+    row = low[triangle, 1] + step
+    slices = _cut_to_rows(corners[triangle], row)  # [P, 6, 3]: points whose convex hull is the slice
+    first = np.maximum(np.floor(slices[:, :, 0].min(1)).astype(np.int64), low[triangle, 0])
+    last = np.minimum(np.floor(slices[:, :, 0].max(1)).astype(np.int64), high[triangle, 0])
+    owner, step = expand(np.maximum(last - first + 1, 0))
+    triangle, row, col = triangle[owner], row[owner], first[owner] + step
+
+    bottom, top, box = np.empty(len(owner)), np.empty(len(owner)), np.empty((len(owner), 4))
+    inner = _covers_cell(corners, slope_cos, triangle, row, col)
+    bottom[inner], top[inner] = _plane_range(corners, triangle[inner], row[inner], col[inner])
+    box[inner] = np.stack([col[inner], col[inner] + 1, row[inner], row[inner] + 1], 1)
+    edge = np.flatnonzero(~inner)
+    bottom[edge], top[edge], box[edge] = _cut_to_columns(slices[owner[edge]], col[edge])
+
+    # A level triangle that ends on a grid line touches the next column with nothing; a vertical one may lie on it.
+    thin = np.minimum(box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]) < SLIVER
+    keep = (bottom <= top) & ~(thin & (slope_cos[triangle] > 1e-3))
+    return tuple(values[keep] for values in (triangle, row, col, bottom, top, box))
+
+
+def _cut_to_rows(corners: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Points [P, 6, 3] whose convex hull is the part of each triangle [P, 3, 3] with row <= z <= row + 1."""
+    begin, end = corners, corners[:, [1, 2, 0]]
+    enter, leave, valid = _clip(begin[:, :, 1], end[:, :, 1], row[:, None])
+    along = end - begin
+    points = np.concatenate([begin + enter[..., None] * along, begin + leave[..., None] * along], 1)
+    # Edges outside the slab repeat a point of one that is not, which leaves the hull as it is.
+    stand_in = points[np.arange(len(points)), valid.argmax(1)]
+    return np.where(np.concatenate([valid, valid], 1)[..., None], points, stand_in[:, None])
+
+
+def _clip(begin: np.ndarray, end: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First and last t in [0, 1] at which begin + t (end - begin) lies in [low, low + 1], and whether there is one."""
+    along = end - begin
+    flat = np.abs(along) < 1e-12
+    along = np.where(flat, 1.0, along)
+    a, b = (low - begin) / along, (low + 1 - begin) / along
+    enter = np.where(flat, 0.0, np.maximum(np.minimum(a, b), 0.0))
+    leave = np.where(flat, 1.0, np.minimum(np.maximum(a, b), 1.0))
+    # On a flat segment inside or outside is a matter of its one coordinate.
+    valid = np.where(flat, (begin >= low - SLIVER) & (begin <= low + 1 + SLIVER), enter <= leave)
+    return enter, leave, valid
+
+
+def _cut_to_columns(points: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Height range and horizontal box of the hull of `points` [F, 6, 3] between x = col and x = col + 1.
+
+    The extremes of a convex hull over a slab are taken on its edges, and every edge joins two of the points; the
+    other pairs run inside the hull and do no harm.
+    """
+    least = np.full((len(points), 3), np.inf)
+    most = np.full((len(points), 3), -np.inf)
+    for i, j in combinations(range(points.shape[1]), 2):
+        begin, end = points[:, i], points[:, j]
+        enter, leave, valid = _clip(begin[:, 0], end[:, 0], col)
+        for t in (enter, leave):
+            at = begin + t[:, None] * (end - begin)
+            np.minimum(least, at, out=least, where=valid[:, None])
+            np.maximum(most, at, out=most, where=valid[:, None])
+    return least[:, 2], most[:, 2], np.stack([least[:, 0], most[:, 0], least[:, 1], most[:, 1]], 1)
+
+
+def _edges(corners: np.ndarray, triangle: np.ndarray, x: np.ndarray, z: np.ndarray) -> tuple[list, list, np.ndarray]:
+    """Twice the signed areas of the three triangles edge-point seen from above, edge vectors, and their sum's sign."""
+    c = corners[triangle]
+    areas, vectors = [], []
+    for k in range(3):
+        p, q = c[:, k], c[:, (k + 1) % 3]
+        ex, ez = q[:, 0] - p[:, 0], q[:, 1] - p[:, 1]
+        areas.append(ex * (z - p[:, 1]) - ez * (x - p[:, 0]))
+        vectors.append((ex, ez))
+    sign = np.sign(areas[0] + areas[1] + areas[2])
+    return areas, vectors, sign
+
+
+def _covers_cell(corners: np.ndarray, slope_cos: np.ndarray, triangle, row, col) -> np.ndarray:
+    """Whether a gentle triangle, seen from above, holds the whole cell."""
+    areas, vectors, sign = _edges(corners, triangle, col + 0.5, row + 0.5)
+    inside = slope_cos[triangle] > 0.5
+    for area, (ex, ez) in zip(areas, vectors, strict=True):
+        inside &= area * sign >= 0.5 * (np.abs(ex) + np.abs(ez))
+    return inside
+
+
+def _plane_range(corners: np.ndarray, triangle, row, col) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest point over the cell of the planes of triangles that are not vertical."""
+    c = corners[triangle]
+    u, v = c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]
+    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    dx = (u[:, 2] * v[:, 1] - u[:, 1] * v[:, 2]) / det
+    dz = (u[:, 0] * v[:, 2] - u[:, 2] * v[:, 0]) / det
+    centre = c[:, 0, 2] + dx * (col + 0.5 - c[:, 0, 0]) + dz * (row + 0.5 - c[:, 0, 1])
+    reach = 0.5 * (np.abs(dx) + np.abs(dz))
+    return centre - reach, centre + reach
+
+
+def _surface_under_centre(
+    corners: np.ndarray, slope_cos: np.ndarray, triangle: np.ndarray, row: np.ndarray, col: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which fragments pass under (or over) the centre of their column, and at which height."""
+    candidates = np.flatnonzero(slope_cos[triangle] > 1e-3)
+    owner = triangle[candidates]
+    areas, vectors, sign = _edges(corners, owner, col[candidates] + 0.5, row[candidates] + 0.5)
+    inside = sign != 0
+    for area, (ex, ez) in zip(areas, vectors, strict=True):
+        # Edges count as inside, with a little slack, so that no centre falls between two neighbouring triangles.
+        inside &= area * sign >= -1e-5 * np.hypot(ex, ez)
+    candidates, owner = candidates[inside], owner[inside]
+    weights = np.stack([areas[1][inside], areas[2][inside], areas[0][inside]], 1)
+    height = (weights * corners[owner, :, 2]).sum(1) / weights.sum(1)
+    return candidates, height

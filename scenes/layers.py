@@ -1,0 +1,58 @@
+"""Cells stacked in columns: numbering them by layer, and linking each with its eight neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scenes.columns import Grid
+
+# (row, col) steps of the eight directions, counted from +x towards +z; even ones are straight, odd ones diagonal.
+OFFSETS = np.array([(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)])
+
+
+def index_layers(column: np.ndarray, height: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """`index` int32 [L, rows, cols] of cells int64 [C] sorted by column and height, and their layer int64 [C]."""
+    count = len(column)
+    new = np.append(True, column[1:] != column[:-1]) if count else np.zeros(0, bool)
+    first = np.maximum.accumulate(np.where(new, np.arange(count), 0))
+    layer = np.arange(count) - first
+    index = np.full((layer.max(initial=0) + 1, grid.rows * grid.cols), -1, np.int32)
+    index[layer, column] = np.arange(count)
+    return index.reshape(-1, grid.rows, grid.cols), layer
+
+
+def link(
+    index: np.ndarray, layer: np.ndarray, row: np.ndarray, col: np.ndarray, height: np.ndarray, max_step: float
+) -> np.ndarray:
+    """`neighbors` int32 [C, 8] in the order of `OFFSETS`, -1 where there is none within `max_step` of height.
+
+    A diagonal neighbour is reached over both sides of the corner.
+    """
+    _, rows, cols = index.shape
+    neighbors = np.full((len(row), 8), -1, np.int32)
+    # Heights are compared as stored, in single precision.
+    height = height.astype(np.float32)
+    reach = np.float32(max_step + 1e-5)
+    for direction in range(0, 8, 2):
+        r, c = row + OFFSETS[direction, 0], col + OFFSETS[direction, 1]
+        inside = (r >= 0) & (r < rows) & (c >= 0) & (c < cols)
+        r, c = np.where(inside, r, 0), np.where(inside, c, 0)
+        for plane in index:
+            cell = plane[r, c]
+            near = inside & (cell >= 0)
+            near[near] = np.abs(height[cell[near]] - height[near]) <= reach
+            neighbors[near, direction] = cell[near]
+    for direction in range(1, 8, 2):
+        before, after = direction - 1, (direction + 1) % 8
+        over_before = _two_steps(neighbors, before, after)
+        over_after = _two_steps(neighbors, after, before)
+        near = (over_before >= 0) & (over_before == over_after)
+        near[near] = np.abs(height[over_before[near]] - height[near]) <= reach
+        neighbors[near, direction] = over_before[near]
+    return neighbors
+
+
+def _two_steps(neighbors: np.ndarray, first: int, second: int) -> np.ndarray:
+    """Cell reached by two straight steps, -1 where one of them is missing."""
+    middle = neighbors[:, first]
+    return np.where(middle >= 0, neighbors[middle, second], -1)
