@@ -1,0 +1,37 @@
+"""Supplies scenes: generated homes, imported 3D files, small known worlds; baked, cached, and listed by name.
+
+>>> import scenes
+>>> scene = scenes.load("one-room")
+>>> scene.geodesic_distance([0, 0, 0], [3, 0, 4]).round(1)
+np.float32(5.0)
+"""
+
+from scenes.agent_body import AgentBody
+from scenes.bake import bake
+from scenes.bake_many import bake_many
+from scenes.episodes import EpisodeSet, sample_episodes, standard_episodes
+from scenes.errors import SceneError
+from scenes.labels import LABELS
+from scenes.library import SceneSet, load, load_all, resolve
+from scenes.mesh import Material, Mesh
+from scenes.scene import Scene
+from scenes.sources import SceneSource
+
+__all__ = [
+    "LABELS",
+    "AgentBody",
+    "EpisodeSet",
+    "Material",
+    "Mesh",
+    "Scene",
+    "SceneError",
+    "SceneSet",
+    "SceneSource",
+    "bake",
+    "bake_many",
+    "load",
+    "load_all",
+    "resolve",
+    "sample_episodes",
+    "standard_episodes",
+]

@@ -1,0 +1,77 @@
+"""Mesh to `Scene`: the hierarchy rays walk, the floor agents walk, and the way to the goals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scenes.agent_body import AgentBody
+from scenes.bvh import build_bvh
+from scenes.errors import SceneError
+from scenes.geodesic import distance_fields, sample_goals
+from scenes.labels import LABELS
+from scenes.mesh import Mesh
+from scenes.scene import Scene
+from scenes.walkable import build_walkable, default_cell_size
+
+DEFAULT_BODY = AgentBody()
+DEFAULT_NUM_GOALS = 64
+
+
+def bake(
+    mesh: Mesh,
+    name: str,
+    body: AgentBody = DEFAULT_BODY,
+    num_goals: int = DEFAULT_NUM_GOALS,
+    seed: int = 0,
+    label_names: tuple[str, ...] = LABELS,
+) -> Scene:
+    """Bake `mesh` for agents of the shape `body`. The same arguments give the same arrays, bit for bit.
+
+    `num_goals` goals are drawn from the floor with `seed`, and a distance field is kept for each
+    (2 bytes x cells x goals).
+
+    Raises `SceneError` for an empty mesh, for a mesh without floor that `body` can stand on, and for labels
+    without a name.
+    """
+    _check(mesh, name, num_goals, label_names)
+    walkable = build_walkable(mesh.triangles, body, default_cell_size(mesh.bounds))
+    if not walkable.num_cells:
+        low, high = mesh.bounds
+        raise SceneError(
+            f"{name}: no floor to stand on for an agent of radius {body.radius} m and height {body.height} m. The "
+            f"mesh spans {_metres(high - low)} (x, y, z): check that y is up (import with up='z' if z is) and that "
+            "it is in metres (import with scale=0.01 if it is in centimetres)."
+        )
+    goals = sample_goals(walkable, num_goals, np.random.default_rng(seed))
+    bvh = build_bvh(mesh.triangles)
+    return Scene(
+        name=name,
+        triangles=mesh.triangles[bvh.order],
+        uvs=mesh.uvs[bvh.order],
+        materials=mesh.materials[bvh.order],
+        labels=mesh.labels[bvh.order],
+        material_table=mesh.material_table,
+        textures=mesh.textures,
+        bvh=bvh,
+        walkable=walkable,
+        goals=goals,
+        goal_distances=distance_fields(walkable, goals).astype(np.float16),
+        body=body,
+        label_names=label_names,
+    )
+
+
+def _check(mesh: Mesh, name: str, num_goals: int, label_names: tuple[str, ...]) -> None:
+    if not len(mesh):
+        raise SceneError(f"{name}: the mesh has no triangles, so there is nothing to bake.")
+    if num_goals < 1:
+        raise SceneError(f"{name}: num_goals is {num_goals}; at least 1 is needed.")
+    if not 0 <= mesh.labels.min() <= mesh.labels.max() < len(label_names):
+        raise SceneError(
+            f"{name}: labels run from {mesh.labels.min()} to {mesh.labels.max()}, but {len(label_names)} label "
+            "names were given. Pass label_names with one name for each label."
+        )
+
+
+def _metres(extent: np.ndarray) -> str:
+    return " x ".join(f"{value:.3g}" for value in extent) + " m"

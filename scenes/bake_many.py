@@ -1,0 +1,100 @@
+"""Bakes many scenes at once, one process a core.
+
+The workers are plain interpreters that run `scenes.bake_worker` and are told over a pipe what to bake. Unlike
+`multiprocessing` this does not import the caller's main script again (which would have to be guarded, and would import
+torch in each worker), and unlike a fork it is safe when threads, CUDA or OpenGL run in the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from scenes.errors import SceneError
+from scenes.sources import SceneSource
+
+_NUMERICS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def bake_many(sources: Sequence[SceneSource], workers: int | None = None, progress: bool | str = True) -> None:
+    """Bake into the cache those of `sources` that are not there.
+
+    `workers`: processes; None = one for each core this process may use. `progress`: True shows a bar on stderr when
+    that is a terminal, "always" shows it anyway, False never. Raises `SceneError` naming the scene that failed first.
+    """
+    missing = [source for source in sources if not source.is_ready]
+    if not missing:
+        return
+    workers = min(workers or available_cores(), len(missing))
+    console = Console(stderr=True, force_terminal=True if progress == "always" else None)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not progress or not console.is_terminal) as bar:
+        task = bar.add_task("Baking scenes", total=len(missing))
+        _run(missing, workers, lambda: bar.advance(task))
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], None]) -> None:
+    jobs: queue.SimpleQueue[SceneSource] = queue.SimpleQueue()
+    for source in missing:
+        jobs.put(source)
+    failures: list[SceneError] = []
+    processes = [_start_worker() for _ in range(workers)]
+    threads = [
+        threading.Thread(target=_feed, args=(process, jobs, failures, advance), daemon=True) for process in processes
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for process in processes:
+            process.kill()
+            with suppress(OSError):
+                process.communicate()
+    if failures:
+        raise failures[0]
+
+
+def _start_worker() -> subprocess.Popen:
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    environment = os.environ | dict.fromkeys(_NUMERICS, "1") | {"PYTHONPATH": path}
+    command = [sys.executable, "-m", "scenes.bake_worker"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def _feed(
+    process: subprocess.Popen, jobs: queue.SimpleQueue, failures: list[SceneError], advance: Callable[[], None]
+) -> None:
+    """Hand `process` one job after another until none is left or something failed."""
+    while not failures:
+        try:
+            source = jobs.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            pickle.dump(source, process.stdin)
+            process.stdin.flush()
+            error = pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            error = f"its worker process ended with code {process.wait()} (out of memory? try fewer workers)."
+        if error is not None:
+            failures.append(SceneError(f"Baking {source.name} failed: {error}"))
+            return
+        advance()

@@ -1,0 +1,38 @@
+"""The process behind `scenes.bake_many`: reads sources from stdin, bakes each, answers None or what went wrong."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import traceback
+
+from scenes.errors import SceneError
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    # What the baking prints must not get between the answers, so stdout becomes stderr for everyone else.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        try:
+            source = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        pickle.dump(_bake(source), answers)
+        answers.flush()
+
+
+def _bake(source) -> str | None:
+    try:
+        source.load()
+    except SceneError as error:
+        return str(error)
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+if __name__ == "__main__":
+    main()

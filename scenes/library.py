@@ -1,0 +1,244 @@
+"""Names, files and folders to scenes.
+
+A spec is one of
+
+- `"homes:train"` (1,000 generated homes), `"homes:val"` (100), `"homes:test"` (100), with options
+  `"?detail=low|medium|high&count=64"`; one of them is `"homes:train/17"`;
+- `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
+- a file: .glb .gltf .obj .ply, with options `"?up=z&scale=0.01"`, or a baked .scene;
+- a folder: all such files in it, by name; of files with the same stem the baked one alone;
+- a `Scene`, a `SceneSource`, a `SceneSet`, or a list of any of these.
+
+A name is taken before a file of the same name; write `./maze` for the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, overload
+from urllib.parse import parse_qsl
+
+from scenes.agent_body import AgentBody
+from scenes.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
+from scenes.bake_many import bake_many
+from scenes.errors import SceneError
+from scenes.scene import Scene
+from scenes.scene_file import SCENE_SUFFIX
+from scenes.sources import HomeSource, MemorySource, MeshFileSource, SceneFileSource, SceneSource, WorldSource
+
+MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
+DETAILS = ("low", "medium", "high")
+WORLDS = ("one-room", "four-rooms", "maze")
+
+
+@dataclass(frozen=True)
+class HomeSet:
+    """A run of seeds of the home generator; no two sets share a seed."""
+
+    first_seed: int
+    size: int
+
+
+HOME_SETS = {"train": HomeSet(0, 1000), "val": HomeSet(1_000_000, 100), "test": HomeSet(2_000_000, 100)}
+
+
+class SceneSet(Sequence[SceneSource]):
+    """The scenes a spec stands for, not loaded yet. A slice of it is a `SceneSet` again."""
+
+    def __init__(self, sources: Iterable[SceneSource], name: str = "scenes") -> None:
+        self.sources = tuple(sources)
+        self.name = name
+
+    @property
+    def names(self) -> list[str]:
+        """The scenes' names, in order."""
+        return [source.name for source in self.sources]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> SceneSource: ...
+    @overload
+    def __getitem__(self, index: slice) -> SceneSet: ...
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return SceneSet(self.sources[index], self.name)
+        return self.sources[index]
+
+    def __repr__(self) -> str:
+        return f"SceneSet({self.name!r}, {len(self)} scenes)"
+
+
+Spec: TypeAlias = "str | os.PathLike[str] | Scene | SceneSource | SceneSet | Sequence[Spec]"
+
+
+def resolve(spec: Spec, body: AgentBody | None = None, num_goals: int | None = None) -> SceneSet:
+    """The scenes that `spec` (see the module) stands for; nothing is generated or read before it is asked for.
+
+    `body`: for whom to bake; None takes baked files and `Scene` objects as they are and bakes the rest for
+    `AgentBody()`. `num_goals`: how many goals to keep the distances to, for what is not baked yet.
+    Raises `SceneError`, listing what exists, for an unknown name, option or file.
+    """
+    if isinstance(spec, SceneSet):
+        return SceneSet([source.baked_for(body, num_goals) for source in spec], spec.name)
+    if isinstance(spec, SceneSource):
+        return SceneSet([spec.baked_for(body, num_goals)], spec.name)
+    if isinstance(spec, Scene):
+        return SceneSet([MemorySource(spec).baked_for(body, num_goals)], spec.name)
+    if isinstance(spec, (str, os.PathLike)):
+        return SceneSet(_from_text(os.fspath(spec), _Baking(body, num_goals or DEFAULT_NUM_GOALS)), os.fspath(spec))
+    if isinstance(spec, Sequence) and len(spec):
+        parts = [resolve(part, body, num_goals) for part in spec]
+        return SceneSet([source for part in parts for source in part], ", ".join(dict.fromkeys(p.name for p in parts)))
+    raise SceneError(f"scenes={spec!r} names no scene. Give a set such as 'homes:train', a file, a folder or a list.")
+
+
+def load(spec: Spec, body: AgentBody | None = None, num_goals: int | None = None) -> Scene:
+    """The one scene that `spec` stands for: imported or generated, baked, and cached for next time.
+
+    Raises `SceneError` if it stands for several (then use `resolve` or `load_all`) or cannot be had.
+    """
+    scene_set = resolve(spec, body, num_goals)
+    if len(scene_set) != 1:
+        raise SceneError(
+            f"{scene_set.name} stands for {len(scene_set)} scenes, {scene_set.names[0]!r} the first. Name one of them, "
+            "or use scenes.resolve or scenes.load_all."
+        )
+    return scene_set[0].load()
+
+
+def load_all(spec: Spec, workers: int | None = None, progress: bool | str = True) -> list[Scene]:
+    """All scenes of `spec`, in order; what is not in the cache yet is baked first, in parallel (see `bake_many`)."""
+    scene_set = resolve(spec)
+    bake_many(scene_set, workers, progress)
+    return [source.load() for source in scene_set]
+
+
+@dataclass(frozen=True)
+class _Baking:
+    """How the sources made here are to be baked."""
+
+    body: AgentBody | None
+    num_goals: int
+
+    @property
+    def options(self) -> dict:
+        return {"body": self.body or DEFAULT_BODY, "num_goals": self.num_goals}
+
+
+def _from_text(text: str, baking: _Baking) -> list[SceneSource]:
+    path = Path(text)
+    if text.startswith("homes:"):
+        return _homes(text, baking)
+    if text in WORLDS:
+        return [WorldSource(name=text, **baking.options)]
+    if path.is_dir():
+        return _folder(path, baking)
+    if path.is_file():
+        return [_file(path, {}, baking)]
+    name, _, query = text.partition("?")
+    if query and Path(name).is_file():
+        return [_file(Path(name), _options(text, query), baking)]
+    raise SceneError(
+        f"{text!r} is neither a file, a folder nor a known name. Known are {_listed(_set_names())} and "
+        f"{_listed(WORLDS)}."
+    )
+
+
+def _homes(text: str, baking: _Baking) -> list[SceneSource]:
+    head, _, query = text.removeprefix("homes:").partition("?")
+    set_name, _, index = head.partition("/")
+    if set_name not in HOME_SETS:
+        raise SceneError(f"{text!r}: there is no set {set_name!r} of homes. There are {_listed(_set_names())}.")
+    home_set = HOME_SETS[set_name]
+    options = _options(text, query)
+    detail = options.pop("detail", "low")
+    if detail not in DETAILS:
+        raise SceneError(f"{text!r}: detail is {detail!r}; expected one of {_listed(DETAILS)}.")
+    if index:
+        indices = [_whole_number(text, "the home's number", index, 0, home_set.size - 1)]
+    else:
+        count = options.pop("count", str(home_set.size))
+        indices = range(_whole_number(text, "count", count, 1, home_set.size))
+    _refuse_rest(text, options, ("detail",) if index else ("detail", "count"))
+    suffix = "" if detail == "low" else f"?detail={detail}"
+    return [
+        HomeSource(name=f"homes:{set_name}/{i}{suffix}", seed=home_set.first_seed + i, detail=detail, **baking.options)
+        for i in indices
+    ]
+
+
+def _folder(folder: Path, baking: _Baking) -> list[SceneSource]:
+    by_stem: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix.lower() in (*MESH_SUFFIXES, SCENE_SUFFIX):
+            by_stem.setdefault(path.stem, []).append(path)
+    chosen = []
+    for paths in by_stem.values():
+        baked = [path for path in paths if path.suffix.lower() == SCENE_SUFFIX]
+        chosen.extend(baked or paths)
+    if not chosen:
+        kinds = _listed((*MESH_SUFFIXES, SCENE_SUFFIX))
+        raise SceneError(f"{folder}: holds no scene files ({kinds}). Subfolders are not searched; name them in a list.")
+    return [_file(path, {}, baking) for path in chosen]
+
+
+def _file(path: Path, options: dict[str, str], baking: _Baking) -> SceneSource:
+    suffix = path.suffix.lower()
+    if suffix == SCENE_SUFFIX:
+        _refuse_rest(str(path), options, ())
+        return SceneFileSource(str(path), path, baking.body)
+    if suffix not in MESH_SUFFIXES:
+        raise SceneError(
+            f"{path}: {suffix or 'no extension'} is not a kind of file that can be imported. "
+            f"Expected {_listed((*MESH_SUFFIXES, SCENE_SUFFIX))}."
+        )
+    text = str(path) + ("?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else "")
+    up, scale = options.pop("up", "y"), _positive(text, "scale", options.pop("scale", "1"))
+    if up not in ("y", "z"):
+        raise SceneError(f"{text!r}: up is {up!r}; expected 'y' or 'z'.")
+    _refuse_rest(text, options, ("up", "scale"))
+    return MeshFileSource(name=text, path=path, up=up, scale=scale, **baking.options)
+
+
+def _options(text: str, query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise SceneError(f"{text!r}: what follows the '?' must read like 'detail=high&count=64'.") from None
+    return dict(pairs)
+
+
+def _refuse_rest(text: str, rest: dict[str, str], known: Sequence[str]) -> None:
+    if rest:
+        raise SceneError(
+            f"{text!r}: unknown option {_listed(rest)}. " + (f"Known are {_listed(known)}." if known else "None exist.")
+        )
+
+
+def _whole_number(text: str, what: str, value: str, low: int, high: int) -> int:
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise SceneError(f"{text!r}: {what} is {value!r}; expected a whole number from {low} to {high}.")
+    return int(value)
+
+
+def _positive(text: str, what: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise SceneError(f"{text!r}: {what} is {value!r}; expected a positive number.")
+    return number
+
+
+def _set_names() -> list[str]:
+    return [f"homes:{name}" for name in HOME_SETS]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,141 @@
+"""`Scene`: a building made ready for simulation. Static, shared by every environment that stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scenes.agent_body import AgentBody
+from scenes.bvh import BVH
+from scenes.errors import SceneError
+from scenes.geodesic import distance_fields, geodesic_distance, shortest_path
+from scenes.mesh import Material, Mesh
+from scenes.walkable import Walkable
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The baked result: what is drawn, where one can walk, how far it is to the goals. Arrays only, metres, y up.
+
+    - `triangles` float32 `[T, 3, 3]`, `uvs` float32 `[T, 3, 2]`, `materials` int32 `[T]`, `labels` int32 `[T]`:
+      as in `Mesh`, in the order in which `bvh` walks them.
+    - `material_table`, `textures`: as in `Mesh`. Equal textures of different scenes are one array in memory.
+    - `bvh`: the bounding volume hierarchy over `triangles`.
+    - `walkable`: the surface on which `body` can stand, as layered height grids; C is its number of cells.
+    - `goals` float32 `[G, 3]`; `goal_distances` float16 `[G, C]`: metres of walking from each cell to each goal,
+      inf where it cannot be reached.
+    - `label_names`: what the semantic labels mean; `label_names[0]` is "nothing".
+    """
+
+    name: str
+    triangles: np.ndarray
+    uvs: np.ndarray
+    materials: np.ndarray
+    labels: np.ndarray
+    material_table: tuple[Material, ...]
+    textures: tuple[np.ndarray, ...]
+    bvh: BVH
+    walkable: Walkable
+    goals: np.ndarray
+    goal_distances: np.ndarray
+    body: AgentBody
+    label_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """One line a person can read, without the arrays."""
+        return (
+            f"Scene({self.name!r}, {len(self.triangles):,} triangles, {self.walkable.area:.1f} m2 walkable, "
+            f"{len(self.goals)} goals)"
+        )
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """float32 `[2, 3]`: lowest and highest corner of the axis-aligned bounding box, metres."""
+        corners = self.triangles.reshape(-1, 3)
+        return np.stack([corners.min(0), corners.max(0)])
+
+    @property
+    def mesh(self) -> Mesh:
+        """What the scene was baked from, triangles in `bvh` order."""
+        return Mesh(self.triangles, self.uvs, self.materials, self.labels, self.material_table, self.textures)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together, which is also about what the scene takes on the device."""
+        own = (self.triangles, self.uvs, self.materials, self.labels, self.goals, self.goal_distances)
+        parts = (*own, *self.textures, *self.bvh.to_arrays().values(), *self.walkable.to_arrays().values())
+        return sum(array.nbytes for array in parts)
+
+    def geodesic_distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Metres of walking between points `a` and `b`, `[..., 3]` each, broadcast; inf where there is no way."""
+        return geodesic_distance(self.walkable, np.asarray(a, np.float32), np.asarray(b, np.float32))
+
+    def is_navigable(self, points: np.ndarray) -> np.ndarray:
+        """Whether `body` can stand at each of `points` `[..., 3]`; bool `[...]`."""
+        return self.walkable.locate(np.asarray(points, np.float32)) >= 0
+
+    def sample_navigable(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """`n` points, float32 `[n, 3]`, drawn evenly from the walkable surface."""
+        cells = rng.integers(self.walkable.num_cells, size=n)
+        points = self.walkable.positions[cells].astype(np.float32)
+        # Stay off the cell's very border, where rounding could put the point into a neighbour that is a wall.
+        points[:, [0, 2]] += rng.uniform(-0.49, 0.49, (n, 2)) * self.walkable.cell_size
+        return points
+
+    def shortest_path(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The walk from point `a` `[3]` to point `b` `[3]` as a polyline float32 `[P, 3]`.
+
+        Raises `SceneError` if there is no way.
+        """
+        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+        field = distance_fields(self.walkable, b[None])[0]
+        start = int(self.walkable.locate(a))
+        if start < 0 or not np.isfinite(field[start]):
+            raise SceneError(
+                f"{self.name}: no way leads from {a.tolist()} to {b.tolist()}. Both points must be navigable "
+                "(Scene.is_navigable) and on one island of floor."
+            )
+        return shortest_path(self.walkable, field, a)
+
+    def with_goals(self, points: np.ndarray) -> Scene:
+        """This scene with `points` `[n, 3]` appended to `goals`, and their distance fields with them.
+
+        Raises `SceneError` if a point is not navigable.
+        """
+        points = np.asarray(points, np.float32).reshape(-1, 3)
+        off = ~self.is_navigable(points)
+        if off.any():
+            raise SceneError(
+                f"{self.name}: goal {points[off][0].tolist()} is not on walkable floor ({int(off.sum())} of "
+                f"{len(points)} are not). Choose points where Scene.is_navigable is True."
+            )
+        if not len(points):
+            return self
+        fields = distance_fields(self.walkable, points).astype(np.float16)
+        return replace(
+            self,
+            goals=np.concatenate([self.goals, points]),
+            goal_distances=np.concatenate([self.goal_distances, fields]),
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one file (safetensors) that `Scene.load` reads; any old file is replaced whole or not at all."""
+        from scenes.scene_file import write_scene
+
+        write_scene(self, Path(path))
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Scene:
+        """Read a file written by `save`.
+
+        Raises `SceneError`, naming the path, for a file that is missing, truncated or of another kind.
+        """
+        from scenes.scene_file import read_scene
+
+        return read_scene(Path(path))
