@@ -1,0 +1,134 @@
+"""Places furniture in the rooms of a plan: against walls and around tables, never in the way of a doorway."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from scenes.homes.arrangements import Group, Item, groups_for
+from scenes.homes.plan import Frame, Piece, Plan, Rect, before_wall, wall_frame, wall_length
+
+CELL = 0.1  # of the occupancy check, metres
+CLEARANCE = 0.27  # half the free passage that every doorway keeps to every other, metres
+DOOR_ZONE = 0.9  # depth of the floor kept free before a doorway, metres
+GAP = 0.02  # between furniture and wall, metres
+MOST_COVERED = 0.45  # share of a room's floor
+TRIES = 14
+WALKED_UNDER = 1.4  # pieces that hang higher do not take up floor, metres
+
+
+def furnish(plan: Plan, rng: np.random.Generator) -> Plan:
+    """The plan with furniture in every room."""
+    pieces: list[Piece] = []
+    for index, room in enumerate(plan.rooms):
+        floor = _Floor(plan, index)
+        for group in groups_for(room.kind, rng, room.rect.width, room.rect.depth):
+            pieces += floor.place(group, rng)
+    return replace(plan, pieces=tuple(pieces))
+
+
+class _Floor:
+    """The floor of one room while it fills up."""
+
+    def __init__(self, plan: Plan, index: int) -> None:
+        self.index = index
+        self.rect = plan.rooms[index].rect
+        self.taken: list[Rect] = []
+        self.rugs: list[Rect] = []
+        doors = plan.doors_of(index)
+        self.zones = [before_wall(self.rect, side, d.low, d.high, DOOR_ZONE) for side, d in doors]
+        self.leaves = [d.leaf_rect(self.rect) for _, d in doors if d.opens_into(index)]
+        self.panes = [
+            (before_wall(self.rect, w.side, w.low, w.high, 0.05), w.sill) for w in plan.windows if w.room == index
+        ]
+        nx, nz = int(self.rect.width / CELL), int(self.rect.depth / CELL)
+        self.xs = self.rect.x0 + (np.arange(nx) + 0.5) * self.rect.width / nx
+        self.zs = self.rect.z0 + (np.arange(nz) + 0.5) * self.rect.depth / nz
+
+    def place(self, group: Group, rng: np.random.Generator) -> list[Piece]:
+        """Find room for a group; what cannot be placed as a whole is tried without its last items, else dropped."""
+        items = group.items
+        while items:
+            for _ in range(TRIES):
+                pieces = self._pieces(items, self._anchor(items, group.where, rng), rng)
+                if self._fits(pieces):
+                    self.taken += [p.footprint for p in pieces if _stands(p)]
+                    self.rugs += [p.footprint for p in pieces if p.kind == "rug"]
+                    return pieces
+            items = items[:-1] if len(items) > 1 and items[0].kind != "fridge" else ()
+        return []
+
+    def _anchor(self, items: tuple[Item, ...], where: str, rng: np.random.Generator) -> Frame:
+        side = int(rng.integers(4))
+        left = min(i.right - i.width / 2 for i in items)
+        right = max(i.right + i.width / 2 for i in items)
+        length = wall_length(self.rect, side)
+        low, high = -length / 2 - left + GAP, length / 2 - right - GAP
+        share = round(rng.random()) if where == "corner" else rng.random()
+        at = low + share * (high - low)
+        out = GAP
+        if where == "middle":
+            far = max(i.out + i.depth for i in items)
+            out = rng.uniform(0.35, 0.65) * (wall_length(self.rect, side + 1) - far)
+        return wall_frame(self.rect, side).moved(round(float(at), 2), round(float(out), 2))
+
+    def _pieces(self, items: tuple[Item, ...], anchor: Frame, rng: np.random.Generator) -> list[Piece]:
+        return [
+            Piece(
+                i.kind, i.width, i.depth, i.height, anchor.moved(i.right, i.out, i.quarter), i.base, self.index,
+                int(rng.integers(2**31)),
+            )
+            for i in items
+        ]  # fmt: skip
+
+    def _fits(self, pieces: list[Piece]) -> bool:
+        inside = self.rect.grown(-GAP / 2)
+        rugs = [p.footprint for p in pieces if p.kind == "rug"]
+        if not all(inside.contains(p.footprint) for p in pieces):
+            return False
+        if any(r.overlaps(other) for r in rugs for other in (*self.rugs, *self.leaves)):
+            return False
+        if any(
+            p.base + p.height > sill and p.footprint.grown(0.05).overlaps(pane)
+            for p in pieces
+            for pane, sill in self.panes
+        ):
+            return False
+        standing = [p.footprint for p in pieces if _stands(p)]
+        blocked = (*self.taken, *self.zones, *self.leaves)
+        if any(s.grown(0.03).overlaps(other) for s in standing for other in blocked):
+            return False
+        covered = sum(r.area for r in (*standing, *self.taken))
+        return not standing or (covered <= MOST_COVERED * self.rect.area and self._connected([*self.taken, *standing]))
+
+    def _connected(self, rects: list[Rect]) -> bool:
+        """Whether one passage joins all doorways, and no spot where an agent fits is cut off from it."""
+        wide = self._components(rects, CLEARANCE)
+        starts = [wide[self._cell(zone)] for zone in self.zones]
+        if 0 in starts or len(set(starts)) > 1:
+            return False
+        narrow = self._components(rects, 0.12)
+        main = narrow[self._cell(self.zones[0])]
+        return bool(((narrow > 0) & (narrow != main)).sum() * CELL**2 < 0.1)
+
+    def _components(self, rects: list[Rect], margin: float) -> np.ndarray:
+        free = np.ones((len(self.xs), len(self.zs)), bool)
+        edge = int(margin / CELL)
+        if edge:
+            free[:edge], free[-edge:], free[:, :edge], free[:, -edge:] = False, False, False, False
+        for rect in (*rects, *self.leaves):
+            x0, z0, x1, z1 = rect.grown(margin)
+            i, j = np.searchsorted(self.xs, (x0, x1)), np.searchsorted(self.zs, (z0, z1))
+            free[i[0] : i[1], j[0] : j[1]] = False
+        return ndimage.label(free)[0]
+
+    def _cell(self, zone: Rect) -> tuple[int, int]:
+        x, z = (zone.x0 + zone.x1) / 2, (zone.z0 + zone.z1) / 2
+        return min(np.searchsorted(self.xs, x), len(self.xs) - 1), min(np.searchsorted(self.zs, z), len(self.zs) - 1)
+
+
+def _stands(piece: Piece) -> bool:
+    """Whether a piece takes up floor of its own: not a rug, not hung high, not on top of another."""
+    return piece.kind != "rug" and piece.base == 0.0

@@ -1,0 +1,75 @@
+"""From a seed to a furnished home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenes.errors import SceneError
+from scenes.homes.build import build_shell
+from scenes.homes.furnish import furnish
+from scenes.homes.furniture import build_piece
+from scenes.homes.layout import draw_plan
+from scenes.homes.materials import PALETTES, palette
+from scenes.homes.plan import Plan, Room
+from scenes.homes.shapes import HIGH, LOW, MEDIUM, Parts
+from scenes.mesh import Mesh
+
+DETAILS = {"low": LOW, "medium": MEDIUM, "high": HIGH}
+
+
+@dataclass(frozen=True)
+class Home:
+    """A procedural home.
+
+    - `mesh`: all its triangles, metres, y up, the ground floor at y = 0, the footprint centred on the origin.
+    - `plan`: rooms, doorways, windows and furniture; the same for every detail of one seed.
+    - `seed`, `detail`: what it was made from.
+    """
+
+    mesh: Mesh
+    plan: Plan
+    seed: int
+    detail: str
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """Kind, rectangle and floor height of every room."""
+        return self.plan.rooms
+
+
+def generate_home(seed: int, detail: str = "low") -> Home:
+    """The home of a seed (a non-negative int), the same arrays bit for bit each time.
+
+    `detail` is "low" (hundreds of triangles), "medium" (tens of thousands) or "high" (hundreds of thousands); walls,
+    doorways and furniture footprints do not depend on it. Raises SceneError for an unknown detail or a bad seed.
+    """
+    if detail not in DETAILS:
+        raise SceneError(f"Unknown detail {detail!r} of a home; expected one of {', '.join(DETAILS)}.")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise SceneError(f"The seed of a home must be a non-negative int; got {seed!r}.")
+    layout_seed, furniture_seed, look_seed = np.random.SeedSequence(int(seed)).spawn(3)
+    plan = furnish(draw_plan(np.random.default_rng(layout_seed)), np.random.default_rng(furniture_seed))
+    parts = Parts(DETAILS[detail])
+    build_shell(parts, plan)
+    for piece in plan.pieces:
+        build_piece(parts, plan, piece)
+    look = int(np.random.default_rng(look_seed).integers(PALETTES))
+    return Home(_to_mesh(parts, look), plan, int(seed), detail)
+
+
+def _to_mesh(parts: Parts, look: int) -> Mesh:
+    """The gathered triangles with the materials of a palette."""
+    surfaces = palette(look)
+    used = sorted({name for name, _ in parts.surfaces})
+    index = {name: k for k, name in enumerate(used)}
+    counts = [count for _, count in parts.surfaces]
+    # Rounding to 10 micrometres makes corners that meet agree to the last bit.
+    return Mesh(
+        np.round(np.concatenate(parts.triangles), 5),
+        np.concatenate(parts.uvs),
+        np.repeat([index[name] for name, _ in parts.surfaces], counts),
+        np.repeat([label for label, _ in parts.labels], [count for _, count in parts.labels]),
+        tuple(surfaces[name] for name in used),
+    )

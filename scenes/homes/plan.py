@@ -1,0 +1,187 @@
+"""What a home consists of before it is given a shape: rooms, doorways, windows and pieces of furniture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LEAF_THICKNESS = 0.04  # of a door, metres
+
+
+class Rect(NamedTuple):
+    """An upright rectangle on the floor, metres: x0 < x1 and z0 < z1."""
+
+    x0: float
+    z0: float
+    x1: float
+    z1: float
+
+    @property
+    def width(self) -> float:
+        """Extent along x, metres."""
+        return self.x1 - self.x0
+
+    @property
+    def depth(self) -> float:
+        """Extent along z, metres."""
+        return self.z1 - self.z0
+
+    @property
+    def area(self) -> float:
+        """Square metres."""
+        return self.width * self.depth
+
+    def grown(self, margin: float) -> Rect:
+        """The rectangle widened by `margin` metres on all four sides."""
+        return Rect(self.x0 - margin, self.z0 - margin, self.x1 + margin, self.z1 + margin)
+
+    def overlaps(self, other: Rect) -> bool:
+        """Whether the two share an area."""
+        return self.x0 < other.x1 and other.x0 < self.x1 and self.z0 < other.z1 and other.z0 < self.z1
+
+    def contains(self, other: Rect) -> bool:
+        """Whether the other lies within, borders included (to a micrometre)."""
+        e = 1e-6
+        return (
+            self.x0 <= other.x0 + e and self.z0 <= other.z0 + e and other.x1 <= self.x1 + e and other.z1 <= self.z1 + e
+        )
+
+
+class Frame(NamedTuple):
+    """A place on the floor with a direction: local z points into the room, local x to the right along the wall.
+
+    `quarter` counts quarter turns to the right: 0 faces +z, 1 faces -x, 2 faces -z, 3 faces +x.
+    """
+
+    x: float
+    z: float
+    quarter: int
+
+    def point(self, right: float, out: float) -> tuple[float, float]:
+        """World (x, z) of a local point."""
+        cos, sin = ((1, 0), (0, -1), (-1, 0), (0, 1))[self.quarter]
+        return self.x + right * cos + out * sin, self.z - right * sin + out * cos
+
+    def rect(self, left: float, near: float, right: float, far: float) -> Rect:
+        """World rectangle of a local one."""
+        (xa, za), (xb, zb) = self.point(left, near), self.point(right, far)
+        return Rect(min(xa, xb), min(za, zb), max(xa, xb), max(za, zb))
+
+    def moved(self, right: float, out: float, quarter: int = 0) -> Frame:
+        """The frame at a local point, turned by further quarter turns."""
+        x, z = self.point(right, out)
+        return Frame(x, z, (self.quarter + quarter) % 4)
+
+
+def wall_frame(rect: Rect, side: int) -> Frame:
+    """The frame in the middle of one wall of a room; sides 0 to 3 lie at z0, x1, z1, x0."""
+    x, z = (rect.x0 + rect.x1) / 2, (rect.z0 + rect.z1) / 2
+    return (Frame(x, rect.z0, 0), Frame(rect.x1, z, 1), Frame(x, rect.z1, 2), Frame(rect.x0, z, 3))[side]
+
+
+def wall_length(rect: Rect, side: int) -> float:
+    """Length in metres of a room's wall on that side."""
+    return rect.width if side % 2 == 0 else rect.depth
+
+
+def before_wall(rect: Rect, side: int, low: float, high: float, depth: float) -> Rect:
+    """The floor of a room before a stretch of its wall, `depth` metres deep."""
+    frame = wall_frame(rect, side)
+    x, z = frame.point(0.0, depth)
+    if side % 2 == 0:
+        return Rect(low, min(frame.z, z), high, max(frame.z, z))
+    return Rect(min(frame.x, x), low, max(frame.x, x), high)
+
+
+@dataclass(frozen=True)
+class Room:
+    """A rectangular room.
+
+    - `kind`: "living", "kitchen", "bedroom", "bath", "study", "dining" or "hall".
+    - `rect`: the floor inside the walls.
+    - `floor`: height of the floor, metres; `storey` counts from 0.
+    """
+
+    kind: str
+    rect: Rect
+    floor: float = 0.0
+    storey: int = 0
+
+
+@dataclass(frozen=True)
+class Door:
+    """A doorway between two rooms, or the closed entrance (`rooms[1]` is -1).
+
+    - `rooms`: indices of the rooms it joins; `sides`: the wall of each in which it lies.
+    - `low`, `high`: its extent along the wall, world coordinates (x for sides 0 and 2, else z).
+    - `height`: of the opening; above it is a lintel.
+    - `leaf`: the room into which a door leaf stands open (0 or 1, an index into `rooms`), or None for an open passage.
+    - `hinge`: "low" or "high", the jamb that carries the leaf.
+    """
+
+    rooms: tuple[int, int]
+    sides: tuple[int, int]
+    low: float
+    high: float
+    height: float
+    leaf: int | None = None
+    hinge: str = "low"
+
+    def leaf_rect(self, rect: Rect) -> Rect:
+        """The strip of floor under the open leaf in the room `rect`: beside the opening, square to the wall."""
+        start = self.low - LEAF_THICKNESS if self.hinge == "low" else self.high
+        return before_wall(rect, self.sides[self.leaf or 0], start, start + LEAF_THICKNESS, self.high - self.low)
+
+    def opens_into(self, room: int) -> bool:
+        """Whether its leaf stands in that room."""
+        return self.leaf is not None and self.rooms[self.leaf] == room
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window in an outside wall: extent along the wall (world coordinates), sill and head above the floor, metres."""
+
+    room: int
+    side: int
+    low: float
+    high: float
+    sill: float
+    head: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of furniture: what it is, how large, where it stands, and the seed of its looks.
+
+    Its body fills local x in [-width/2, width/2], z in [0, depth], y in [0, height], above `base`.
+    """
+
+    kind: str
+    width: float
+    depth: float
+    height: float
+    frame: Frame
+    base: float = 0.0
+    room: int = 0
+    seed: int = 0
+
+    @property
+    def footprint(self) -> Rect:
+        """The floor it covers."""
+        return self.frame.rect(-self.width / 2, 0.0, self.width / 2, self.depth)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole home on paper. `wall` is the thickness of walls, `ceiling` the height of rooms, metres."""
+
+    rooms: tuple[Room, ...]
+    doors: tuple[Door, ...]
+    windows: tuple[Window, ...]
+    wall: float
+    ceiling: float
+    pieces: tuple[Piece, ...] = field(default=())
+
+    def doors_of(self, room: int) -> list[tuple[int, Door]]:
+        """The doorways of a room, each with the side of the room it lies in."""
+        return [(d.sides[k], d) for d in self.doors for k in (0, 1) if d.rooms[k] == room]
