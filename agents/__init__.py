@@ -1,0 +1,1 @@
+"""Agents that learn in batches: policies, PPO, training, evaluation and reports."""

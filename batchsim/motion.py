@@ -1,0 +1,63 @@
+"""Actions to poses: turning, walking, collision and sliding on the walkable surface."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from batchsim import poses
+from batchsim.residency import ResidentScenes
+from batchsim.state import State
+
+
+class Motion:
+    """Moves a batch of bodies.
+
+    - `forward_step`: metres walked by one step forward; `turn_angle`: radians of one turn.
+    - `allow_sliding`: a body that meets a wall goes on along it, as in Habitat; without, it stays where it is.
+    """
+
+    def __init__(self, scenes: ResidentScenes, forward_step: float, turn_angle: float, allow_sliding: bool) -> None:
+        self._scenes = scenes
+        self._turn_angle = turn_angle
+        self._allow_sliding = allow_sliding
+        # No part of a step may jump over a wall one cell thick.
+        self._parts = max(1, math.ceil(forward_step / scenes.smallest_cell))
+        self._part = forward_step / self._parts
+
+    def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
+        """Turn, then walk; `state` is changed in place.
+
+        - `turn`: float32 `[N]`, in turns to the left (-1 is one to the right).
+        - `walk`: bool `[N]`, one step forward or none.
+
+        Sets `position`, `heading`, `collided`; adds to `path_length` and `collisions`.
+        """
+        state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
+        before = state.position
+        state.position, state.collided = self._walk(state.scene, before, state.heading, walk)
+        state.path_length = state.path_length + (state.position - before)[:, [0, 2]].norm(dim=-1)
+        state.collisions = state.collisions + state.collided
+
+    def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
+        stride = poses.forward(heading) * (self._part * walk).unsqueeze(-1)
+        # The whole step, and what is left of it along either axis, tried in this order.
+        tries = [stride]
+        if self._allow_sliding:
+            longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
+            along_x = stride * stride.new_tensor([1.0, 0.0, 0.0])
+            along_z = stride * stride.new_tensor([0.0, 0.0, 1.0])
+            tries += [torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)]
+        offsets = torch.stack(tries)
+        scenes = scene.expand(len(tries), -1)
+        collided = torch.zeros_like(walk)
+        for _ in range(self._parts):
+            cell = self._scenes.locate(scenes, position + offsets)
+            free = (cell >= 0).unsqueeze(-1)
+            candidates = self._scenes.at_height(cell, position + offsets)
+            for k in reversed(range(len(tries))):
+                position = torch.where(free[k], candidates[k], position)
+            collided = collided | ~free[0, :, 0]
+        return position, collided & walk

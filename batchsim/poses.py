@@ -1,0 +1,31 @@
+"""Headings, quaternions and poses in the project's conventions.
+
+y is up, heading 0 looks along -z, positive turns left: forward(h) = (-sin h, 0, -cos h). A pose is `[..., 7]`: x y z,
+then the quaternion x y z w.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def forward(heading: Tensor) -> Tensor:
+    """Unit vectors `[..., 3]` that agents with these headings (radians) look along."""
+    return torch.stack((-torch.sin(heading), torch.zeros_like(heading), -torch.cos(heading)), -1)
+
+
+def heading_to_quaternion(heading: Tensor) -> Tensor:
+    """Rotations about y as quaternions `[..., 4]`, x y z w."""
+    zero = torch.zeros_like(heading)
+    return torch.stack((zero, torch.sin(heading / 2), zero, torch.cos(heading / 2)), -1)
+
+
+def quaternion_to_heading(quaternion: Tensor) -> Tensor:
+    """Heading (radians, in (-pi, pi]) of rotations `[..., 4]` about y."""
+    return wrap_angle(2 * torch.atan2(quaternion[..., 1], quaternion[..., 3]))
+
+
+def wrap_angle(angle: Tensor) -> Tensor:
+    """The same angle in [-pi, pi)."""
+    return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi

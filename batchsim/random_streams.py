@@ -1,0 +1,44 @@
+"""Counter-based random numbers: every environment has a stream of its own, drawn for all of them at once.
+
+A draw is a pure function of (seed, counter, index), so that the trajectory of one environment depends neither on how
+many others run beside it nor on the device. The mixing function is SplitMix64 (Steele, Lea and Flood, "Fast splittable
+pseudorandom number generators", OOPSLA 2014).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def _signed(value: int) -> int:
+    """An unsigned 64-bit constant as the int64 with the same bits, since torch has no uint64 arithmetic."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GOLDEN_GAMMA = _signed(0x9E3779B97F4A7C15)
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
+
+
+def _shift_right(value: Tensor, bits: int) -> Tensor:
+    """Logical shift; torch's own is arithmetic on int64."""
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def mix(value: Tensor) -> Tensor:
+    """SplitMix64's finaliser on int64 tensors: a bijection whose every output bit depends on every input bit."""
+    value = (value ^ _shift_right(value, 30)) * _MIX_1
+    value = (value ^ _shift_right(value, 27)) * _MIX_2
+    return value ^ _shift_right(value, 31)
+
+
+def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
+    """Uniform numbers in [0, 1).
+
+    - `seed`, `counter`: int64 `[N]`; a stream and the place in it (an episode's number, say).
+    - returns float32 `[N, draws]`.
+    """
+    key = mix(mix(seed + _GOLDEN_GAMMA) + (counter + 1) * _GOLDEN_GAMMA)
+    index = torch.arange(1, draws + 1, device=seed.device) * _GOLDEN_GAMMA
+    return _shift_right(mix(key[:, None] + index), 40).to(torch.float32) * 2.0**-24

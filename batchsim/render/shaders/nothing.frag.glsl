@@ -1,0 +1,3 @@
+#version 430
+// Only the depth buffer is wanted.
+void main() {}

@@ -1,0 +1,211 @@
+"""`Simulator`: scenes, state, task and renderer behind one `step()`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from batchsim import poses
+from batchsim.episodes import EpisodeSource
+from batchsim.errors import OptionError
+from batchsim.motion import Motion
+from batchsim.render.batch_renderer import BatchRenderer
+from batchsim.residency import ResidentScenes
+from batchsim.state import State
+from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, PointNav
+from scenes import Scene
+
+
+@dataclass(frozen=True)
+class SimulatorOptions:
+    """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default."""
+
+    sensors: tuple[str, ...] = ("depth",)
+    width: int = 64
+    height: int = 64
+    hfov: float = 90.0
+    camera_height: float = 1.25
+    forward_step: float = 0.25
+    turn_angle: float = 10.0
+    allow_sliding: bool = True
+    max_episode_steps: int = 500
+    max_depth: float = 10.0
+    renderer: str = "auto"
+
+    def __post_init__(self) -> None:
+        positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise OptionError(f"{name}={getattr(self, name)!r}: expected more than 0.")
+
+
+@dataclass
+class StepResult:
+    """What one step gave, all of length N: observations of the next state, and of the finished episodes' last.
+
+    `done` is `terminated | truncated`; rows of `final_observation` and `measures` mean something only where it is set.
+    """
+
+    observation: dict[str, Tensor]
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    done: Tensor
+    final_observation: dict[str, Tensor]
+    measures: dict[str, Tensor]
+
+
+class Simulator:
+    """N environments in K resident scenes, stepped and rendered together, without a loop over environments."""
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        num_envs: int,
+        task: PointNav,
+        episodes: EpisodeSource | None = None,
+        options: SimulatorOptions | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if num_envs < 1:
+            raise OptionError(f"num_envs={num_envs}: expected at least 1.")
+        self.options = options or SimulatorOptions()
+        self.num_envs = num_envs
+        self.device = torch.device(device)
+        self.scenes = ResidentScenes(scenes, self.device)
+        self.task = task
+        self.episodes: EpisodeSource = episodes or task
+        self.state = State.empty(num_envs, self.device)
+        self._motion = Motion(
+            self.scenes,
+            self.options.forward_step,
+            math.radians(self.options.turn_angle),
+            self.options.allow_sliding,
+        )
+        # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
+        self.renderer = BatchRenderer(
+            scenes,
+            2 * num_envs,
+            self.options.width,
+            self.options.height,
+            self.options.hfov,
+            self.options.sensors,
+            self.options.renderer,
+            self.device,
+        )
+        self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
+        self.images: dict[str, Tensor] = {}
+        self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
+        self._turn_of_action = torch.zeros(len(task.action_names), device=self.device)
+        self._turn_of_action[LEFT], self._turn_of_action[RIGHT] = 1.0, -1.0
+
+    def reset(self, seed: Tensor | None = None, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all.
+
+        - `seed`: int64 `[N]`, begins the streams anew; None goes on with them.
+        """
+        state = self.state
+        if mask is None:
+            mask = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        if seed is not None:
+            state.seed = torch.where(mask, seed.to(self.device), state.seed)
+            state.episode = torch.where(mask, -1, state.episode)
+        self.begin(mask)
+        return self.observe()
+
+    def begin(self, begun: Tensor) -> None:
+        """Put the environments in `begun` (bool `[N]`) at the start of their next episode, without rendering."""
+        state = self.state
+        state.episode = state.episode + begun
+        episode = self.episodes.sample(self.scenes, state.seed, state.episode)
+        for name in ("scene", "position", "heading"):
+            old = getattr(state, name)
+            setattr(state, name, torch.where(begun.view(-1, *[1] * (old.ndim - 1)), episode[name], old))
+        for name in ("step", "path_length", "collisions", "collided", "episode_return"):
+            old = getattr(state, name)
+            setattr(state, name, torch.where(begun, torch.zeros_like(old), old))
+        self.task.begin(self.scenes, state, begun, episode)
+
+    def step(self, action: Tensor, autoreset: bool = True, begun: Tensor | None = None) -> StepResult:
+        """Act in all environments at once.
+
+        - `action`: int64 `[N]`.
+        - `autoreset`: environments whose episode ends begin the next one within this step, so that `observation` is
+          the new episode's and `final_observation` the ended one's; without, they stay as they are.
+        - `begun`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
+        """
+        state = self.state
+        self._motion.apply(state, self._turn_of_action[action], action == FORWARD)
+        state.step = state.step + 1
+        reward, terminated = self.task.step(self.scenes, state, action)
+        truncated = (state.step >= self.options.max_episode_steps) & ~terminated
+        if begun is not None:
+            self.begin(begun)
+            reward = torch.where(begun, 0.0, reward)
+            terminated, truncated = terminated & ~begun, truncated & ~begun
+        done = terminated | truncated
+        state.episode_return = state.episode_return + reward
+        measures = self.measures()
+        final: dict[str, Tensor] = {}
+        if autoreset:
+            observation, final = self._begin_and_observe(done)
+        else:
+            observation = self.observe()
+        return StepResult(observation, reward, terminated, truncated, done, final, measures)
+
+    def measures(self) -> dict[str, Tensor]:
+        """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
+        state = self.state
+        measures = self.task.measures(state)
+        return measures | {
+            "r": state.episode_return,
+            "l": state.step,
+            "collisions": state.collisions,
+            "path_length": state.path_length,
+        }
+
+    def observe(self) -> dict[str, Tensor]:
+        """What the environments see now."""
+        self._place_cameras(0, slice(None))
+        return self._render(self.num_envs) | self.task.observe(self.scenes, self.state)
+
+    def _begin_and_observe(self, done: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The next observations, and the ended episodes' last ones, drawn together."""
+        ended = done.nonzero().squeeze(-1)
+        if len(ended) == 0:
+            observation = self.observe()
+            return observation, observation
+        num_envs = self.num_envs
+        self._place_cameras(num_envs, ended)
+        final = self.task.observe(self.scenes, self.state)
+        self.begin(done)
+        self._place_cameras(0, slice(None))
+        images = self._render(num_envs + len(ended))
+        for name, image in images.items():
+            final[name] = torch.zeros_like(image[:num_envs]).index_copy_(0, ended, image[num_envs:])
+            images[name] = image[:num_envs]
+        return images | self.task.observe(self.scenes, self.state), final
+
+    def _place_cameras(self, first: int, which: Tensor | slice) -> None:
+        """Write the views from `first` on: the cameras of the bodies in `which`."""
+        position, heading = self.state.position[which], self.state.heading[which]
+        rows = slice(first, first + len(heading))
+        self._poses[rows, 0:3] = position
+        self._poses[rows, 1] += self.options.camera_height
+        self._poses[rows, 3:7] = poses.heading_to_quaternion(heading)
+        self._view_scene[rows] = self.state.scene[which]
+
+    def _render(self, count: int) -> dict[str, Tensor]:
+        images = self.renderer.render(self._poses[:count], self._view_scene[:count])
+        self.images = images
+        if "depth" in images:
+            images["depth"].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
+        return images
+
+    def close(self) -> None:
+        """Give the renderer's memory back."""
+        self.renderer.close()

@@ -1,0 +1,143 @@
+"""PointNav: walk to a point given in the agent's own frame, and say "stop" there.
+
+Rewards and success as in Wijmans et al., "DD-PPO" (ICLR 2020) and Shacklett et al., "Large Batch Simulation" (ICLR
+2021); SPL as in Anderson et al., "On Evaluation of Embodied Navigation Agents" (2018).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from batchsim import poses
+from batchsim.random_streams import uniform
+from batchsim.residency import ResidentScenes
+from batchsim.state import State
+
+STOP, FORWARD, LEFT, RIGHT = range(4)
+
+_CANDIDATES = 16  # places tried at once for a start
+_DRAWS = 3 + 3 * _CANDIDATES
+
+
+@dataclass(frozen=True)
+class PointNav:
+    """The task's constants: distances in metres, rewards per step.
+
+    An episode succeeds when the agent stops at less than `success_distance` (geodesic) from the goal. Starts lie
+    `min_distance` to `max_distance` from it, on the goal's floor; nearly straight ways are thinned out as Habitat does.
+    """
+
+    success_distance: float = 0.2
+    success_reward: float = 2.5
+    slack_reward: float = -0.01
+    min_distance: float = 1.0
+    max_distance: float = 30.0
+    max_floor_gap: float = 0.5
+
+    action_names = ("stop", "forward", "left", "right")
+
+    def observation_spaces(self) -> dict[str, gym.Space]:
+        """The sensors this task adds to the pictures."""
+        low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
+        return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
+
+    def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
+        """Draw one episode for each environment from its own stream.
+
+        Returns `scene`, `position`, `heading` and the goal's number `goal`, all of length N.
+        """
+        draws = uniform(seed, episode, _DRAWS)
+        scene = _pick(draws[:, 0], torch.full_like(seed, len(scenes)))
+        heading = draws[:, 1] * (2 * math.pi) - math.pi
+        # Each candidate is a goal and a cell of the same scene; the first that makes a proper episode is taken.
+        draws = draws[:, 3:].reshape(-1, _CANDIDATES, 3)
+        scene_of = scene.unsqueeze(-1).expand(-1, _CANDIDATES)
+        goal = _pick(draws[..., 0], scenes.goal_count[scene_of])
+        cell = scenes.cell_offset[scene_of] + _pick(draws[..., 1], scenes.cell_count[scene_of])
+        distance = scenes.cell_distance(scene_of, goal, cell)
+        gap = scenes.cell_position[cell] - scenes.goal_position(scene_of, goal)
+        proper = (distance >= self.min_distance) & (distance <= self.max_distance)
+        proper &= gap[..., 1].abs() <= self.max_floor_gap
+        ratio = distance / gap.norm(dim=-1).clamp(min=1e-6)
+        proper &= (ratio >= 1.1) | (draws[..., 2] < 20 * (ratio - 0.98) ** 2)
+        # Where none is proper, the farthest that can be reached at all is the best there is.
+        reachable = torch.where(distance.isfinite(), distance, -1.0)
+        choice = torch.where(proper.any(-1), proper.float().argmax(-1), reachable.argmax(-1)).unsqueeze(-1)
+        return {
+            "scene": scene,
+            "heading": heading,
+            "goal": goal.gather(-1, choice).squeeze(-1),
+            "position": scenes.cell_position[cell.gather(-1, choice).squeeze(-1)],
+        }
+
+    def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
+        """Start the episodes of the environments in `begun`, bool `[N]`; `state` has their bodies in place already."""
+        task = state.task
+        distance = scenes.goal_distance(state.scene, episode["goal"], state.position)
+        task["goal"] = torch.where(begun, episode["goal"], task.get("goal", 0))
+        task["start_distance"] = torch.where(begun, distance, task.get("start_distance", 0.0))
+        task["distance"] = torch.where(begun, distance, task.get("distance", 0.0))
+        task["success"] = torch.zeros_like(begun) if "success" not in task else task["success"] & ~begun
+
+    def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Reward float32 `[N]` and terminated bool `[N]` after the bodies have moved by `action`."""
+        task = state.task
+        distance = scenes.goal_distance(state.scene, task["goal"], state.position)
+        stopped = action == STOP
+        task["success"] = stopped & (distance < self.success_distance)
+        reward = self.slack_reward + task["distance"] - distance
+        task["distance"] = distance
+        reward = reward + self.success_reward * spl(task["success"], task["start_distance"], state.path_length)
+        return reward, stopped
+
+    def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
+        """`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, angle to it (positive to the left)."""
+        goal = scenes.goal_position(state.scene, state.task["goal"])
+        return {"pointgoal_with_gps_compass": point_goal(state.position, state.heading, goal)}
+
+    def measures(self, state: State) -> dict[str, Tensor]:
+        """float32 `[N]` each: how the current episodes stand."""
+        task = state.task
+        start, distance = task["start_distance"], task["distance"]
+        return {
+            "success": task["success"].float(),
+            "spl": spl(task["success"], start, state.path_length),
+            "soft_spl": soft_spl(distance, start, state.path_length),
+            "distance_to_goal": distance,
+            "start_distance": start,
+        }
+
+
+def point_goal(position: Tensor, heading: Tensor, goal: Tensor) -> Tensor:
+    """(rho, phi) `[N, 2]` of `goal` seen from `position` `[N, 3]`: metres on the ground plane, radians to the left."""
+    gap = goal - position
+    x, z = gap[:, 0], gap[:, 2]
+    # The direction (-sin a, -cos a) has heading a.
+    return torch.stack((torch.hypot(x, z), poses.wrap_angle(torch.atan2(-x, -z) - heading)), -1)
+
+
+def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
+    """Success weighted by path length: S l / max(l, p), with l geodesic and p walked; 0 where both are 0 is 1."""
+    return success.float() * _efficiency(start_distance, path_length)
+
+
+def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
+    """Progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
+    progress = (1 - distance / start_distance.clamp(min=1e-6)).clamp(min=0.0)
+    return progress * _efficiency(start_distance, path_length)
+
+
+def _efficiency(shortest: Tensor, walked: Tensor) -> Tensor:
+    longest = torch.maximum(shortest, walked)
+    return torch.where(longest > 0, shortest / longest.clamp(min=1e-6), 1.0)
+
+
+def _pick(draw: Tensor, count: Tensor) -> Tensor:
+    """An int64 in [0, count) from a uniform draw in [0, 1)."""
+    return torch.minimum((draw * count).long(), count - 1)

@@ -1,0 +1,250 @@
+"""`NavVectorEnv`: the simulator behind Gymnasium's vector interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from batchsim.episodes import FixedEpisodes
+from batchsim.errors import OptionError
+from batchsim.simulator import Simulator, SimulatorOptions
+from batchsim.tasks import PointNav
+from scenes import EpisodeSet, load_all, resolve
+
+OUTPUTS = ("torch", "numpy")
+
+
+class NavVectorEnv(VectorEnv):
+    """N navigation environments stepped and rendered together.
+
+    Observations: `depth` float32 `[N, height, width, 1]` in [0, 1] (metres clipped to `max_depth`, divided by it) and
+    the task's sensors (`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
+    Actions: int `[N]` or `[N, 1]`, numpy or torch; 0 stop, 1 forward, 2 left, 3 right.
+
+    - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
+    - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
+    - `sensors`, `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
+      `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
+    - `success_distance`: metres of walking from the goal within which a stop succeeds.
+    - `agent_radius`: metres; the scenes are baked for it.
+    - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
+    - `output`: "torch" or "numpy".
+    - `autoreset_mode`: SAME_STEP (default), NEXT_STEP or DISABLED, the enum or its name.
+
+    With SAME_STEP, `info["final_obs"]` and `info["final_info"]` are whole batches; their rows mean something only where
+    the masks `info["_final_obs"]`, `info["_final_info"]` are set. `info["episode"]` holds the measures of the
+    episodes that ended (`r`, `l`, `success`, `spl`, ...), with its mask `info["_episode"]`.
+
+    Returned torch tensors of pictures are written again by the next step: clone what must last longer. Numpy arrays
+    are copies.
+
+    Raises `OptionError` for options that cannot be used, `scenes.SceneError` for scenes that cannot.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  (Gymnasium's own form; copied for each instance)
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+        "torch": True,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenes: Any = "homes:train",
+        *,
+        episodes: EpisodeSet | None = None,
+        sensors: Sequence[str] = ("depth",),
+        width: int = 64,
+        height: int = 64,
+        hfov: float = 90.0,
+        camera_height: float = 1.25,
+        agent_radius: float = 0.1,
+        forward_step: float = 0.25,
+        turn_angle: float = 10.0,
+        allow_sliding: bool = True,
+        success_distance: float = 0.2,
+        max_episode_steps: int = 500,
+        max_depth: float = 10.0,
+        renderer: str = "auto",
+        device: str | torch.device = "auto",
+        output: str = "torch",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(num_envs, int) or num_envs < 1:
+            raise OptionError(f"num_envs={num_envs!r}: expected a whole number of at least 1.")
+        if output not in OUTPUTS:
+            raise OptionError(f"output={output!r}: expected one of {', '.join(OUTPUTS)}.")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise OptionError(f"render_mode={render_mode!r}: expected None or 'rgb_array'.")
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.num_envs = num_envs
+        self.output = output
+        self.render_mode = render_mode
+        self.device = _device(device)
+        self.simulator = Simulator(
+            load_all(resolve(scenes)),
+            num_envs,
+            PointNav(success_distance=success_distance),
+            None,
+            SimulatorOptions(
+                sensors=tuple(sensors),
+                width=width,
+                height=height,
+                hfov=hfov,
+                camera_height=camera_height,
+                forward_step=forward_step,
+                turn_angle=turn_angle,
+                allow_sliding=allow_sliding,
+                max_episode_steps=max_episode_steps,
+                max_depth=max_depth,
+                renderer=renderer,
+            ),
+            self.device,
+        )
+        if episodes is not None:
+            self.simulator.episodes = FixedEpisodes(episodes, self.simulator.scenes, num_envs)
+        self.single_observation_space = gym.spaces.Dict(self._image_spaces() | self.task.observation_spaces())
+        self.single_action_space = gym.spaces.Discrete(len(self.task.action_names))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        # NEXT_STEP: environments whose episode ended, which begin anew instead of acting.
+        self._waiting = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        self._has_begun = False
+
+    @property
+    def task(self) -> PointNav:
+        """The task that rewards and measures."""
+        return self.simulator.task
+
+    def _image_spaces(self) -> dict[str, gym.Space]:
+        options = self.simulator.options
+        shape = (options.height, options.width, 1)
+        return {"depth": gym.spaces.Box(0.0, 1.0, shape, np.float32)}
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin new episodes in all environments, or in those of `options["reset_mask"]` (bool `[N]`).
+
+        `seed`: an int s gives environment i the seed s + i; a list gives each its own. Without a seed, streams that
+        were seeded before go on; the first reset then draws a seed from the operating system's entropy.
+        """
+        mask = self._reset_mask(options)
+        seeds = self._seeds(seed)
+        observation = self.simulator.reset(seeds, mask)
+        self._has_begun = True
+        self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
+        return self._out(observation), {}
+
+    def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
+        """Act in all environments: observations, reward float32 `[N]`, terminated and truncated bool `[N]`, info."""
+        if not self._has_begun:
+            raise gym.error.ResetNeeded("Call reset() before step().")
+        same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
+            return self._step_next(self._actions(actions))
+        result = self.simulator.step(self._actions(actions), autoreset=same_step)
+        info: dict[str, Any] = {"episode": result.measures, "_episode": result.done}
+        if same_step:
+            info |= {
+                "final_obs": result.final_observation,
+                "_final_obs": result.done,
+                "final_info": {"episode": result.measures},
+                "_final_info": result.done,
+            }
+        return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
+
+    def _step_next(self, actions: Tensor) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
+        """One step of NEXT_STEP: what ended in the last step begins in this one, its action unused, its reward 0."""
+        begun = self._waiting
+        result = self.simulator.step(actions, autoreset=False, begun=begun)
+        self._waiting = result.done
+        info = {"episode": result.measures, "_episode": result.done}
+        return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """What each environment sees now as uint8 `[height, width, 3]` pictures: depth as grey, white is near."""
+        if self.render_mode is None:
+            return None
+        depth = self.simulator.images["depth"][: self.num_envs].cpu().numpy()
+        grey = np.where(depth > 0, 255 * (1 - depth), 0).astype(np.uint8)
+        return tuple(np.repeat(grey, 3, axis=-1))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Give the renderer's memory back."""
+        self.simulator.close()
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> Tensor | None:
+        if not options or "reset_mask" not in options:
+            return None
+        mask = torch.as_tensor(options["reset_mask"], device=self.device)
+        if mask.shape != (self.num_envs,) or mask.dtype != torch.bool or not mask.any():
+            raise OptionError(
+                f"reset_mask: expected a bool array of length {self.num_envs} with at least one True; got "
+                f"{tuple(mask.shape)} of {mask.dtype}."
+            )
+        return mask
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> Tensor | None:
+        if seed is None:
+            if self._has_begun:
+                return None
+            seed = int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
+        if isinstance(seed, (int, np.integer)):
+            return torch.arange(self.num_envs, dtype=torch.int64) + int(seed)
+        if len(seed) != self.num_envs:
+            raise OptionError(f"seed: expected one int or {self.num_envs} of them; got {len(seed)}.")
+        old = self.simulator.state.seed.tolist()
+        return torch.tensor([o if s is None else int(s) for s, o in zip(seed, old, strict=True)], dtype=torch.int64)
+
+    def _actions(self, actions: Any) -> Tensor:
+        tensor = torch.as_tensor(actions, device=self.device).long().reshape(-1)
+        if len(tensor) != self.num_envs:
+            raise OptionError(f"actions: expected {self.num_envs} of them; got {len(tensor)}.")
+        return tensor
+
+    def _out(self, value: Any) -> Any:
+        return value if self.output == "torch" else _to_numpy(value)
+
+
+def _to_numpy(value: Any) -> Any:
+    """The same nested dicts and tuples with numpy copies in place of tensors."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, dict):
+        return {key: _to_numpy(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_to_numpy(item) for item in value)
+    return value
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    names = {m.name.lower(): m for m in AutoresetMode} | {m.value.lower(): m for m in AutoresetMode}
+    if str(mode).lower() not in names:
+        raise OptionError(f"autoreset_mode={mode!r}: expected {', '.join(m.name for m in AutoresetMode)}.")
+    return names[str(mode).lower()]
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cpu")
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise OptionError(f"device={device!r}: expected 'auto' or 'cpu'.") from error
+    if device.type != "cpu":
+        raise OptionError(f"device={str(device)!r}: this version simulates on the CPU only; use 'auto' or 'cpu'.")
+    return device
