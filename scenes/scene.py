@@ -94,14 +94,14 @@ class Scene:
         Raises `SceneError` if there is no way.
         """
         a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
-        field = distance_fields(self.walkable, b[None])[0]
-        start = int(self.walkable.locate(a))
-        if start < 0 or not np.isfinite(field[start]):
+        start, end = self.walkable.locate(np.stack([a, b])).tolist()
+        islands = self.walkable.islands
+        if min(start, end) < 0 or islands[start] != islands[end]:
             raise SceneError(
                 f"{self.name}: no way leads from {a.tolist()} to {b.tolist()}. Both points must be navigable "
                 "(Scene.is_navigable) and on one island of floor."
             )
-        return shortest_path(self.walkable, field, a)
+        return shortest_path(self.walkable, distance_fields(self.walkable, b[None])[0], a)
 
     def with_goals(self, points: np.ndarray) -> Scene:
         """This scene with `points` `[n, 3]` appended to `goals`, and their distance fields with them.

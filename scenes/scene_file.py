@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import weakref
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.numpy import save
 from scenes.agent_body import AgentBody
 from scenes.bvh import BVH
 from scenes.errors import SceneError
+from scenes.layers import link
 from scenes.mesh import Material
 from scenes.scene import Scene
 from scenes.walkable import Walkable
@@ -36,7 +38,7 @@ def write_scene(scene: Scene, path: Path) -> None:
     """
     tensors = {name: getattr(scene, name) for name in _OWN_ARRAYS}
     tensors |= {f"bvh.{name}": array for name, array in scene.bvh.to_arrays().items()}
-    tensors |= {f"walkable.{name}": array for name, array in scene.walkable.to_arrays().items()}
+    tensors |= {f"walkable.{name}": array for name, array in _without_derived(scene.walkable.to_arrays()).items()}
     tensors |= {f"texture.{i}": texture for i, texture in enumerate(scene.textures)}
     about = {
         "name": scene.name,
@@ -66,7 +68,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         raise SceneError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def read_scene(path: Path) -> Scene:
@@ -108,12 +111,31 @@ def _assemble(about: dict, tensors: dict[str, np.ndarray]) -> Scene:
         material_table=tuple(Material(m["name"], tuple(m["base_color"]), m["texture"]) for m in about["materials"]),
         textures=tuple(_pooled(tensors[f"texture.{i}"]) for i in range(about["num_textures"])),
         bvh=BVH.from_arrays(_under("bvh.", tensors)),
-        walkable=Walkable.from_arrays(_under("walkable.", tensors)),
+        walkable=Walkable.from_arrays(_with_derived(_under("walkable.", tensors))),
         body=AgentBody(**about["body"]),
         label_names=tuple(about["label_names"]),
     )
     _check_arrays(scene)
     return scene
+
+
+def _without_derived(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A walkable's arrays but those that follow from the others: a third of a home's file, for 3 ms of reading."""
+    return {name: array for name, array in arrays.items() if name not in ("cells", "neighbors")}
+
+
+def _with_derived(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inverse of `_without_derived`. Raises ValueError if the cells are not numbered 0 .. C - 1."""
+    index, heights = arrays["index"], arrays["heights"]
+    layer, row, col = np.nonzero(index >= 0)
+    number = index[layer, row, col]
+    if len(number) != len(heights) or (np.bincount(number, minlength=len(heights)) != 1).any():
+        raise ValueError("walkable.index does not number the cells of walkable.heights")
+    cells = np.empty((len(number), 3), np.int32)
+    cells[number] = np.stack([layer, row, col], 1)
+    max_step = AgentBody(*arrays["body"]).max_step
+    neighbors = link(index, cells[:, 0], cells[:, 1], cells[:, 2], heights, max_step)
+    return arrays | {"cells": cells, "neighbors": neighbors}
 
 
 def _check_arrays(scene: Scene) -> None:
