@@ -44,15 +44,15 @@ def link(
             neighbors[near, direction] = cell[near]
     for direction in range(1, 8, 2):
         before, after = direction - 1, (direction + 1) % 8
-        over_before = _two_steps(neighbors, before, after)
-        over_after = _two_steps(neighbors, after, before)
+        over_before = two_steps(neighbors, before, after)
+        over_after = two_steps(neighbors, after, before)
         near = (over_before >= 0) & (over_before == over_after)
         near[near] = np.abs(height[over_before[near]] - height[near]) <= reach
         neighbors[near, direction] = over_before[near]
     return neighbors
 
 
-def _two_steps(neighbors: np.ndarray, first: int, second: int) -> np.ndarray:
+def two_steps(neighbors: np.ndarray, first: int, second: int) -> np.ndarray:
     """Cell reached by two straight steps, -1 where one of them is missing."""
     middle = neighbors[:, first]
     return np.where(middle >= 0, neighbors[middle, second], -1)
