@@ -41,6 +41,10 @@ class Motion:
         state.path_length = state.path_length + (state.position - before)[:, [0, 2]].norm(dim=-1)
         state.collisions = state.collisions + state.collided
 
+    def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
+        """Where one step forward from `position` float32 `[M, 3]` would lead; nothing is changed."""
+        return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
+
     def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
         stride = poses.forward(heading) * (self._part * walk).unsqueeze(-1)
         # The whole step, and what is left of it along either axis, tried in this order.

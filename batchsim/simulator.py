@@ -47,7 +47,8 @@ class SimulatorOptions:
 class StepResult:
     """What one step gave, all of length N: observations of the next state, and of the finished episodes' last.
 
-    `done` is `terminated | truncated`; rows of `final_observation` and `measures` mean something only where it is set.
+    `done` is `terminated | truncated`; rows of `final_observation` mean something only where it is set.
+    `position` float32 `[N, 3]` and `heading`: where the action led, before any new episode began.
     """
 
     observation: dict[str, Tensor]
@@ -57,6 +58,8 @@ class StepResult:
     done: Tensor
     final_observation: dict[str, Tensor]
     measures: dict[str, Tensor]
+    position: Tensor
+    heading: Tensor
 
 
 class Simulator:
@@ -80,28 +83,25 @@ class Simulator:
         self.task = task
         self.episodes: EpisodeSource = episodes or task
         self.state = State.empty(num_envs, self.device)
-        self._motion = Motion(
+        self.motion = Motion(
             self.scenes,
             self.options.forward_step,
             math.radians(self.options.turn_angle),
             self.options.allow_sliding,
         )
         # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
-        self.renderer = BatchRenderer(
-            scenes,
-            2 * num_envs,
-            self.options.width,
-            self.options.height,
-            self.options.hfov,
-            self.options.sensors,
-            self.options.renderer,
-            self.device,
-        )
+        self.renderer = self._make_renderer(scenes) if self.options.sensors else None
         self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
         self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
         self._turn_of_action = torch.zeros(len(task.action_names), device=self.device)
         self._turn_of_action[LEFT], self._turn_of_action[RIGHT] = 1.0, -1.0
+
+    def _make_renderer(self, scenes: Sequence[Scene]) -> BatchRenderer:
+        options = self.options
+        views = 2 * self.num_envs
+        camera = (options.width, options.height, options.hfov)
+        return BatchRenderer(scenes, views, *camera, options.sensors, options.renderer, self.device)
 
     def reset(self, seed: Tensor | None = None, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all.
@@ -139,7 +139,7 @@ class Simulator:
         - `begun`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
         """
         state = self.state
-        self._motion.apply(state, self._turn_of_action[action], action == FORWARD)
+        self.motion.apply(state, self._turn_of_action[action], action == FORWARD)
         state.step = state.step + 1
         reward, terminated = self.task.step(self.scenes, state, action)
         truncated = (state.step >= self.options.max_episode_steps) & ~terminated
@@ -150,12 +150,13 @@ class Simulator:
         done = terminated | truncated
         state.episode_return = state.episode_return + reward
         measures = self.measures()
+        position, heading = state.position, state.heading
         final: dict[str, Tensor] = {}
         if autoreset:
             observation, final = self._begin_and_observe(done)
         else:
             observation = self.observe()
-        return StepResult(observation, reward, terminated, truncated, done, final, measures)
+        return StepResult(observation, reward, terminated, truncated, done, final, measures, position, heading)
 
     def measures(self) -> dict[str, Tensor]:
         """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
@@ -200,6 +201,8 @@ class Simulator:
         self._view_scene[rows] = self.state.scene[which]
 
     def _render(self, count: int) -> dict[str, Tensor]:
+        if self.renderer is None:
+            return {}
         images = self.renderer.render(self._poses[:count], self._view_scene[:count])
         self.images = images
         if "depth" in images:
@@ -208,4 +211,5 @@ class Simulator:
 
     def close(self) -> None:
         """Give the renderer's memory back."""
-        self.renderer.close()
+        if self.renderer is not None:
+            self.renderer.close()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
-from batchsim.simulator import Simulator, SimulatorOptions
+from batchsim.simulator import Simulator, SimulatorOptions, StepResult
 from batchsim.tasks import PointNav
 from scenes import EpisodeSet, load_all, resolve
 
@@ -30,7 +30,8 @@ class NavVectorEnv(VectorEnv):
 
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
-    - `sensors`, `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
+    - `sensors`: pictures wanted, `("depth",)`; with `()` nothing is rendered.
+    - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
       `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
     - `success_distance`: metres of walking from the goal within which a stop succeeds.
     - `agent_radius`: metres; the scenes are baked for it.
@@ -40,7 +41,8 @@ class NavVectorEnv(VectorEnv):
 
     With SAME_STEP, `info["final_obs"]` and `info["final_info"]` are whole batches; their rows mean something only where
     the masks `info["_final_obs"]`, `info["_final_info"]` are set. `info["episode"]` holds the measures of the
-    episodes that ended (`r`, `l`, `success`, `spl`, ...), with its mask `info["_episode"]`.
+    episodes that ended (`r`, `l`, `success`, `spl`, ...), with its mask `info["_episode"]`; `info["position"]` float32
+    `[N, 3]` and `info["heading"]` say where the actions led, before any new episode began.
 
     Returned torch tensors of pictures are written again by the next step: clone what must last longer. Numpy arrays
     are copies.
@@ -129,6 +131,8 @@ class NavVectorEnv(VectorEnv):
 
     def _image_spaces(self) -> dict[str, gym.Space]:
         options = self.simulator.options
+        if not options.sensors:
+            return {}
         shape = (options.height, options.width, 1)
         return {"depth": gym.spaces.Box(0.0, 1.0, shape, np.float32)}
 
@@ -155,7 +159,7 @@ class NavVectorEnv(VectorEnv):
         if self.autoreset_mode == AutoresetMode.NEXT_STEP:
             return self._step_next(self._actions(actions))
         result = self.simulator.step(self._actions(actions), autoreset=same_step)
-        info: dict[str, Any] = {"episode": result.measures, "_episode": result.done}
+        info = _info(result)
         if same_step:
             info |= {
                 "final_obs": result.final_observation,
@@ -170,12 +174,11 @@ class NavVectorEnv(VectorEnv):
         begun = self._waiting
         result = self.simulator.step(actions, autoreset=False, begun=begun)
         self._waiting = result.done
-        info = {"episode": result.measures, "_episode": result.done}
-        return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
+        return self._out((result.observation, result.reward, result.terminated, result.truncated, _info(result)))
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """What each environment sees now as uint8 `[height, width, 3]` pictures: depth as grey, white is near."""
-        if self.render_mode is None:
+        if self.render_mode is None or "depth" not in self.simulator.images:
             return None
         depth = self.simulator.images["depth"][: self.num_envs].cpu().numpy()
         grey = np.where(depth > 0, 255 * (1 - depth), 0).astype(np.uint8)
@@ -216,6 +219,15 @@ class NavVectorEnv(VectorEnv):
 
     def _out(self, value: Any) -> Any:
         return value if self.output == "torch" else _to_numpy(value)
+
+
+def _info(result: StepResult) -> dict[str, Any]:
+    return {
+        "episode": result.measures,
+        "_episode": result.done,
+        "position": result.position,
+        "heading": result.heading,
+    }
 
 
 def _to_numpy(value: Any) -> Any:

@@ -1,0 +1,55 @@
+"""How an agent does by the distance it had to go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents.evaluation import Evaluation, bootstrap_interval
+from agents.report.charts import Dots, dot_chart
+
+_MOST_BINS = 6
+
+
+def distance_charts(evaluations: Sequence[Evaluation]) -> str:
+    """Success and SPL by geodesic start distance, each with 95% intervals, as HTML."""
+    edges = bin_edges(np.array([record.start_distance for record in evaluations[0].records]))
+    names = [f"{low:g} to {high:g} m" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    charts = []
+    for title, measure in (("Success by start distance", "success"), ("SPL by start distance", "spl")):
+        groups = [
+            Dots(evaluation.agent, binned(evaluation, measure, edges), color)
+            for color, evaluation in enumerate(evaluations)
+        ]
+        charts.append(dot_chart(title, names, groups))
+    return f'<div class="charts wide">{"".join(charts)}</div>'
+
+
+def bin_edges(distances: np.ndarray, most: int = _MOST_BINS) -> list[float]:
+    """Rising edges in metres, whole or half, that cut `distances` [E] into at most `most` bins of about equal count."""
+    distances = distances[np.isfinite(distances)]
+    if not len(distances):
+        return [0.0, 1.0]
+    inner = np.quantile(distances, np.linspace(0, 1, min(most, len(distances)) + 1)[1:-1])
+    inner = np.round(2 * inner) / 2
+    low, high = np.floor(distances.min()), np.floor(distances.max()) + 1
+    return sorted({float(low), float(high), *(float(edge) for edge in inner if low < edge < high)})
+
+
+def binned(
+    evaluation: Evaluation, measure: str, edges: Sequence[float]
+) -> list[tuple[float, float, float] | None]:
+    """`(low, mean, high)` of `measure` for the episodes of each bin [edge, next edge), None where there are none."""
+    distance = np.array([record.start_distance for record in evaluation.records])
+    values = evaluation.values(measure)
+    clusters = np.array([record.scene for record in evaluation.records])
+    result: list[tuple[float, float, float] | None] = []
+    for low_edge, high_edge in zip(edges[:-1], edges[1:], strict=True):
+        inside = (distance >= low_edge) & (distance < high_edge) & np.isfinite(values)
+        if not inside.any():
+            result.append(None)
+            continue
+        low, high = bootstrap_interval(values[inside], clusters[inside].tolist(), evaluation.seed)
+        result.append((low, float(values[inside].mean()), high))
+    return result

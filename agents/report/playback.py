@@ -1,0 +1,169 @@
+"""One episode on its map: where everybody walked, in the map's pixels, and how far they still had to go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.evaluation import EpisodeRecord
+from agents.report.formatting import finite
+from agents.report.maps import MapPicture
+from scenes import SceneError
+
+# Larger scenes are shown from the episode's surroundings only.
+_WHOLE_SCENE = 16.0
+_MARGIN = 1.5
+_BARE_SCALE = 20.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An episode's drawing, in pixels of its map (right, down).
+
+    - `view`: left, top, width, height of the part to show.
+    - `points`: for each run x0, y0, x1, y1, … one pair a step; `left`: metres to the goal by step, None if unknown.
+    - `shortest`: points of the shortest path, float `[P, 2]`, empty if unknown.
+    - `jump`: a step longer than this many pixels is a change of floor and is not drawn.
+    """
+
+    view: tuple[float, float, float, float]
+    size: tuple[int, int]
+    points: list[list[float]]
+    left: list[list[float | None]]
+    shortest: np.ndarray
+    goal: tuple[float, float]
+    jump: float
+
+    def thumbnail(self, map_id: int | None) -> str:
+        """The first run as a still picture, SVG."""
+        walked = np.array(self.points[0]).reshape(-1, 2)
+        r = 0.018 * max(self.view[2:])
+        return (
+            f'<svg class="stage" viewBox="{self._view_text()}" aria-hidden="true">'
+            + ("" if map_id is None else f'<use href="#map-{map_id}"/>')
+            + f'<path class="shortest" d="{path_data(self.shortest, self.jump)}"/>'
+            + f'<path class="walked" d="{path_data(simplify(walked, 0.4), self.jump)}"/>'
+            + (f'<circle class="start" cx="{walked[0, 0]:.1f}" cy="{walked[0, 1]:.1f}" r="{r:.1f}"/>' * bool(len(walked)))
+            + f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/></svg>'
+        )
+
+    def data(self) -> dict:
+        """The parts that all runs share, for the page's script."""
+        return {
+            "view": self._view_text(),
+            "goal": [finite(value) for value in self.goal],
+            "shortest": path_data(self.shortest, self.jump),
+            "jump": finite(self.jump),
+        }
+
+    def _view_text(self) -> str:
+        return " ".join(f"{value:.1f}" for value in self.view)
+
+
+def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapPicture | None) -> Stage:
+    """Lay out `record` and the other agents' `runs` of the same episode; without a map only the paths are shown."""
+    paths = [np.array(run.path, np.float64).reshape(-1, 3) for run in runs]
+    goal = np.array(record.goal, np.float64)
+    if picture is None:
+        return _bare_stage(paths, goal)
+    shortest = _shortest_path(picture, paths[0], goal)
+    on_map = [picture.to_pixel(path) for path in paths]
+    return Stage(
+        view=_view(picture, np.concatenate([shortest, *on_map, picture.to_pixel(goal)[None]])),
+        size=(picture.width, picture.height),
+        points=[_flat(points) for points in on_map],
+        left=_distances_left(picture, paths, goal),
+        shortest=shortest,
+        goal=tuple(picture.to_pixel(goal).tolist()),
+        jump=picture.pixels_per_metre,
+    )
+
+
+def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
+    """For scenes that are not at hand: the paths seen from above on empty ground."""
+    flat = [path[:, [0, 2]] for path in paths]
+    everything = np.concatenate([*flat, goal[None, [0, 2]]])
+    low, high = everything.min(0) - _MARGIN, everything.max(0) + _MARGIN
+    on_map = [(points - low) * _BARE_SCALE for points in flat]
+    width, height = ((high - low) * _BARE_SCALE).tolist()
+    return Stage(
+        view=(0.0, 0.0, width, height),
+        size=(round(width), round(height)),
+        points=[_flat(points) for points in on_map],
+        left=[[None] * len(points) for points in on_map],
+        shortest=np.zeros((0, 2)),
+        goal=tuple(((goal[[0, 2]] - low) * _BARE_SCALE).tolist()),
+        jump=_BARE_SCALE,
+    )
+
+
+def _shortest_path(picture: MapPicture, walked: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    if not len(walked):
+        return np.zeros((0, 2))
+    try:
+        points = picture.to_pixel(picture.scene.shortest_path(walked[0], goal))
+    except SceneError:
+        return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
+    # The path steps from cell to cell; half a body's width of smoothing takes the stairs out of it.
+    return simplify(points, 0.06 * picture.pixels_per_metre)
+
+
+def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.ndarray) -> list[list[float | None]]:
+    if not sum(map(len, paths)):
+        return [[] for _ in paths]
+    distances = picture.scene.geodesic_distance(np.concatenate(paths), goal)
+    split = np.split(distances, np.cumsum([len(path) for path in paths])[:-1])
+    return [[finite(float(value), 3) for value in part] for part in split]
+
+
+def _view(picture: MapPicture, points: np.ndarray) -> tuple[float, float, float, float]:
+    """The whole map, or of a large one the surroundings of `points` [P, 2]."""
+    limit = _WHOLE_SCENE * picture.pixels_per_metre
+    if max(picture.width, picture.height) <= limit:
+        return 0.0, 0.0, float(picture.width), float(picture.height)
+    margin = _MARGIN * picture.pixels_per_metre
+    low, high = points.min(0) - margin, points.max(0) + margin
+    grow = np.maximum(limit / 2 - (high - low), 0) / 2
+    low = np.maximum(low - grow, 0)
+    high = np.minimum(high + grow, [picture.width, picture.height])
+    return float(low[0]), float(low[1]), *(high - low).tolist()
+
+
+def _flat(points: np.ndarray) -> list[float]:
+    return [round(value, 1) for value in points.reshape(-1).tolist()]
+
+
+def path_data(points: np.ndarray, jump: float) -> str:
+    """SVG path data through `points` [P, 2]; the pen is lifted over steps longer than `jump`."""
+    if not len(points):
+        return ""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    pens = ["M", *("M" if step > jump else "L" for step in steps)]
+    return "".join(f"{pen}{x:.1f} {y:.1f}" for pen, (x, y) in zip(pens, points.tolist(), strict=True))
+
+
+def simplify(points: np.ndarray, tolerance: float) -> np.ndarray:
+    """A polyline [P, 2] with fewer points, nowhere farther than `tolerance` from the old one (Douglas and Peucker)."""
+    if len(points) < 3:
+        return points
+    keep = np.zeros(len(points), bool)
+    keep[[0, -1]] = True
+    spans = [(0, len(points) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        gaps = _distance_to_segment(points[first + 1 : last], points[first], points[last])
+        if gaps.max() > tolerance:
+            middle = first + 1 + int(gaps.argmax())
+            keep[middle] = True
+            spans += [(first, middle), (middle, last)]
+    return points[keep]
+
+
+def _distance_to_segment(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    along = b - a
+    share = np.clip((points - a) @ along / max(float(along @ along), 1e-12), 0, 1)
+    return np.linalg.norm(points - a - share[:, None] * along, axis=1)
