@@ -1,21 +1,23 @@
-"""The bounding volume hierarchy of a scene's triangles: four children a node, child boxes in 8 bits, 64 bytes a node.
+"""The bounding volume hierarchy of a scene's triangles: four children a node, child boxes in 8 bits, 48 bytes a node.
 
 A binary tree (`scenes.bvh_binary`) is folded into one of four children a node, each node's largest boxes first, and
 the child boxes are rounded outwards to a 255-step grid over their parent, as in Ylitie, Karras and Laine, *Efficient
-Incoherent Ray Traversal on GPUs Through Compressed Wide BVHs* (HPG 2017). One node is one half of a GPU cache line.
+Incoherent Ray Traversal on GPUs Through Compressed Wide BVHs* (HPG 2017).
 
-A node is sixteen 32-bit words:
+A node is twelve 32-bit words, three loads of sixteen bytes:
 
 | word | meaning |
 | --- | --- |
 | 0-2 | the grid's origin x, y, z, float32 metres |
-| 3 | the grid's step in x, y, z: a byte each, the exponent bits of a float32 power of two |
+| 3 | bytes 0-2: the grid's step in x, y, z, the exponent bits of a float32 power of two; byte 3: the children's kinds |
 | 4-6 | low x, y, z of the four children, child k in byte k: metres = origin + byte * step |
 | 7-9 | high x, y, z of the four children |
-| 10, 11 | unused, 0 |
-| 12-15 | child k: the number of an inner node, or `LEAF | count << COUNT_SHIFT | first triangle`; count 0 = no child |
+| 10 | the number of the first inner child; the others follow it |
+| 11 | the first triangle of the first leaf; those of the other leaves follow |
 
-Triangle numbers are positions in `BVH.order`. A missing child has low > high, so that no ray enters it.
+The kind of child k is bits 2k and 2k + 1 of its byte: 0 for an inner node, else a leaf of so many triangles. Inner
+children come first, then leaves, then missing ones, whose low > high keeps every ray out. Triangle numbers are
+positions in `BVH.order`.
 """
 
 from __future__ import annotations
@@ -25,18 +27,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.bvh_binary import BinaryTree, build_binary, half_area
+from scenes.bvh_binary import BinaryTree, build_binary, half_area, runs
 from scenes.errors import SceneError
 
 WIDTH = 4
-NODE_WORDS = 16
-LEAF = np.uint32(1 << 31)
-COUNT_SHIFT = 27
-MAX_LEAF = 15
-MAX_TRIANGLES = 1 << COUNT_SHIFT
-
-LAYOUT_VERSION = 1
-"""Part of a baked scene's cache key: raise it when the words of a node change their meaning."""
+NODE_WORDS = 12
+MAX_LEAF = 3
+MAX_TRIANGLES = 1 << 27
 
 BOX_MARGIN = 1e-6
 """Boxes are widened by this share of the largest coordinate: more than float32 rounding of a ray's slab test."""
@@ -46,7 +43,7 @@ BOX_MARGIN = 1e-6
 class BVH:
     """A tree laid out for the shader.
 
-    - `nodes`: uint32 `[M, 16]`, see the module's table; node 0 is the root and M >= 1.
+    - `nodes`: uint32 `[M, 12]`, see the module's table; node 0 is the root and M >= 1.
     - `order`: int32 `[T]`, the triangles in the order in which leaves refer to them.
     - `stack_size`: the most children that wait on a traversal's stack at once, if every box is hit.
     """
@@ -73,8 +70,8 @@ class BVH:
         return BVH(nodes, np.ascontiguousarray(arrays["order"], np.int32), int(arrays["stack_size"][0]))
 
 
-def build_bvh(triangles: np.ndarray, leaf_size: int = 4) -> BVH:
-    """Build the tree of float32 triangles `[T, 3, 3]` (metres); leaves hold at most `leaf_size` (1 to 15).
+def build_bvh(triangles: np.ndarray, leaf_size: int = MAX_LEAF) -> BVH:
+    """Build the tree of float32 triangles `[T, 3, 3]` (metres); leaves hold at most `leaf_size` (1 to 3).
 
     Zero-area and repeated triangles are kept. Raises SceneError for a wrong shape, NaN or infinite corners, or more
     than 2^27 triangles.
@@ -82,12 +79,13 @@ def build_bvh(triangles: np.ndarray, leaf_size: int = 4) -> BVH:
     triangles = np.ascontiguousarray(triangles, np.float32)
     _check(triangles, leaf_size)
     if not len(triangles):
-        return BVH(_empty_nodes(1), np.zeros(0, np.int32), 1)
+        return BVH(_empty_root(), np.zeros(0, np.int32), 1)
     tree = build_binary(triangles, leaf_size, traversal_cost=1.0)
-    members, inner_number = _fold(tree)
+    members = _fold(tree)
+    first, order = _lay_out_triangles(tree, members)
     margin = np.float32(BOX_MARGIN * np.abs(triangles).max())
-    nodes = _pack(tree, members, inner_number, margin)
-    return BVH(nodes, tree.order, _stack_size(nodes))
+    nodes = _pack(tree, members, first, margin)
+    return BVH(nodes, order, _stack_size(tree, members))
 
 
 def _check(triangles: np.ndarray, leaf_size: int) -> None:
@@ -101,25 +99,25 @@ def _check(triangles: np.ndarray, leaf_size: int) -> None:
         raise SceneError(f"leaf_size is {leaf_size}; expected 1 to {MAX_LEAF}.")
 
 
-def _fold(tree: BinaryTree) -> tuple[np.ndarray, np.ndarray]:
-    """Binary nodes that become the children of each wide node.
+def _fold(tree: BinaryTree) -> np.ndarray:
+    """Binary nodes that become the children of each wide node: int64 `[W, 4]`, -1 = none, inner ones first.
 
-    Returns `members` int64 `[W, 4]`, binary nodes (-1 = none) of each wide node in breadth-first order, and
-    `inner_number` `[W, 4]`, the wide node that a member becomes (0 for leaves and for none).
+    Wide nodes come in breadth-first order: the n-th inner member, counted row by row, becomes wide node n + 1.
     """
     area = half_area(tree.box.astype(np.float64))
     parents = np.zeros(1, np.int64)
-    all_members, all_numbers, made = [], [], 1
+    levels = []
     while len(parents):
         members = _open_largest(tree, area, parents)
-        is_inner = (members >= 0) & (tree.child[members] > 0)
-        numbers = np.zeros(members.shape, np.int64)
-        numbers[is_inner] = made + np.arange(is_inner.sum())
-        made += int(is_inner.sum())
-        all_members.append(members)
-        all_numbers.append(numbers)
-        parents = members[is_inner]
-    return np.concatenate(all_members), np.concatenate(all_numbers)
+        kind = np.where(members < 0, 2, np.where(_is_inner(tree, members), 0, 1))
+        members = np.take_along_axis(members, np.argsort(kind, 1, kind="stable"), 1)
+        levels.append(members)
+        parents = members[_is_inner(tree, members)]
+    return np.concatenate(levels)
+
+
+def _is_inner(tree: BinaryTree, members: np.ndarray) -> np.ndarray:
+    return (members >= 0) & (tree.child[members] > 0)
 
 
 def _open_largest(tree: BinaryTree, area: np.ndarray, parents: np.ndarray) -> np.ndarray:
@@ -129,7 +127,7 @@ def _open_largest(tree: BinaryTree, area: np.ndarray, parents: np.ndarray) -> np
     members[:, 0] = parents
     rows = np.arange(len(parents))
     for slot in range(1, WIDTH):
-        openable = (members >= 0) & (tree.child[members] > 0)
+        openable = _is_inner(tree, members)
         worth = np.where(openable, area[members], -1.0)
         chosen = np.argmax(worth, 1)
         opened = members[rows, chosen]
@@ -139,8 +137,25 @@ def _open_largest(tree: BinaryTree, area: np.ndarray, parents: np.ndarray) -> np
     return members
 
 
-def _pack(tree: BinaryTree, members: np.ndarray, inner_number: np.ndarray, margin: np.float32) -> np.ndarray:
-    """The words of all wide nodes, `[W, 16]`."""
+def _lay_out_triangles(tree: BinaryTree, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Put the triangles of each wide node's leaves side by side.
+
+    Returns `first` int64 `[W]`, where those of each wide node begin, and the new order int32 `[T]`.
+    """
+    is_leaf = (members >= 0) & ~_is_inner(tree, members)
+    count = np.where(is_leaf, tree.count[members], 0)
+    # Wide nodes by where their run began in the binary tree's order: neighbours in space stay neighbours in memory.
+    begin = np.where(members >= 0, tree.first[members], len(tree.order)).min(1)
+    by_place = np.argsort(begin, kind="stable")
+    held = count.sum(1)
+    first = np.empty(len(members), np.int64)
+    first[by_place] = np.cumsum(held[by_place]) - held[by_place]
+    leaf, leaf_count = tree.first[members][by_place][is_leaf[by_place]], count[by_place][is_leaf[by_place]]
+    return first, tree.order[runs(leaf, leaf_count)]
+
+
+def _pack(tree: BinaryTree, members: np.ndarray, first: np.ndarray, margin: np.float32) -> np.ndarray:
+    """The words of all wide nodes, `[W, 12]`."""
     present = members >= 0
     box = tree.box[members].astype(np.float64)
     low = np.where(present[..., None], box[..., :3] - margin, np.inf)
@@ -151,14 +166,16 @@ def _pack(tree: BinaryTree, members: np.ndarray, inner_number: np.ndarray, margi
     grid_low = np.floor((low - origin[:, None]) / step[:, None])
     grid_high = np.ceil((high - origin[:, None]) / step[:, None])
     grid_low[~present], grid_high[~present] = 255, 0
-    nodes = _empty_nodes(len(members))
+    inner = _is_inner(tree, members)
+    kind = np.where(present & ~inner, tree.count[members], 0)
+    kinds = (kind << (2 * np.arange(WIDTH))).sum(1)
+    nodes = np.zeros((len(members), NODE_WORDS), np.uint32)
     nodes[:, 0:3] = origin.view(np.uint32)
-    nodes[:, 3] = _bytes_to_word(np.pad(exponent, ((0, 0), (0, 1))))
+    nodes[:, 3] = _bytes_to_word(np.concatenate([exponent, kinds[:, None]], 1))
     nodes[:, 4:7] = _bytes_to_word(grid_low.swapaxes(1, 2))
     nodes[:, 7:10] = _bytes_to_word(grid_high.swapaxes(1, 2))
-    leaf = LEAF | (tree.count[members].astype(np.uint32) << COUNT_SHIFT) | tree.first[members].astype(np.uint32)
-    child = np.where(inner_number > 0, inner_number.astype(np.uint32), leaf)
-    nodes[:, 12:16] = np.where(present, child, LEAF)
+    nodes[:, 10] = 1 + np.cumsum(inner.sum(1)) - inner.sum(1)
+    nodes[:, 11] = first
     return nodes
 
 
@@ -180,26 +197,21 @@ def _bytes_to_word(values: np.ndarray) -> np.ndarray:
     return (values.astype(np.uint32) << np.array([0, 8, 16, 24], np.uint32)).sum(-1, dtype=np.uint32)
 
 
-def _empty_nodes(count: int) -> np.ndarray:
-    """Nodes without children."""
-    nodes = np.zeros((count, NODE_WORDS), np.uint32)
+def _empty_root() -> np.ndarray:
+    """A root without children, `[1, 12]`."""
+    nodes = np.zeros((1, NODE_WORDS), np.uint32)
     nodes[:, 3] = 0x7F7F7F  # steps of 1 m
     nodes[:, 4:7] = 0xFFFFFFFF
-    nodes[:, 12:16] = LEAF
     return nodes
 
 
-def _stack_size(nodes: np.ndarray) -> int:
+def _stack_size(tree: BinaryTree, members: np.ndarray) -> int:
     """The most children that wait at once, whatever the order of visits: siblings left behind on the way down."""
-    children = nodes[:, 12:16]
-    is_inner = children < LEAF
-    siblings = (children != LEAF).sum(1) - 1
-    waiting = np.zeros(len(nodes), np.int64)
+    inner = _is_inner(tree, members).sum(1)
+    waiting = (members >= 0).sum(1) - 1
     first, last = 0, 1
-    while first < last:  # nodes lie in breadth-first order: one level at a time
-        waiting[first:last] += siblings[first:last]
-        inner = is_inner[first:last]
-        below = children[first:last][inner]
-        waiting[below] = np.repeat(waiting[first:last], inner.sum(1))
-        first, last = last, last + len(below)
+    while last < len(members):  # nodes lie in breadth-first order: one level at a time
+        children = int(inner[first:last].sum())
+        waiting[last : last + children] += np.repeat(waiting[first:last], inner[first:last])
+        first, last = last, last + children
     return max(1, int(waiting.max()))

@@ -93,6 +93,14 @@ def half_area(box: Box) -> np.ndarray:
     return np.where(x < 0, 0, x * y + y * z + z * x)
 
 
+def runs(start: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The numbers of all runs laid end to end: start[0], start[0] + 1, ... , start[1], ..."""
+    total = np.cumsum(count)
+    if not len(total):
+        return np.zeros(0, np.int64)
+    return np.arange(total[-1]) + np.repeat(start - (total - count), count)
+
+
 def _to_unit_cube(exact: Box) -> Box:
     """The boxes moved and scaled into [-1, 1], so that no extent overflows when areas are multiplied."""
     wide = exact.astype(np.float64)
@@ -175,7 +183,7 @@ def _cheapest_cut(
 
 def _slabs(boxes: Box, axis: int, start: np.ndarray, count: np.ndarray, cuts: int) -> np.ndarray:
     """How many triangles lie before each of `cuts` equal slabs of every node's centroids, `[M, cuts]`."""
-    where = _positions(start, count)
+    where = runs(start, count)
     centroid = boxes[where, axis] - boxes[where, axis + 3]
     begin = np.cumsum(count) - count
     low, high = centroid[begin], centroid[begin + count - 1]
@@ -206,21 +214,13 @@ def _areas(box: np.ndarray) -> np.ndarray:
 
 def _place_leaves(order: np.ndarray, level: _Level, leaf: np.ndarray) -> None:
     """Write the triangles of finished nodes to their place in the final order."""
-    where = _positions(level.first[leaf], level.count[leaf])
-    order[where] = level.orders[0][_positions(level.start[leaf], level.count[leaf])]
-
-
-def _positions(start: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """The numbers of all runs laid end to end: start[0], start[0] + 1, ... , start[1], ..."""
-    total = np.cumsum(count)
-    if not len(total):
-        return np.zeros(0, np.int64)
-    return np.arange(total[-1]) + np.repeat(start - (total - count), count)
+    where = runs(level.first[leaf], level.count[leaf])
+    order[where] = level.orders[0][runs(level.start[leaf], level.count[leaf])]
 
 
 def _split(level: _Level, axis: np.ndarray, left: np.ndarray, inner: np.ndarray) -> _Level:
     """The next level: the runs of inner nodes, each partitioned into left and right in all three orders."""
-    kept = _positions(level.start[inner], level.count[inner])
+    kept = runs(level.start[inner], level.count[inner])
     orders = level.orders[:, kept]
     axis, left, count, first = axis[inner], left[inner], level.count[inner], level.first[inner]
     start = np.cumsum(count) - count

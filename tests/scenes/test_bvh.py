@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scenes.bvh import BVH, COUNT_SHIFT, LEAF, MAX_TRIANGLES, build_bvh
+from scenes.bvh import BVH, build_bvh
 from scenes.bvh_binary import build_binary, half_area, triangle_boxes
 from scenes.errors import SceneError
 
@@ -32,36 +32,39 @@ def cut_boxes(rng, boxes=40, cut=4):
 
 
 def decode(bvh):
-    """Low and high corners `[M, 4, 3]` (float32 arithmetic, as in the shader), children `[M, 4]`."""
+    """Corners low, high `[M, 4, 3]` (float32 arithmetic, as in the shader), child, first and count `[M, 4]`.
+
+    `child` is an inner node's number or 0; `first` and `count` are a leaf's triangles, count 0 for none.
+    """
     n = bvh.nodes
     shifts = np.arange(4, dtype=np.uint32) * 8
     origin = n[:, 0:3].view(np.float32)
     step = ((n[:, 3:4] >> shifts[:3] & 255) << 23).view(np.float32)
-    low = (n[:, 4:7, None] >> shifts & 255).astype(np.float32).swapaxes(1, 2)
-    high = (n[:, 7:10, None] >> shifts & 255).astype(np.float32).swapaxes(1, 2)
-    return origin[:, None] + low * step[:, None], origin[:, None] + high * step[:, None], n[:, 12:16]
+    low = origin[:, None] + (n[:, 4:7, None] >> shifts & 255).astype(np.float32).swapaxes(1, 2) * step[:, None]
+    high = origin[:, None] + (n[:, 7:10, None] >> shifts & 255).astype(np.float32).swapaxes(1, 2) * step[:, None]
+    count = (n[:, 3:4] >> (24 + np.arange(4, dtype=np.uint32) * 2) & 3).astype(int)
+    is_inner = (count == 0) & (low <= high).all(-1)
+    child = np.where(is_inner, n[:, 10:11] + np.cumsum(is_inner, 1) - 1, 0)
+    first = n[:, 11:12] + np.cumsum(count, 1) - count
+    return low, high, child, first, count
 
 
 def check_invariants(bvh, triangles):
     """Each triangle in one leaf, each node but the root the child of one node, every box around all that is below."""
-    low, high, child = decode(bvh)
-    count = child >> COUNT_SHIFT & 15
-    first = child & (MAX_TRIANGLES - 1)
-    is_leaf = (child & LEAF) > 0
+    low, high, child, first, count = decode(bvh)
     assert sorted(bvh.order) == list(range(len(triangles)))
-    held = [np.arange(f, f + c) for f, c in zip(first[is_leaf], count[is_leaf], strict=True)]
-    assert sorted(np.concatenate([*held, np.zeros(0, int)])) == list(range(len(triangles)))
-    assert sorted(child[~is_leaf]) == list(range(1, len(bvh.nodes)))
+    held = [np.arange(f, f + c) for f, c in zip(first.ravel(), count.ravel(), strict=True)]
+    assert sorted(np.concatenate(held)) == list(range(len(triangles)))
+    assert sorted(child[child > 0]) == list(range(1, len(bvh.nodes)))
     box = triangle_boxes(triangles[bvh.order])
     below = np.full((len(bvh.nodes), 6), np.inf)
     for node in reversed(range(len(bvh.nodes))):  # children come after their parents
         for k in range(4):
-            if is_leaf[node, k]:
-                inside = box[first[node, k] : first[node, k] + count[node, k]]
-                inside = inside.min(0) if len(inside) else None
-            else:
+            if count[node, k]:
+                inside = box[first[node, k] : first[node, k] + count[node, k]].min(0)
+            elif child[node, k]:
                 inside = below[child[node, k]]
-            if inside is None:
+            else:
                 assert (low[node, k] > high[node, k]).all()
                 continue
             assert (low[node, k] <= inside[:3]).all()
@@ -87,7 +90,7 @@ def hit(triangles, origin, direction):
 
 def traverse(bvh, triangles, origin, direction):
     """The nearest hit through the tree, and how many children waited at most."""
-    low, high, child = decode(bvh)
+    low, high, child, first, count = decode(bvh)
     ordered = triangles[bvh.order]
     best, stack, deepest = np.inf, [0], 0
     while stack:
@@ -96,12 +99,10 @@ def traverse(bvh, triangles, origin, direction):
             a, b = (low[node] - origin) / direction, (high[node] - origin) / direction
         near, far = np.where(direction < 0, b, a).max(-1), np.where(direction < 0, a, b).min(-1)
         for k in np.flatnonzero((near <= far) & (far >= 0) & (near <= best)):
-            if child[node, k] & LEAF:
-                start = int(child[node, k] & (MAX_TRIANGLES - 1))
-                held = ordered[start : start + int(child[node, k] >> COUNT_SHIFT & 15)]
-                best = min(best, hit(held, origin, direction))
-            else:
+            if child[node, k]:
                 stack.append(int(child[node, k]))
+            else:
+                best = min(best, hit(ordered[first[node, k] : first[node, k] + count[node, k]], origin, direction))
         deepest = max(deepest, len(stack) - 1)
     return best, deepest
 
@@ -113,7 +114,7 @@ def surface_cost(box, count, inner):
 
 
 def sweep_tree(boxes):
-    """An exhaustive sweep over all cuts of all axes, one node at a time: (box, count, inner) of leaves up to 4."""
+    """An exhaustive sweep over all cuts of all axes, one node at a time: (box, count, inner) of leaves up to 3."""
     out, stack = [], [np.arange(len(boxes))]
     while stack:
         ids = stack.pop()
@@ -126,7 +127,7 @@ def sweep_tree(boxes):
             if n > 1 and (left + right).min() < best[0]:
                 cut = int(np.argmin(left + right))
                 best = ((left + right)[cut], order[: cut + 1], order[cut + 1 :])
-        is_leaf = n == 1 or (n <= 4 and n * half_area(box) <= best[0] + half_area(box))
+        is_leaf = n == 1 or (n <= 3 and n * half_area(box) <= best[0] + half_area(box))
         out.append((box, n, not is_leaf))
         if not is_leaf:
             stack += best[1:]
@@ -140,13 +141,12 @@ def test_small_soups_keep_every_triangle_inside_its_boxes(count):
     check_invariants(build_bvh(triangles), triangles)
 
 
-@pytest.mark.parametrize("leaf_size", [1, 2, 4, 15])
+@pytest.mark.parametrize("leaf_size", [1, 2, 3])
 def test_flat_faces_and_leaf_sizes(leaf_size):
     triangles = cut_boxes(np.random.default_rng(1), boxes=12)
     bvh = build_bvh(triangles, leaf_size)
     check_invariants(bvh, triangles)
-    child = bvh.nodes[:, 12:16]
-    assert (child[child > LEAF] >> COUNT_SHIFT & 15).max() <= leaf_size
+    assert decode(bvh)[-1].max() <= leaf_size
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_traversal_finds_what_brute_force_finds(make):
 @pytest.mark.parametrize("make", [lambda rng: soup(1500, rng), lambda rng: cut_boxes(rng, 20)], ids=["soup", "boxes"])
 def test_splits_are_as_good_as_an_exhaustive_sweep(make):
     triangles = make(np.random.default_rng(3))
-    tree = build_binary(triangles, leaf_size=4, traversal_cost=1.0)
+    tree = build_binary(triangles, leaf_size=3, traversal_cost=1.0)
     cost = surface_cost(tree.box, tree.count, tree.child > 0)
     assert cost <= 1.05 * surface_cost(*sweep_tree(triangle_boxes(triangles)))
 
@@ -210,6 +210,6 @@ def test_bad_input_says_what_is_wrong():
     with pytest.raises(SceneError, match="leaf_size"):
         build_bvh(np.zeros((1, 3, 3)), leaf_size=0)
     with pytest.raises(SceneError, match="order"):
-        BVH.from_arrays({"nodes": np.zeros((1, 16), np.uint32), "stack_size": np.ones(1)})
+        BVH.from_arrays({"nodes": np.zeros((1, 12), np.uint32), "stack_size": np.ones(1)})
     with pytest.raises(SceneError, match="expected uint32"):
         BVH.from_arrays({"nodes": np.zeros((1, 8), np.uint32), "order": np.zeros(0), "stack_size": np.ones(1)})
