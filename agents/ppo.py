@@ -1,0 +1,104 @@
+"""Proximal policy optimisation (Schulman et al., 2017) of a recurrent policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from agents.networks.policy import Policy
+from agents.rollout import Batch, Rollout
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Constants of the algorithm."""
+
+    gamma: float = 0.99
+    """Discount of a reward one step later."""
+    gae_lambda: float = 0.95
+    """Decay of the generalised advantage estimate."""
+    clip: float = 0.2
+    """How far the probability of an action may move, as a ratio, before its gain no longer counts."""
+    value_coefficient: float = 0.5
+    """Weight of the value loss."""
+    entropy_coefficient: float = 0.01
+    """Weight of the entropy bonus."""
+    max_gradient_norm: float = 1.0
+    """Gradients longer than this are shortened to it."""
+    epochs: int = 2
+    """How often each rollout is learned from."""
+    minibatches: int = 4
+    """Parts that a rollout is learned in, split by environment."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start."""
+    normalize_advantage: bool = True
+    """Scale each minibatch's advantages to mean 0 and deviation 1."""
+
+
+class PPO:
+    """Improves `policy` from rollouts."""
+
+    def __init__(self, policy: Policy, config: PPOConfig) -> None:
+        self.policy = policy
+        self.config = config
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+
+    def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
+        """Learn from `rollout`; returns the means of the losses and diagnostics."""
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for _ in range(self.config.epochs):
+            for batch in rollout.minibatches(self.config.minibatches, generator):
+                terms = self._learn(batch)
+                count += 1
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value
+        return {name: float(value) / count for name, value in sums.items()}
+
+    def _learn(self, batch: Batch) -> dict[str, Tensor]:
+        config = self.config
+        logits, values = self.policy.sequence(batch.observations, batch.previous_actions, batch.begun, batch.state)
+        terms = ppo_loss(logits, values, batch, config)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
+        self.optimizer.step()
+        return {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Use `rate` from the next update on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+def ppo_loss(logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
+    """The clipped surrogate loss and its parts, each a scalar.
+
+    `logits` `[T, M, A]` and `values` `[T, M]` are the present policy's for the steps of `batch`.
+    """
+    log_probs = torch.log_softmax(logits, -1)
+    log_prob = log_probs.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+    advantages = batch.advantages
+    if config.normalize_advantage:
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-5)
+    log_ratio = log_prob - batch.log_probs
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+    policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    value_loss = 0.5 * (values - batch.returns).square().mean()
+    entropy = -(log_probs.exp() * log_probs).sum(-1).mean()
+    loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
+    with torch.no_grad():
+        # The k3 estimate of the Kullback-Leibler divergence (Schulman, "Approximating KL divergence", 2020).
+        approx_kl = (ratio - 1 - log_ratio).mean()
+        clip_fraction = ((ratio - 1).abs() > config.clip).float().mean()
+    return {
+        "loss": loss,
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": approx_kl,
+        "clip_fraction": clip_fraction,
+    }

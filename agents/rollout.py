@@ -1,0 +1,105 @@
+"""A stretch of experience: T steps of N environments in memory laid out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Batch:
+    """Some environments' columns of a rollout, `[T, M, ...]`, with the policy state `[M, S]` before its first step."""
+
+    observations: dict[str, Tensor]
+    previous_actions: Tensor
+    begun: Tensor
+    state: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+class Rollout:
+    """Tensors `[T, N, ...]`, written in place again by every rollout.
+
+    Pictures are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
+    resolution of 5 mm.
+    """
+
+    def __init__(self, steps: int, observation: Mapping[str, Tensor], state: Tensor) -> None:
+        num_envs = len(state)
+        self.steps, self.num_envs = steps, num_envs
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(steps, num_envs, *shape, dtype=dtype, device=state.device)
+
+        self.observations = {
+            name: zeros(*value.shape[1:], dtype=torch.float16 if value.ndim == 4 else value.dtype)
+            for name, value in observation.items()
+        }
+        self.previous_actions = zeros(dtype=torch.int64)
+        self.begun = zeros(dtype=torch.bool)
+        self.actions = zeros(dtype=torch.int64)
+        self.log_probs = zeros()
+        self.values = zeros()
+        self.rewards = zeros()
+        self.done = zeros(dtype=torch.bool)
+        self.advantages = zeros()
+        self.returns = zeros()
+        self.state = torch.zeros_like(state)
+
+    def store_decision(
+        self,
+        t: int,
+        observation: Mapping[str, Tensor],
+        previous_action: Tensor,
+        begun: Tensor,
+        action: Tensor,
+        log_prob: Tensor,
+        value: Tensor,
+    ) -> None:
+        """What the policy saw at step t and what it chose."""
+        for name, buffer in self.observations.items():
+            buffer[t].copy_(observation[name])
+        self.previous_actions[t] = previous_action
+        self.begun[t] = begun
+        self.actions[t] = action
+        self.log_probs[t] = log_prob
+        self.values[t] = value
+
+    def store_outcome(self, t: int, reward: Tensor, done: Tensor) -> None:
+        """What step t brought; the reward of a truncated step holds the value of what was cut off."""
+        self.rewards[t] = reward
+        self.done[t] = done
+
+    def compute_returns(self, next_value: Tensor, gamma: float, gae_lambda: float) -> None:
+        """Generalised advantage estimates (Schulman et al., 2016) and the returns they give."""
+        advantage = torch.zeros_like(next_value)
+        for t in reversed(range(self.steps)):
+            going_on = (~self.done[t]).float()
+            delta = self.rewards[t] + gamma * next_value * going_on - self.values[t]
+            advantage = delta + gamma * gae_lambda * going_on * advantage
+            self.advantages[t] = advantage
+            next_value = self.values[t]
+        torch.add(self.advantages, self.values, out=self.returns)
+
+    def minibatches(self, count: int, generator: torch.Generator) -> Iterator[Batch]:
+        """The rollout in `count` parts, each the whole stretch of some environments, in random order."""
+        for chosen in torch.randperm(self.num_envs, generator=generator).chunk(count):
+            columns = chosen.to(self.state.device)
+            yield Batch(
+                {name: value[:, columns].float() for name, value in self.observations.items()},
+                self.previous_actions[:, columns],
+                self.begun[:, columns],
+                self.state[columns],
+                self.actions[:, columns],
+                self.log_probs[:, columns],
+                self.values[:, columns],
+                self.advantages[:, columns],
+                self.returns[:, columns],
+            )
