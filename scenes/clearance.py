@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from scenes.agent_body import AgentBody
-from scenes.columns import Columns, expand
+from scenes.columns import Columns
 from scenes.layers import OFFSETS
+from scenes.standing_room import in_the_way
 
 
 def far_from_obstacles(
@@ -56,12 +57,7 @@ def _hazards(columns, column, height, neighbors, body):
 
 def _boxes_in_the_way(columns, column, height, body) -> tuple[np.ndarray, np.ndarray]:
     """Whether each column holds something in the way of a body at `height`, and the extent [K, 4] of all that does."""
-    first = columns.start[column]
-    owner, step = expand(columns.start[column + 1] - first)
-    fragment = first[owner] + step
-    base = height[owner]
-    bad = (columns.top[fragment] > base + body.max_step) & (columns.bottom[fragment] < base + body.height)
-    owner, fragment = owner[bad], fragment[bad]
+    owner, fragment = in_the_way(columns, column, height, body)
     extent = np.tile([np.inf, -np.inf, np.inf, -np.inf], (len(column), 1))
     for k, merge in enumerate((np.minimum, np.maximum, np.minimum, np.maximum)):
         merge.at(extent[:, k], owner, columns.box[fragment, k])

@@ -21,15 +21,16 @@ def index_layers(column: np.ndarray, height: np.ndarray, grid: Grid) -> tuple[np
     return index.reshape(-1, grid.rows, grid.cols), layer
 
 
-def link(
-    index: np.ndarray, layer: np.ndarray, row: np.ndarray, col: np.ndarray, height: np.ndarray, max_step: float
-) -> np.ndarray:
+def link(index: np.ndarray, column: np.ndarray, height: np.ndarray, max_step: float) -> np.ndarray:
     """`neighbors` int32 [C, 8] in the order of `OFFSETS`, -1 where there is none within `max_step` of height.
+
+    `index` int32 [L, rows, cols] as `index_layers` makes it, `column` int64 [C], `height` float [C].
 
     A diagonal neighbour is reached over both sides of the corner.
     """
     _, rows, cols = index.shape
-    neighbors = np.full((len(row), 8), -1, np.int32)
+    row, col = np.divmod(column, cols)
+    neighbors = np.full((len(column), 8), -1, np.int32)
     # Heights are compared as stored, in single precision.
     height = height.astype(np.float32)
     reach = np.float32(max_step + 1e-5)

@@ -3,10 +3,10 @@
 Columns of the grid are as wide as a cell; each may be walkable on several layers (floors, bridges, landings).
 A cell is walkable where
 
-1. a surface no steeper than `max_slope` passes under its centre,
+1. a surface that shows its front and is no steeper than `max_slope` passes under its centre (`scenes.standing_room`),
 2. nothing in the column reaches into the body between `max_step` above that surface and `height` above it,
 3. the nearest obstacle or ledge is at least `radius` away from the centre (`scenes.clearance`), and
-4. its island, the cells that can be reached from it, is worth keeping (`keep_islands`).
+4. its island, the cells that can be reached from it, is a floor (`scenes.islands`).
 
 The idea of spans in columns is that of Recast (Mononen); the distances to obstacles are measured within the cell.
 """
@@ -18,24 +18,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from scenes.agent_body import AgentBody
 from scenes.clearance import far_from_obstacles
-from scenes.columns import Columns, Grid, cut_into_columns, expand
+from scenes.columns import Grid, cut_into_columns
 from scenes.errors import SceneError
+from scenes.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
+from scenes.islands import connected_parts, floors_among, reach_from_middle
 from scenes.layers import index_layers, link
+from scenes.standing_room import standing_room
 
 HOME_CELL_SIZE = 0.05
 # A hundred metres square at 10 cm.
 MAX_COLUMNS = 1_000_000
-# An island that an episode may start on reaches this far from its middle, as in Habitat's episode sampling.
-MIN_ISLAND_RADIUS = 1.5
-# Of the largest island; furniture tops and closed-off corners are far below it.
-MIN_ISLAND_SHARE = 0.1
-# Surfaces closer than this count as one, a rug and its floor for instance. Metres.
-SAME_HEIGHT = 0.02
 
 
 @dataclass(frozen=True)
@@ -87,12 +82,8 @@ class Walkable:
     @cached_property
     def island_radii(self) -> np.ndarray:
         """float32 `[I]`: horizontal distance from the middle of each island to its farthest cell, metres."""
-        flat = self.positions[:, [0, 2]].astype(np.float64)
-        size = np.bincount(self.islands)
-        middle = np.stack([np.bincount(self.islands, flat[:, k]) / size for k in range(2)], 1)
-        radii = np.zeros(len(size), np.float32)
-        np.maximum.at(radii, self.islands, np.linalg.norm(flat - middle[self.islands], axis=1).astype(np.float32))
-        return radii
+        x, _, z = self.positions.T.astype(np.float64)
+        return reach_from_middle(self.islands, x, z).astype(np.float32)
 
     def locate(self, points: np.ndarray, tolerance: float | None = None) -> np.ndarray:
         """Compact ids int64 `[..]` of the cells under `points` float `[.., 3]`, -1 where there is none.
@@ -152,39 +143,55 @@ def default_cell_size(bounds: np.ndarray) -> float:
 def build_walkable(
     triangles: np.ndarray, body: AgentBody, cell_size: float = HOME_CELL_SIZE, min_island_area: float = 2.0
 ) -> Walkable:
-    """The walkable surface of `triangles` float `[T, 3, 3]` (metres, y up) for `body`.
+    """The walkable surface of `triangles` float `[T, 3, 3]` (metres, y up, front faces counter-clockwise) for `body`.
 
-    Islands smaller than `min_island_area` square metres are dropped, and others by the rules of `keep_islands`.
-    Raises SceneError when nothing walkable is left, or the arguments make no sense.
+    Islands smaller than `min_island_area` square metres are dropped, and others by the rules of
+    `scenes.islands.floors_among`. Raises SceneError when nothing walkable is left, or the arguments make no sense.
     """
     _check(triangles, body, cell_size)
-    grid = Grid.around(triangles, cell_size)
-    columns = cut_into_columns(triangles, grid)
-    column, height = _standing_room(columns, body)
-    row, col = column // grid.cols, column % grid.cols
-    # Rounds of the same three steps: number the cells, link neighbours, take some cells out.
-    for choose in (_clear_of_obstacles, _worth_keeping):
-        index, layer = index_layers(column, height, grid)
-        neighbors = link(index, layer, row, col, height, body.max_step)
-        keep = choose(columns, column, height, neighbors, body, min_island_area)
-        column, height, row, col = column[keep], height[keep], row[keep], col[keep]
-        if not len(column):
-            raise SceneError(
-                f"No walkable floor in {len(triangles)} triangles for a body of radius {body.radius} m and height "
-                f"{body.height} m on cells of {cell_size} m; is the scene in metres, with y up?"
-            )
-    index, layer = index_layers(column, height, grid)
-    neighbors = link(index, layer, row, col, height, body.max_step)
+    columns = cut_into_columns(triangles, Grid.around(triangles, cell_size))
+    cells = _Cells.linked(columns.grid, *standing_room(columns, body), body)
+    cells = cells.only(far_from_obstacles(columns, cells.column, cells.height, cells.neighbors, body), body)
+    if not len(cells.column):
+        raise SceneError(
+            f"No walkable floor in {len(triangles)} triangles for a body of radius {body.radius} m and height "
+            f"{body.height} m on cells of {cell_size} m; is the scene in metres, with y up, and do its floors "
+            f"show their front (counter-clockwise) when seen from above?"
+        )
+    parts = connected_parts(cells.neighbors)
+    floors = floors_among(columns, cells.column, cells.height, parts, min_island_area)
+    cells = cells.only(floors[parts], body)
     return Walkable(
-        np.array(grid.origin, np.float32),
+        np.array(columns.grid.origin, np.float32),
         float(cell_size),
-        index,
-        np.stack([layer, row, col], 1).astype(np.int32),
-        height.astype(np.float32),
-        connected_parts(neighbors).astype(np.int32),
-        neighbors,
+        cells.index,
+        np.stack([cells.layer, *np.divmod(cells.column, columns.grid.cols)], 1).astype(np.int32),
+        cells.height.astype(np.float32),
+        connected_parts(cells.neighbors).astype(np.int32),
+        cells.neighbors,
         body,
     )
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells [C] sorted by column and height while some are still being taken out."""
+
+    grid: Grid
+    column: np.ndarray
+    height: np.ndarray
+    layer: np.ndarray
+    index: np.ndarray
+    neighbors: np.ndarray
+
+    @staticmethod
+    def linked(grid: Grid, column: np.ndarray, height: np.ndarray, body: AgentBody) -> _Cells:
+        index, layer = index_layers(column, height, grid)
+        neighbors = link(index, column, height, body.max_step)
+        return _Cells(grid, column, height, layer, index, neighbors)
+
+    def only(self, keep: np.ndarray, body: AgentBody) -> _Cells:
+        return _Cells.linked(self.grid, self.column[keep], self.height[keep], body)
 
 
 def _check(triangles: np.ndarray, body: AgentBody, cell_size: float) -> None:
@@ -202,105 +209,3 @@ def _check(triangles: np.ndarray, body: AgentBody, cell_size: float) -> None:
             f"{extent[0]:.0f} x {extent[1]:.0f} columns of {cell_size} m are too many; pass "
             f"default_cell_size(bounds) or check that the scene is in metres."
         )
-
-
-def _standing_room(columns: Columns, body: AgentBody) -> tuple[np.ndarray, np.ndarray]:
-    """Column int64 [C] and height float64 [C] of the surfaces one can stand on with the head free."""
-    column, height = columns.surface_column, columns.surface_height.astype(np.float64)
-    gentle = columns.surface_slope_cos >= math.cos(math.radians(body.max_slope)) - 1e-6
-    last = np.append(column[1:] != column[:-1], True)
-    gap = np.where(last, np.inf, np.append(np.diff(height), np.inf))
-
-    # Low clutter on the floor is stepped onto, however steep its sides.
-    below_is_floor = np.append(False, gentle[:-1] & (gap[:-1] <= body.max_step))
-    stands = (gentle | below_is_floor) & (gap >= body.height) & ~_inside_solid(columns, gap)
-    column, height = column[stands], height[stands]
-    free = ~_hit(columns, column, height, body)
-    return column[free], height[free]
-
-
-def _inside_solid(columns: Columns, gap: np.ndarray) -> np.ndarray:
-    """Which surfaces show their back both here and overhead: the bottom of a closed box seen from within."""
-    up = columns.surface_up
-    overhead_up = np.append(up[1:], False)
-    after_next_down = np.append(~up[2:], [False, False])
-    same_as_next = np.append(gap[1:] <= SAME_HEIGHT, False)
-    return ~up & overhead_up & ~(after_next_down & same_as_next) & np.isfinite(gap)
-
-
-def _hit(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody) -> np.ndarray:
-    """Whether something in the column reaches between `max_step` and `body.height` above the standing height."""
-    first, last = columns.start[column], columns.start[column + 1]
-    owner, step = expand(last - first)
-    fragment = first[owner] + step
-    base = height[owner]
-    bad = (columns.top[fragment] > base + body.max_step) & (columns.bottom[fragment] < base + body.height)
-    return np.bincount(owner[bad], minlength=len(column)) > 0
-
-
-def _clear_of_obstacles(columns, column, height, neighbors, body, _min_area) -> np.ndarray:
-    return far_from_obstacles(columns, column, height, neighbors, body)
-
-
-def _worth_keeping(columns, column, height, neighbors, _body, min_area) -> np.ndarray:
-    return keep_islands(columns, column, height, connected_parts(neighbors), min_area)
-
-
-def connected_parts(neighbors: np.ndarray) -> np.ndarray:
-    """Number of the connected part of each cell, int64 [C], by falling size; `neighbors` int [C, 8]."""
-    count = len(neighbors)
-    source, direction = np.nonzero(neighbors >= 0)
-    target = neighbors[source, direction]
-    graph = coo_array((np.ones(len(source), np.int8), (source, target)), shape=(count, count))
-    _, part = connected_components(graph, directed=False)
-    rank = np.empty(part.max(initial=-1) + 1, np.int64)
-    rank[np.argsort(-np.bincount(part), kind="stable")] = np.arange(len(rank))
-    return rank[part]
-
-
-def keep_islands(
-    columns: Columns, column: np.ndarray, height: np.ndarray, island: np.ndarray, min_area: float
-) -> np.ndarray:
-    """Which cells bool [C] belong to islands that are floors.
-
-    Roofs go first: islands under the open sky (more than 80% of them) that lie over other islands (more than 25%).
-    Of the others those stay that reach `MIN_ISLAND_RADIUS` from their middle and have `min_area` square metres and
-    `MIN_ISLAND_SHARE` of the largest one's area; beds, tables and counters fall short of that. Should none reach
-    them, the largest stays.
-    """
-    size = np.bincount(island)
-    under_sky = np.bincount(island, _open_to_sky(columns, column, height)) / size
-    over_others = np.bincount(island, _over_other_island(column, island)) / size
-    roof = (under_sky > 0.8) & (over_others > 0.25)
-    if roof.all():
-        roof[:] = False
-    floor_size = np.where(roof, 0, size)
-    radius = _island_radii(columns.grid, column, island)
-    area = floor_size * columns.grid.cell_size**2
-    good = (
-        ~roof & (area >= min_area) & (radius >= MIN_ISLAND_RADIUS) & (floor_size >= MIN_ISLAND_SHARE * floor_size.max())
-    )
-    if not good.any():
-        good[floor_size.argmax()] = True
-    return good[island]
-
-
-def _open_to_sky(columns: Columns, column: np.ndarray, height: np.ndarray) -> np.ndarray:
-    top = np.full(columns.grid.rows * columns.grid.cols, -np.inf, np.float32)
-    np.maximum.at(top, columns.column, columns.top)
-    return top[column] <= height + 0.5
-
-
-def _over_other_island(column: np.ndarray, island: np.ndarray) -> np.ndarray:
-    """Cells are sorted by column and height, so that the cell before is the one below."""
-    below_differs = (column[1:] == column[:-1]) & (island[1:] != island[:-1])
-    return np.append(False, below_differs)
-
-
-def _island_radii(grid: Grid, column: np.ndarray, island: np.ndarray) -> np.ndarray:
-    flat = np.stack([column // grid.cols, column % grid.cols], 1) * grid.cell_size
-    size = np.bincount(island)
-    middle = np.stack([np.bincount(island, flat[:, k]) / size for k in range(2)], 1)
-    radii = np.zeros(len(size))
-    np.maximum.at(radii, island, np.linalg.norm(flat - middle[island], axis=1))
-    return radii
