@@ -137,7 +137,7 @@ def kitchen_row(rng: np.random.Generator, area: float) -> Group:
 
 def _living(rng: np.random.Generator, area: float) -> list[Group]:
     groups = [sofa_corner(rng), media(rng), shelf(rng)]
-    if area > 17.0:
+    if area > 20.0:
         groups.append(dining(rng, 4))
     if area > 26.0:
         groups += [desk(rng), shelf(rng)]

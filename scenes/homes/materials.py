@@ -36,17 +36,28 @@ def palette(index: int) -> dict[str, Material]:
         "metal": (0.6, 0.61, 0.63),
         "dark": (0.07, 0.07, 0.08),
         "stone": _tone(rng, (0.0, 0.2), (0.02, 0.1), (0.3, 0.8)),
+        "white_wood": (0.9, 0.89, 0.86),
+        "kitchen_front": _tone(rng, (0.0, 1.0), (0.05, 0.4), (0.5, 0.92)),
+        "leather": _tone(rng, (0.03, 0.08), (0.4, 0.6), (0.25, 0.5)),
+        "ceramic": (0.93, 0.93, 0.92),
+        "display": (0.12, 0.15, 0.2),
+        "mirror": (0.75, 0.8, 0.83),
+        "pattern": accent,
+        "fruit": (0.75, 0.2, 0.12),
+        "rug_0": fabric,
+        "rug_1": accent,
+        "rug_edge": fabric,
         "leaf": _tone(rng, (0.27, 0.36), (0.5, 0.7), (0.3, 0.5)),
         "pot": _tone(rng, (0.02, 0.08), (0.3, 0.6), (0.45, 0.7)),
         "shade": (0.95, 0.9, 0.75),
-        "rug": _tone(rng, (0.0, 1.0), (0.25, 0.6), (0.3, 0.65)),
-        "books": _tone(rng, (0.0, 0.1), (0.4, 0.6), (0.3, 0.5)),
-        "picture": accent,
     }
     for kind in ("living", "bedroom", "study", "hall", "dining"):
         tint = _tone(rng, (0.0, 1.0), (0.05, 0.25), (0.75, 0.92))
         colours[f"wall_{kind}"] = wall if rng.random() < 0.5 else tint
         colours[f"floor_{kind}"] = wood
+    for k in range(4):
+        colours[f"book_{k}"] = _tone(rng, (0.0, 1.0), (0.3, 0.7), (0.3, 0.65))
+        colours[f"picture_{k}"] = _tone(rng, (0.0, 1.0), (0.3, 0.7), (0.4, 0.8))
     for kind in ("kitchen", "bath"):
         colours[f"wall_{kind}"] = _tone(rng, (0.1, 0.6), (0.02, 0.2), (0.8, 0.93))
         colours[f"floor_{kind}"] = _tone(rng, (0.0, 0.6), (0.02, 0.15), (0.45, 0.75))
