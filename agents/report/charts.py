@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.report.formatting import as_json, escape, finite, short_number, signed
+from agents.report.formatting import as_json, escape, finite, series, short_number, signed
 
 _WIDTH, _HEIGHT = 360, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 10, 24
@@ -37,7 +37,7 @@ def line_chart(title: str, x: Sequence[float], lines: Sequence[Line], floor: flo
     frame = _Frame((min(x), max(x)), (y_ticks[0], y_ticks[-1]))
     parts = [frame.grid(y_ticks), frame.x_axis(nice_ticks(min(x), max(x), 4, inside=True))]
     for line in lines:
-        parts.append(f'<path class="line series-{line.color}" d="{frame.path(x, line.values)}"/>')
+        parts.append(f'<path class="line {series(line.color)}" d="{frame.path(x, line.values)}"/>')
     parts.append(f'<line class="cursor" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" hidden=""/>')
     data = {
         "x": [finite(value, 6) for value in x],
@@ -62,7 +62,7 @@ def dot_chart(title: str, bins: Sequence[str], groups: Sequence[Dots], unit_inte
         shift = 0.5 * ((g + 0.5) / len(groups) - 0.5)
         places = [i + shift for i in range(len(bins))]
         means = [triple and triple[1] for triple in group.values]
-        parts.append(f'<path class="line faint series-{group.color}" d="{frame.path(places, means)}"/>')
+        parts.append(f'<path class="line faint {series(group.color)}" d="{frame.path(places, means)}"/>')
         parts += [
             frame.dot(place, triple, group, bin_name)
             for place, triple, bin_name in zip(places, group.values, bins, strict=True)
@@ -124,7 +124,7 @@ class _Frame:
         x = f"{self.x(place):.1f}"
         told = f"{group.name}, {bin_name}: {triple[1]:.3f} ({triple[0]:.3f} to {triple[2]:.3f})"
         return (
-            f'<g class="dot series-{group.color}"><title>{escape(told)}</title>'
+            f'<g class="dot {series(group.color)}"><title>{escape(told)}</title>'
             f'<line x1="{x}" x2="{x}" y1="{low:.1f}" y2="{high:.1f}"/><circle cx="{x}" cy="{mean:.1f}" r="3.5"/></g>'
         )
 
@@ -169,7 +169,7 @@ def _short(value: float | None) -> float | None:
 
 def _legend_entry(name: str, color: int, value: str = "") -> str:
     shown = f' <output class="value">{escape(value)}</output>' if value else ""
-    return f'<span class="key series-{color}"><i></i>{escape(name)}{shown}</span>'
+    return f'<span class="key {series(color)}"><i></i>{escape(name)}{shown}</span>'
 
 
 def _figure(title: str, legend: str, drawing: str, extra: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,7 @@ _MOST_BINS = 6
 def distance_charts(evaluations: Sequence[Evaluation]) -> str:
     """Success and SPL by geodesic start distance, each with 95% intervals, as HTML."""
     edges = bin_edges(np.array([record.start_distance for record in evaluations[0].records]))
-    names = [f"{low:g} to {high:g} m" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{low:g} to {high:g} m" for low, high in pairwise(edges)]
     charts = []
     for title, measure in (("Success by start distance", "success"), ("SPL by start distance", "spl")):
         groups = [
@@ -37,15 +38,13 @@ def bin_edges(distances: np.ndarray, most: int = _MOST_BINS) -> list[float]:
     return sorted({float(low), float(high), *(float(edge) for edge in inner if low < edge < high)})
 
 
-def binned(
-    evaluation: Evaluation, measure: str, edges: Sequence[float]
-) -> list[tuple[float, float, float] | None]:
+def binned(evaluation: Evaluation, measure: str, edges: Sequence[float]) -> list[tuple[float, float, float] | None]:
     """`(low, mean, high)` of `measure` for the episodes of each bin [edge, next edge), None where there are none."""
     distance = np.array([record.start_distance for record in evaluation.records])
     values = evaluation.values(measure)
     clusters = np.array([record.scene for record in evaluation.records])
     result: list[tuple[float, float, float] | None] = []
-    for low_edge, high_edge in zip(edges[:-1], edges[1:], strict=True):
+    for low_edge, high_edge in pairwise(edges):
         inside = (distance >= low_edge) & (distance < high_edge) & np.isfinite(values)
         if not inside.any():
             result.append(None)

@@ -94,6 +94,11 @@ def duration(seconds: float) -> str:
     return f"{seconds} s"
 
 
+def series(color: int) -> str:
+    """The style sheet's class for the `color`-th of several agents or curves; there are six, then they repeat."""
+    return f"series-{color % 6}"
+
+
 def escape(text: object) -> str:
     """Safe in HTML, in text and in quoted attributes."""
     return html.escape(str(text), quote=True)

@@ -122,8 +122,7 @@ def _by_episode(evaluation: Evaluation) -> dict[tuple[str, str], EpisodeRecord]:
 
 def _shared_map(number: int, picture: MapPicture) -> str:
     return (
-        f'<image id="map-{number}" class="map" href="{picture.uri}" width="{picture.width}" '
-        f'height="{picture.height}"/>'
+        f'<image id="map-{number}" class="map" href="{picture.uri}" width="{picture.width}" height="{picture.height}"/>'
     )
 
 
@@ -139,11 +138,7 @@ def _card(
     outcome = "success" if success else "failure"
     spl, left = record.measures["spl"], record.measures["distance_to_goal"]
     told = f"SPL {spl:.2f}" if success else f"{STYLES['distance_to_goal'].text(left)} short"
-    others = "".join(
-        f'<span class="rival {"success" if _succeeded(run) else "failure"}"><i></i>{escape(agent)}'
-        f"<b>{_rival_text(run)}</b></span>"
-        for agent, (_, run) in list(zip(agents, runs, strict=True))[1:]
-    )
+    rivals = "".join(_rival(agent, run) for agent, (_, run) in list(zip(agents, runs, strict=True))[1:])
     return (
         f'<li class="card" data-outcome="{outcome}" data-rank="{rank}" data-spl="{finite(spl) or 0}" '
         f'data-distance="{finite(record.start_distance) or 0}"><button type="button" data-episode="{rank}">'
@@ -151,8 +146,14 @@ def _card(
         f'<span class="facts"><span class="first"><span class="badge {outcome}">{outcome.title()}</span>'
         f'<b>{told}</b></span><span class="second"><span class="name">{escape(record.scene)}</span>'
         f"<span>{record.start_distance:.1f} m</span></span>"
-        f'{f"""<span class="rivals">{others}</span>""" if others else ""}</span></button></li>'
+        + (f'<span class="rivals">{rivals}</span>' if rivals else "")
+        + "</span></button></li>"
     )
+
+
+def _rival(agent: str, run: EpisodeRecord) -> str:
+    outcome = "success" if _succeeded(run) else "failure"
+    return f'<span class="rival {outcome}"><i></i>{escape(agent)}<b>{_rival_text(run)}</b></span>'
 
 
 def _rival_text(run: EpisodeRecord) -> str:

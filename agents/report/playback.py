@@ -45,7 +45,10 @@ class Stage:
             + ("" if map_id is None else f'<use href="#map-{map_id}"/>')
             + f'<path class="shortest" d="{path_data(self.shortest, self.jump)}"/>'
             + f'<path class="walked" d="{path_data(simplify(walked, 0.4), self.jump)}"/>'
-            + (f'<circle class="start" cx="{walked[0, 0]:.1f}" cy="{walked[0, 1]:.1f}" r="{r:.1f}"/>' * bool(len(walked)))
+            + (
+                f'<circle class="start" cx="{walked[0, 0]:.1f}" cy="{walked[0, 1]:.1f}" r="{r:.1f}"/>'
+                * bool(len(walked))
+            )
             + f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/></svg>'
         )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from agents.evaluation import MEASURES, Evaluation
-from agents.report.formatting import STYLES, escape, finite
+from agents.report.formatting import STYLES, escape, finite, series
 
 _PER_SCENE = ("success", "spl", "distance_to_goal", "collisions", "episode_length", "reward")
 
@@ -20,7 +20,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
     for i, (evaluation, summary) in enumerate(zip(evaluations, summaries, strict=True)):
         cells = "".join(_cell(name, summary[name], i in best[name]) for name in MEASURES)
         rows.append(
-            f'<tr class="series-{i}"><th scope="row"><span class="key series-{i}"><i></i>'
+            f'<tr class="{series(i)}"><th scope="row"><span class="key {series(i)}"><i></i>'
             f"{escape(evaluation.agent)}</span></th>{cells}</tr>"
         )
     return (
