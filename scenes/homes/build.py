@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.homes.plan import Door, Frame, Plan, Rect, Room, Window, wall_frame, wall_length
+from scenes.homes import trim
+from scenes.homes.plan import Door, Frame, Plan, Rect, Room, Window, along_wall, wall_frame, wall_length
 from scenes.homes.polygon import Point, triangulate
 from scenes.homes.shapes import Parts
 
@@ -17,18 +18,11 @@ def build_shell(parts: Parts, plan: Plan) -> None:
         _floor_and_ceiling(parts, plan, index, room)
         for side in range(4):
             _wall(parts, plan, index, room, side)
+            trim.skirting(parts, plan, index, side)
     for door in plan.doors:
         _doorway(parts, plan, door)
     for window in plan.windows:
         _window(parts, plan.rooms[window.room], window)
-
-
-def along(rect: Rect, side: int, low: float, high: float) -> tuple[float, float]:
-    """World extent along a wall -> local x of its wall frame, left to right."""
-    frame = wall_frame(rect, side)
-    middle = frame.x if side % 2 == 0 else frame.z
-    forwards = side in (0, 1)
-    return (low - middle, high - middle) if forwards else (middle - high, middle - low)
 
 
 def _on_wall(frame: Frame, floor: float, points: np.ndarray, recess: float | np.ndarray = 0.0) -> np.ndarray:
@@ -67,7 +61,7 @@ def _floor_outline(plan: Plan, index: int, rect: Rect) -> list[Point]:
 
 def _wall(parts: Parts, plan: Plan, index: int, room: Room, side: int) -> None:
     half, top = wall_length(room.rect, side) / 2, plan.ceiling
-    gaps = sorted((*along(room.rect, side, d.low, d.high), d.height) for s, d in plan.doors_of(index) if s == side)
+    gaps = sorted((*along_wall(room.rect, side, d.low, d.high), d.height) for s, d in plan.doors_of(index) if s == side)
     outline: list[Point] = [(-half, 0.0)]
     for left, right, height in gaps:
         outline += [(left, 0.0), (left, height), (right, height), (right, 0.0)]
@@ -75,7 +69,7 @@ def _wall(parts: Parts, plan: Plan, index: int, room: Room, side: int) -> None:
     holes = []
     for w in plan.windows:
         if (w.room, w.side) == (index, side):
-            left, right = along(room.rect, side, w.low, w.high)
+            left, right = along_wall(room.rect, side, w.low, w.high)
             holes.append([(left, w.sill), (right, w.sill), (right, w.head), (left, w.head)])
     flat = np.array(triangulate(outline, holes))
     frame = wall_frame(room.rect, side)
@@ -86,16 +80,20 @@ def _doorway(parts: Parts, plan: Plan, door: Door) -> None:
     """The inside of the opening, from one room's wall face to the other's; the entrance is shut."""
     room = plan.rooms[door.rooms[0]]
     frame = wall_frame(room.rect, door.sides[0])
-    left, right = along(room.rect, door.sides[0], door.low, door.high)
+    left, right = along_wall(room.rect, door.sides[0], door.low, door.high)
     deep, top = (plan.wall, door.height)
     opening = np.array([(left, 0.0), (right, 0.0), (right, top), (left, top)])
     _reveal(parts, frame, room.floor, opening, deep, "frame", "door", skip_sill=True)
     _threshold(parts, frame, room, (left, right), deep)
+    for end, index in enumerate(door.rooms):
+        if index >= 0:
+            trim.casing(parts, plan, door, end)
     if door.rooms[1] < 0:
         shut = _on_wall(frame, room.floor, opening[[[0, 1, 2], [0, 2, 3]]], deep)
         parts.add(shut, opening[[[0, 1, 2], [0, 2, 3]]], "door", "door")
+        trim.front_door(parts, room, door, deep)
     elif door.leaf is not None:
-        _leaf(parts, plan.rooms[door.rooms[door.leaf]], door)
+        trim.leaf(parts, plan.rooms[door.rooms[door.leaf]], door)
 
 
 def _reveal(
@@ -128,17 +126,13 @@ def _threshold(parts: Parts, frame: Frame, room: Room, span: tuple[float, float]
     parts.add(quad[order], local[order], "threshold", "floor")
 
 
-def _leaf(parts: Parts, room: Room, door: Door) -> None:
-    """The open door leaf."""
-    x0, z0, x1, z1 = door.leaf_rect(room.rect)
-    parts.box((x0, room.floor, z0), (x1, room.floor + door.height - 0.02, z1), "door", "door", skip="bottom")
-
-
 def _window(parts: Parts, room: Room, window: Window) -> None:
     """A pane set back into the wall."""
     frame = wall_frame(room.rect, window.side)
-    left, right = along(room.rect, window.side, window.low, window.high)
+    left, right = along_wall(room.rect, window.side, window.low, window.high)
     opening = np.array([(left, window.sill), (right, window.sill), (right, window.head), (left, window.head)])
     _reveal(parts, frame, room.floor, opening, WINDOW_DEPTH, "frame", "window")
     order = [[0, 1, 2], [0, 2, 3]]
-    parts.add(_on_wall(frame, room.floor, opening[order], WINDOW_DEPTH), opening[order] * (1, -1), "glass", "window")
+    view = np.array([(0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+    parts.add(_on_wall(frame, room.floor, opening[order], WINDOW_DEPTH), view[order], "glass", "window")
+    trim.window_frame(parts, room, window, WINDOW_DEPTH)

@@ -26,6 +26,7 @@ def furnish(plan: Plan, rng: np.random.Generator) -> Plan:
         floor = _Floor(plan, index)
         for group in groups_for(room.kind, rng, room.rect.width, room.rect.depth):
             pieces += floor.place(group, rng)
+        pieces += floor.hang(rng)
     return replace(plan, pieces=tuple(pieces))
 
 
@@ -34,10 +35,14 @@ class _Floor:
 
     def __init__(self, plan: Plan, index: int) -> None:
         self.index = index
+        self.room, self.ceiling = plan.rooms[index], plan.ceiling
+        self.tall: list[tuple[Rect, float]] = []
         self.rect = plan.rooms[index].rect
         self.taken: list[Rect] = []
         self.rugs: list[Rect] = []
         doors = plan.doors_of(index)
+        self.openings = [(side, d.low, d.high) for side, d in doors]
+        self.openings += [(w.side, w.low, w.high) for w in plan.windows if w.room == index]
         self.zones = [before_wall(self.rect, side, d.low, d.high, DOOR_ZONE) for side, d in doors]
         self.leaves = [d.leaf_rect(self.rect) for _, d in doors if d.opens_into(index)]
         self.panes = [
@@ -55,10 +60,42 @@ class _Floor:
                 pieces = self._pieces(items, self._anchor(items, group.where, rng), rng)
                 if self._fits(pieces):
                     self.taken += [p.footprint for p in pieces if _stands(p)]
+                    self.tall += [(p.footprint, p.base + p.height) for p in pieces]
                     self.rugs += [p.footprint for p in pieces if p.kind == "rug"]
                     return pieces
             items = items[:-1] if len(items) > 1 and items[0].kind != "fridge" else ()
         return []
+
+    def hang(self, rng: np.random.Generator) -> list[Piece]:
+        """Pictures on free stretches of wall, and a lamp from the ceiling."""
+        middle = Frame((self.rect.x0 + self.rect.x1) / 2, (self.rect.z0 + self.rect.z1) / 2, 0)
+        size = round(float(rng.uniform(0.3, 0.45)), 2)
+        lamp = Item("pendant", size, size, 0.45, 0.0, -size / 2, 0, self.ceiling - 0.45)
+        pieces = self._pieces((lamp,), middle, rng)
+        wanted = 0 if self.room.kind == "bath" else int(rng.integers(1, 4))
+        for _ in range(3 * wanted):
+            if len(pieces) > wanted:
+                break
+            pieces += self._picture(rng)
+        return pieces
+
+    def _picture(self, rng: np.random.Generator) -> list[Piece]:
+        side = int(rng.integers(4))
+        width, height = (round(float(rng.uniform(0.35, 0.9)), 2) for _ in range(2))
+        height, base = min(height, 0.7), 1.3
+        room = wall_length(self.rect, side) / 2 - width / 2 - 0.15
+        item = Item("picture", width, 0.025, height, 0.0, 0.0, 0, base)
+        if room <= 0:
+            return []
+        pieces = self._pieces((item,), wall_frame(self.rect, side).moved(round(rng.uniform(-room, room), 2), 0.0), rng)
+        place = pieces[0].footprint.grown(0.1)
+        low, high = (place.x0, place.x1) if side % 2 == 0 else (place.z0, place.z1)
+        if any(s == side and a < high and low < b for s, a, b in self.openings):
+            return []
+        if any(place.overlaps(rect) and top > base - 0.05 for rect, top in self.tall):
+            return []
+        self.tall.append((pieces[0].footprint, base + height))
+        return pieces
 
     def _anchor(self, items: tuple[Item, ...], where: str, rng: np.random.Generator) -> Frame:
         side = int(rng.integers(4))
@@ -75,13 +112,13 @@ class _Floor:
         return wall_frame(self.rect, side).moved(round(float(at), 2), round(float(out), 2))
 
     def _pieces(self, items: tuple[Item, ...], anchor: Frame, rng: np.random.Generator) -> list[Piece]:
-        return [
-            Piece(
-                i.kind, i.width, i.depth, i.height, anchor.moved(i.right, i.out, i.quarter), i.base, self.index,
-                int(rng.integers(2**31)),
-            )
-            for i in items
-        ]  # fmt: skip
+        looks = int(rng.integers(2**31))  # one for all, so that chairs match their table
+        pieces = []
+        for k, item in enumerate(items):
+            frame = anchor.moved(item.right, item.out, item.quarter)
+            seed = looks + k if item.kind == "counter" else looks
+            pieces.append(Piece(item.kind, item.width, item.depth, item.height, frame, item.base, self.index, seed))
+        return pieces
 
     def _fits(self, pieces: list[Piece]) -> bool:
         inside = self.rect.grown(-GAP / 2)

@@ -11,7 +11,7 @@ from scenes.homes.build import build_shell
 from scenes.homes.furnish import furnish
 from scenes.homes.furniture import build_piece
 from scenes.homes.layout import draw_plan
-from scenes.homes.materials import PALETTES, palette
+from scenes.homes.materials import PALETTES, to_mesh
 from scenes.homes.plan import Plan, Room
 from scenes.homes.shapes import HIGH, LOW, MEDIUM, Parts
 from scenes.mesh import Mesh
@@ -56,20 +56,4 @@ def generate_home(seed: int, detail: str = "low") -> Home:
     for piece in plan.pieces:
         build_piece(parts, plan, piece)
     look = int(np.random.default_rng(look_seed).integers(PALETTES))
-    return Home(_to_mesh(parts, look), plan, int(seed), detail)
-
-
-def _to_mesh(parts: Parts, look: int) -> Mesh:
-    """The gathered triangles with the materials of a palette."""
-    surfaces = palette(look)
-    used = sorted({name for name, _ in parts.surfaces})
-    index = {name: k for k, name in enumerate(used)}
-    counts = [count for _, count in parts.surfaces]
-    # Rounding to 10 micrometres makes corners that meet agree to the last bit.
-    return Mesh(
-        np.round(np.concatenate(parts.triangles), 5),
-        np.concatenate(parts.uvs),
-        np.repeat([index[name] for name, _ in parts.surfaces], counts),
-        np.repeat([label for label, _ in parts.labels], [count for _, count in parts.labels]),
-        tuple(surfaces[name] for name in used),
-    )
+    return Home(to_mesh(parts, look), plan, int(seed), detail)

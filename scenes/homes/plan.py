@@ -84,6 +84,13 @@ def wall_length(rect: Rect, side: int) -> float:
     return rect.width if side % 2 == 0 else rect.depth
 
 
+def along_wall(rect: Rect, side: int, low: float, high: float) -> tuple[float, float]:
+    """World extent along a wall -> local x of its wall frame, left to right."""
+    frame = wall_frame(rect, side)
+    middle = frame.x if side % 2 == 0 else frame.z
+    return (low - middle, high - middle) if side in (0, 1) else (middle - high, middle - low)
+
+
 def before_wall(rect: Rect, side: int, low: float, high: float, depth: float) -> Rect:
     """The floor of a room before a stretch of its wall, `depth` metres deep."""
     frame = wall_frame(rect, side)
