@@ -25,11 +25,11 @@ from scenes.agent_body import AgentBody
 from scenes.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
 from scenes.bake_many import bake_many
 from scenes.errors import SceneError
+from scenes.importer import MESH_SUFFIXES
 from scenes.scene import Scene
 from scenes.scene_file import SCENE_SUFFIX
 from scenes.sources import HomeSource, MemorySource, MeshFileSource, SceneFileSource, SceneSource, WorldSource
 
-MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
 DETAILS = ("low", "medium", "high")
 WORLDS = ("one-room", "four-rooms", "maze")
 

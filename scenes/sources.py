@@ -135,14 +135,14 @@ class MeshFileSource(BakedSource):
 
     def content(self) -> str:
         """The hash of the file and of those it refers to."""
-        from scenes.importer import files_of
+        from scenes.import_checks import files_of
 
         digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path)]
         return f"file|{digests}|{self.up}|{self.scale}"
 
     def code(self) -> tuple[str, ...]:
         """The importer."""
-        return ("importer*.py",)
+        return ("import*.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Import the file."""
