@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from scenes.agent_body import AgentBody
 from scenes.columns import Columns
 
 # An island that an episode may start on reaches this far from its middle, as in Habitat's episode sampling. Metres.
@@ -16,9 +17,9 @@ MIN_ISLAND_SHARE = 0.1
 ROOM_AREA = 10.0
 # A ceiling is above at least this share of a room.
 ROOM_COVERED = 0.5
-# Where at least this much of an island has nothing above it, and this much lies over other islands, it is a roof.
+# Where more than this much of an island has nothing above it, and this much lies over a storey below, it is a roof.
 ROOF_OPEN = 0.8
-ROOF_OVER_OTHERS = 0.25
+ROOF_OVER_FLOOR = 0.25
 # Rugs and the like lie this close above a floor and are no cover. Metres.
 COVER_HEIGHT = 0.5
 
@@ -50,23 +51,31 @@ def reach_from_middle(islands: np.ndarray, x: np.ndarray, z: np.ndarray) -> np.n
 
 
 def floors_among(
-    columns: Columns, column: np.ndarray, height: np.ndarray, islands: np.ndarray, min_area: float
+    columns: Columns,
+    column: np.ndarray,
+    height: np.ndarray,
+    islands: np.ndarray,
+    body: AgentBody,
+    min_area: float,
 ) -> np.ndarray:
     """Which islands bool `[I]` are floors rather than roofs, furniture or odd corners.
 
     Cells: `column` int64 `[C]`, `height` float `[C]` metres, sorted by both; `islands` int64 `[C]`.
 
-    Roofs go first: islands mostly under the open sky that lie over others. Of the rest those stay that have
-    `min_area` square metres and reach `MIN_ISLAND_RADIUS` from their middle, and besides are rooms (under a ceiling, at
-    least `ROOM_AREA`) or have `MIN_ISLAND_SHARE` of the largest one's area. Should none do, the largest stays.
+    Roofs go first: islands mostly under the open sky with a floor, or the ground, at least `body.height` below.
+    (What can be reached on foot from elsewhere is no island of its own, so that bridges and terraces stay.)
+
+    Of the rest those stay that have `min_area` square metres and reach `MIN_ISLAND_RADIUS` from their middle, and
+    besides are rooms (under a ceiling, at least `ROOM_AREA`) or have `MIN_ISLAND_SHARE` of the largest one's area.
+    Should none do, the largest stays.
     """
     grid = columns.grid
     size = np.bincount(islands)
     open_to_sky, under_ceiling = _overhead(columns, column, height)
     open_share = np.bincount(islands, open_to_sky) / size
     ceiling_share = np.bincount(islands, under_ceiling) / size
-    over_share = np.bincount(islands, _over_another(column, islands)) / size
-    roof = (open_share > ROOF_OPEN) & (over_share > ROOF_OVER_OTHERS)
+    over_share = np.bincount(islands, _storey_below(columns, column, height, body)) / size
+    roof = (open_share > ROOF_OPEN) & (over_share > ROOF_OVER_FLOOR)
     area = np.where(roof, 0, size * grid.cell_size**2)
     radius = reach_from_middle(islands, column % grid.cols * grid.cell_size, column // grid.cols * grid.cell_size)
 
@@ -94,6 +103,10 @@ def _overhead(columns: Columns, column: np.ndarray, height: np.ndarray) -> tuple
     return ~found, found & ~columns.surface_up[above]
 
 
-def _over_another(column: np.ndarray, islands: np.ndarray) -> np.ndarray:
-    """Whether the next cell below in the same column belongs to another island."""
-    return np.append(False, (column[1:] == column[:-1]) & (islands[1:] != islands[:-1]))
+def _storey_below(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody) -> np.ndarray:
+    """Whether something that looks up lies a body's height or more below, a floor or the ground under a building."""
+    ground = np.full(columns.grid.rows * columns.grid.cols, np.inf, np.float32)
+    up = np.flatnonzero(columns.surface_up)[::-1]
+    # Of repeated indices the last assignment stays: surfaces are sorted by height, and come from the top here.
+    ground[columns.surface_column[up]] = columns.surface_height[up]
+    return ground[column] <= height - body.height

@@ -159,7 +159,7 @@ def build_walkable(
             f"show their front (counter-clockwise) when seen from above?"
         )
     parts = connected_parts(cells.neighbors)
-    floors = floors_among(columns, cells.column, cells.height, parts, min_island_area)
+    floors = floors_among(columns, cells.column, cells.height, parts, body, min_island_area)
     cells = cells.only(floors[parts], body)
     return Walkable(
         np.array(columns.grid.origin, np.float32),
