@@ -22,10 +22,14 @@ class Item(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Items that are placed together, and where: "wall", "corner" or "middle" of the room."""
+    """Items that are placed together, and where: "wall", "corner", "middle", or "facing" the sofa.
+
+    Where space is short the last items are left out, but `least` remain or none.
+    """
 
     items: tuple[Item, ...]
     where: str = "wall"
+    least: int = 1
 
 
 def groups_for(kind: str, rng: np.random.Generator, width: float, depth: float) -> list[Group]:
@@ -118,7 +122,9 @@ def media(rng: np.random.Generator) -> Group:
     """A low board with a screen on it."""
     width = _cm(rng, 1.2, 1.8)
     screen = min(width - 0.2, 1.25)
-    return Group((Item("media_board", width, 0.4, 0.48), Item("screen", screen, 0.16, 0.78, 0.0, 0.12, 0, 0.48)))
+    return Group(
+        (Item("media_board", width, 0.4, 0.48), Item("screen", screen, 0.16, 0.78, 0.0, 0.12, 0, 0.48)), "facing", 2
+    )
 
 
 def kitchen_row(rng: np.random.Generator, area: float) -> Group:
@@ -132,7 +138,7 @@ def kitchen_row(rng: np.random.Generator, area: float) -> Group:
     run = left - 0.62
     units.append(Item("hanging_cabinet", run, 0.34, 0.65, 0.62 + run / 2, 0.0, 0, 1.42))
     sign = float(rng.choice([-1.0, 1.0]))
-    return Group(tuple(u._replace(right=sign * (u.right - left / 2)) for u in units), "corner")
+    return Group(tuple(u._replace(right=sign * (u.right - left / 2)) for u in units), "corner", 3)
 
 
 def _living(rng: np.random.Generator, area: float) -> list[Group]:

@@ -8,6 +8,7 @@ from scenes.homes import trim
 from scenes.homes.plan import Door, Frame, Plan, Rect, Room, Window, along_wall, wall_frame, wall_length
 from scenes.homes.polygon import Point, triangulate
 from scenes.homes.shapes import Parts
+from scenes.homes.stairs import build_stairs
 
 WINDOW_DEPTH = 0.14
 
@@ -23,6 +24,8 @@ def build_shell(parts: Parts, plan: Plan) -> None:
         _doorway(parts, plan, door)
     for window in plan.windows:
         _window(parts, plan.rooms[window.room], window)
+    if plan.stairs:
+        build_stairs(parts, plan.stairs, plan.rooms[plan.stairs.rooms[0]].floor, plan.ceiling)
 
 
 def _on_wall(frame: Frame, floor: float, points: np.ndarray, recess: float | np.ndarray = 0.0) -> np.ndarray:
@@ -32,11 +35,15 @@ def _on_wall(frame: Frame, floor: float, points: np.ndarray, recess: float | np.
 
 
 def _floor_and_ceiling(parts: Parts, plan: Plan, index: int, room: Room) -> None:
-    corners = _floor_outline(plan, index, room.rect)
-    floor = np.array(triangulate(corners))
+    hole, stairs = [], plan.stairs
+    if stairs and index in stairs.rooms:
+        x0, z0, x1, z1 = stairs.opening
+        hole = [[(x0, z0), (x1, z0), (x1, z1), (x0, z1)]]
+    above = stairs is not None and index == stairs.rooms[1]
+    floor = np.array(triangulate(_floor_outline(plan, index, room.rect), hole if above else ()))
     _flat(parts, floor, room.floor, f"floor_{room.kind}", "floor")
     x0, z0, x1, z1 = room.rect
-    top = np.array(triangulate([(x0, z0), (x1, z0), (x1, z1), (x0, z1)]))
+    top = np.array(triangulate([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], () if above else hole))
     _flat(parts, top[:, ::-1], room.floor + plan.ceiling, "ceiling", "ceiling")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ CLEARANCE = 0.27  # half the free passage that every doorway keeps to every othe
 DOOR_ZONE = 0.9  # depth of the floor kept free before a doorway, metres
 GAP = 0.02  # between furniture and wall, metres
 MOST_COVERED = 0.45  # share of a room's floor
-TRIES = 14
+TRIES = 18
 WALKED_UNDER = 1.4  # pieces that hang higher do not take up floor, metres
 
 
@@ -48,6 +49,13 @@ class _Floor:
         self.panes = [
             (before_wall(self.rect, w.side, w.low, w.high, 0.05), w.sill) for w in plan.windows if w.room == index
         ]
+        self.fixed: list[Rect] = []
+        self.seat: Frame | None = None
+        if plan.stairs and index in plan.stairs.rooms:
+            above = index == plan.stairs.rooms[1]
+            self.fixed += [plan.stairs.opening, *plan.stairs.rails] if above else [plan.stairs.rect]
+            self.zones.append(plan.stairs.landing(above, DOOR_ZONE))
+            self.tall += [(rect, self.ceiling) for rect in self.fixed]
         nx, nz = int(self.rect.width / CELL), int(self.rect.depth / CELL)
         self.xs = self.rect.x0 + (np.arange(nx) + 0.5) * self.rect.width / nx
         self.zs = self.rect.z0 + (np.arange(nz) + 0.5) * self.rect.depth / nz
@@ -55,16 +63,21 @@ class _Floor:
     def place(self, group: Group, rng: np.random.Generator) -> list[Piece]:
         """Find room for a group; what cannot be placed as a whole is tried without its last items, else dropped."""
         items = group.items
-        while items:
-            for _ in range(TRIES):
-                pieces = self._pieces(items, self._anchor(items, group.where, rng), rng)
+        while len(items) >= group.least:
+            for anchor in self._anchors(items, group.where, rng):
+                pieces = self._pieces(items, anchor, rng)
                 if self._fits(pieces):
-                    self.taken += [p.footprint for p in pieces if _stands(p)]
-                    self.tall += [(p.footprint, p.base + p.height) for p in pieces]
-                    self.rugs += [p.footprint for p in pieces if p.kind == "rug"]
+                    self._keep(pieces, anchor)
                     return pieces
-            items = items[:-1] if len(items) > 1 and items[0].kind != "fridge" else ()
+            items = items[:-1]
         return []
+
+    def _keep(self, pieces: list[Piece], anchor: Frame) -> None:
+        self.taken += [p.footprint for p in pieces if _stands(p)]
+        self.tall += [(p.footprint, p.base + p.height) for p in pieces]
+        self.rugs += [p.footprint for p in pieces if p.kind == "rug"]
+        if pieces[0].kind == "sofa":
+            self.seat = anchor
 
     def hang(self, rng: np.random.Generator) -> list[Piece]:
         """Pictures on free stretches of wall, and a lamp from the ceiling."""
@@ -72,6 +85,8 @@ class _Floor:
         size = round(float(rng.uniform(0.3, 0.45)), 2)
         lamp = Item("pendant", size, size, 0.45, 0.0, -size / 2, 0, self.ceiling - 0.45)
         pieces = self._pieces((lamp,), middle, rng)
+        if any(pieces[0].footprint.overlaps(rect) for rect in self.fixed):
+            pieces = []
         wanted = 0 if self.room.kind == "bath" else int(rng.integers(1, 4))
         for _ in range(3 * wanted):
             if len(pieces) > wanted:
@@ -97,19 +112,24 @@ class _Floor:
         self.tall.append((pieces[0].footprint, base + height))
         return pieces
 
-    def _anchor(self, items: tuple[Item, ...], where: str, rng: np.random.Generator) -> Frame:
-        side = int(rng.integers(4))
+    def _anchors(self, items: tuple[Item, ...], where: str, rng: np.random.Generator) -> Iterator[Frame]:
+        """Places to try for a group, in random order."""
+        if where == "facing" and self.seat:
+            across = wall_length(self.rect, self.seat.quarter + 1) - 2 * GAP
+            for aside in rng.uniform(-0.5, 0.5, 6):
+                yield self.seat.moved(round(float(aside), 2), round(across, 2), 2)
         left = min(i.right - i.width / 2 for i in items)
         right = max(i.right + i.width / 2 for i in items)
-        length = wall_length(self.rect, side)
-        low, high = -length / 2 - left + GAP, length / 2 - right - GAP
-        share = round(rng.random()) if where == "corner" else rng.random()
-        at = low + share * (high - low)
-        out = GAP
-        if where == "middle":
-            far = max(i.out + i.depth for i in items)
-            out = rng.uniform(0.35, 0.65) * (wall_length(self.rect, side + 1) - far)
-        return wall_frame(self.rect, side).moved(round(float(at), 2), round(float(out), 2))
+        far = max(i.out + i.depth for i in items)
+        places = [(side, end) for side in range(4) for end in (0.0, 1.0)] if where == "corner" else []
+        places = [places[k] for k in rng.permutation(len(places))]
+        while len(places) < TRIES:
+            places.append((int(rng.integers(4)), rng.random()))
+        for side, share in places:
+            length = wall_length(self.rect, side)
+            low, high = -length / 2 - left + GAP, length / 2 - right - GAP
+            out = rng.uniform(0.35, 0.65) * (wall_length(self.rect, side + 1) - far) if where == "middle" else GAP
+            yield wall_frame(self.rect, side).moved(round(low + share * (high - low), 2), round(float(out), 2))
 
     def _pieces(self, items: tuple[Item, ...], anchor: Frame, rng: np.random.Generator) -> list[Piece]:
         looks = int(rng.integers(2**31))  # one for all, so that chairs match their table
@@ -125,7 +145,7 @@ class _Floor:
         rugs = [p.footprint for p in pieces if p.kind == "rug"]
         if not all(inside.contains(p.footprint) for p in pieces):
             return False
-        if any(r.overlaps(other) for r in rugs for other in (*self.rugs, *self.leaves)):
+        if any(r.overlaps(other) for r in rugs for other in (*self.rugs, *self.leaves, *self.fixed)):
             return False
         if any(
             p.base + p.height > sill and p.footprint.grown(0.05).overlaps(pane)
@@ -134,7 +154,7 @@ class _Floor:
         ):
             return False
         standing = [p.footprint for p in pieces if _stands(p)]
-        blocked = (*self.taken, *self.zones, *self.leaves)
+        blocked = (*self.taken, *self.zones, *self.leaves, *self.fixed)
         if any(s.grown(0.03).overlaps(other) for s in standing for other in blocked):
             return False
         covered = sum(r.area for r in (*standing, *self.taken))
@@ -155,7 +175,7 @@ class _Floor:
         edge = int(margin / CELL)
         if edge:
             free[:edge], free[-edge:], free[:, :edge], free[:, -edge:] = False, False, False, False
-        for rect in (*rects, *self.leaves):
+        for rect in (*rects, *self.leaves, *self.fixed):
             x0, z0, x1, z1 = rect.grown(margin)
             i, j = np.searchsorted(self.xs, (x0, x1)), np.searchsorted(self.zs, (z0, z1))
             free[i[0] : i[1], j[0] : j[1]] = False

@@ -16,6 +16,7 @@ from scenes.homes.plan import Plan, Room
 from scenes.homes.shapes import HIGH, LOW, MEDIUM, Parts
 from scenes.mesh import Mesh
 
+SHARE_OF_TWO_STOREYS = 1 / 6
 DETAILS = {"low": LOW, "medium": MEDIUM, "high": HIGH}
 
 
@@ -39,18 +40,25 @@ class Home:
         return self.plan.rooms
 
 
-def generate_home(seed: int, detail: str = "low") -> Home:
+def generate_home(seed: int, detail: str = "low", storeys: int | None = None) -> Home:
     """The home of a seed (a non-negative int), the same arrays bit for bit each time.
 
-    `detail` is "low" (hundreds of triangles), "medium" (tens of thousands) or "high" (hundreds of thousands); walls,
-    doorways and furniture footprints do not depend on it. Raises SceneError for an unknown detail or a bad seed.
+    - `detail`: "low" (hundreds of triangles), "medium" (tens of thousands) or "high" (hundreds of thousands); walls,
+      doorways and furniture footprints do not depend on it.
+    - `storeys`: 1, or 2 for an upper floor and stairs; None lets the seed decide (one home in six has two).
+
+    Raises SceneError for an unknown detail, a bad seed or a bad number of storeys.
     """
     if detail not in DETAILS:
         raise SceneError(f"Unknown detail {detail!r} of a home; expected one of {', '.join(DETAILS)}.")
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise SceneError(f"The seed of a home must be a non-negative int; got {seed!r}.")
-    layout_seed, furniture_seed, look_seed = np.random.SeedSequence(int(seed)).spawn(3)
-    plan = furnish(draw_plan(np.random.default_rng(layout_seed)), np.random.default_rng(furniture_seed))
+    if storeys not in (None, 1, 2):
+        raise SceneError(f"A home has 1 or 2 storeys, or None to let the seed decide; got {storeys!r}.")
+    layout_seed, furniture_seed, look_seed, storey_seed = np.random.SeedSequence(int(seed)).spawn(4)
+    if storeys is None:
+        storeys = 2 if np.random.default_rng(storey_seed).random() < SHARE_OF_TWO_STOREYS else 1
+    plan = furnish(draw_plan(np.random.default_rng(layout_seed), storeys), np.random.default_rng(furniture_seed))
     parts = Parts(DETAILS[detail])
     build_shell(parts, plan)
     for piece in plan.pieces:

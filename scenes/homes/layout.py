@@ -7,33 +7,83 @@ from itertools import pairwise
 
 import numpy as np
 
-from scenes.homes.plan import Door, Plan, Rect, Room, Window, before_wall
+from scenes.homes.doorways import join_rooms
+from scenes.homes.plan import Door, Plan, Rect, Room, Window
+from scenes.homes.stairs import FLIGHT_WIDTH, SLAB, flight_length, place_stairs
 
-SHORTEST_SIDE = 2.3  # of a room, metres between wall centres
-SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 7.0, 12.0
-ROOM_COUNTS = {2: 0.18, 3: 0.28, 4: 0.27, 5: 0.17, 6: 0.1}
+SHORTEST_SIDE = 2.5  # of a room, metres between wall centres
+SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 7.0, 15.0
+ROOM_COUNTS = {2: 0.13, 3: 0.24, 4: 0.25, 5: 0.16, 6: 0.09, 7: 0.05, 8: 0.03, 9: 0.02, 10: 0.01, 11: 0.01, 12: 0.01}
 
-# How gladly a room is passed through on the way to another: doors are chosen so that the sum is least.
-DETOUR = {"hall": -1.5, "living": -0.4, "dining": 0.0, "kitchen": 0.2, "study": 0.7, "bedroom": 0.8, "bath": 2.5}
+# What rooms are wanted for, the most needed first.
+ONE_STOREY = (
+    "living",
+    "bedroom",
+    "kitchen",
+    "bath",
+    "bedroom",
+    "study",
+    "bedroom",
+    "dining",
+    "bath",
+    "bedroom",
+    "study",
+)
+GROUND_FLOOR = ("living", "kitchen", "dining", "bath", "study", "bedroom")
+UPPER_FLOOR = ("bedroom", "bedroom", "bath", "study", "bedroom", "bedroom")
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
-    """An unfurnished plan of one storey."""
-    count = int(rng.choice(list(ROOM_COUNTS), p=list(ROOM_COUNTS.values())))
+def draw_plan(rng: np.random.Generator, storeys: int) -> Plan:
+    """An unfurnished plan of one storey or two."""
     wall = round(float(rng.uniform(0.10, 0.15)), 2)
     ceiling = round(float(rng.uniform(2.5, 2.7)), 2)
+    return _one_storey(rng, wall, ceiling) if storeys == 1 else _two_storeys(rng, wall, ceiling)
+
+
+def _one_storey(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
+    count = int(rng.choice(list(ROOM_COUNTS), p=list(ROOM_COUNTS.values())))
     width, depth = _footprint(rng, count)
-    with_hall = count >= 5 or (count == 4 and rng.random() < 0.5)
-    cells, hall = _along_a_hall(rng, width, depth, count) if with_hall else (_halve(rng, width, depth, count), None)
+    if count >= 5 or (count == 4 and rng.random() < 0.5):
+        cells, hall = _along_a_hall(rng, width, depth, count, rng.uniform(1.4, 1.7))
+    else:
+        cells, hall = _halve(rng, width, depth, count), None
     cells = _turned_about(rng, cells, width, depth)
     rects = [cell.grown(-wall / 2) for cell in cells]
-    kinds = _uses(rng, rects, hall)
+    kinds = _uses(rng, rects, hall, ONE_STOREY)
     rooms = tuple(Room(kind, rect) for kind, rect in zip(kinds, rects, strict=True))
-    doors = _doors(rng, cells, rooms, wall)
+    doors = join_rooms(rng, cells, rooms, wall)
+    return _with_windows(rng, cells, Plan(rooms, tuple(doors), (), wall, ceiling))
+
+
+def _two_storeys(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
+    """The same walls on both storeys; a flight of stairs along one wall of the hall."""
+    breadth = wall + FLIGHT_WIDTH + rng.uniform(1.1, 1.3)
+    rise = ceiling + SLAB
+    width = _round(flight_length(rise) + rng.uniform(2.3, 3.2))
+    with_end_room = rng.random() < 0.5
+    count = 6 if with_end_room else 5
+    width, depth = (_round(width / 0.64) if with_end_room else max(width, 7.0)), _round(rng.uniform(8.2, 9.6))
+    cells, hall = _along_a_hall(rng, width, depth, count, breadth, with_end_room)
+    cells = _turned_about(rng, cells, width, depth)
+    rects = [cell.grown(-wall / 2) for cell in cells]
+    stairs = place_stairs(rng, rects[hall], rise, (hall, len(cells) + hall))
+    storeys = []
+    for storey, uses in enumerate((GROUND_FLOOR, UPPER_FLOOR)):
+        kinds = _uses(rng, rects, hall, uses)
+        storeys.append([Room(k, r, storey * rise, storey) for k, r in zip(kinds, rects, strict=True)])
+    doors = join_rooms(rng, cells, tuple(storeys[0]), wall, (hall, stairs.rect))
+    above = join_rooms(rng, cells, tuple(storeys[1]), wall, (hall, stairs.opening))
+    shift = len(cells)
+    doors += [replace(d, rooms=(d.rooms[0] + shift, d.rooms[1] + shift)) for d in above]
+    plan = Plan((*storeys[0], *storeys[1]), tuple(doors), (), wall, ceiling, stairs=stairs)
+    return _with_windows(rng, [*cells, *cells], plan)
+
+
+def _with_windows(rng: np.random.Generator, cells: list[Rect], plan: Plan) -> Plan:
     outside = _outside_walls(cells)
-    entrance = _entrance(rng, rooms, outside)
-    windows = _windows(rng, rooms, outside, entrance)
-    return Plan(rooms, (*doors, entrance), windows, wall, ceiling)
+    entrance = _entrance(rng, plan.rooms, outside)
+    windows = _windows(rng, plan.rooms, outside, entrance)
+    return replace(plan, doors=(*plan.doors, entrance), windows=windows)
 
 
 def _footprint(rng: np.random.Generator, count: int) -> tuple[float, float]:
@@ -67,14 +117,17 @@ def _cut(cell: Rect, at: float) -> list[Rect]:
     return [cell._replace(z1=middle), cell._replace(z0=middle)]
 
 
-def _along_a_hall(rng: np.random.Generator, width: float, depth: float, count: int) -> tuple[list[Rect], int]:
+def _along_a_hall(
+    rng: np.random.Generator, width: float, depth: float, count: int, breadth: float, end_room: bool | None = None
+) -> tuple[list[Rect], int]:
     """Rooms on both sides of a hall; often a large room closes its end. Returns the cells and which is the hall."""
-    breadth = rng.uniform(1.4, 1.7)
-    near = _round((depth - breadth) * rng.uniform(0.4, 0.6))
+    near = _round((depth - breadth) * rng.uniform(0.42, 0.58))
     far = _round(near + breadth)
+    if end_room is None:
+        end_room = count >= 4 and width > 8.0 and rng.random() < 0.7
     start, cells = 0.0, []
-    if count >= 4 and width > 8.0 and rng.random() < 0.7:
-        start = _round(width * rng.uniform(0.34, 0.42))
+    if end_room:
+        start = _round(width * (rng.uniform(0.34, 0.42) if count < 7 else rng.uniform(0.25, 0.32)))
         cells.append(Rect(0.0, 0.0, start, depth))
     along = count - len(cells) - 1
     most = max(1, int((width - start) / SHORTEST_SIDE))
@@ -104,95 +157,20 @@ def _turned_about(rng: np.random.Generator, cells: list[Rect], width: float, dep
     return turned
 
 
-def _uses(rng: np.random.Generator, rects: list[Rect], hall: int | None) -> list[str]:
-    """What each room is for: the smallest is the bath, the largest the living room."""
+def _uses(rng: np.random.Generator, rects: list[Rect], hall: int | None, uses: tuple[str, ...]) -> list[str]:
+    """What each room is for: the smallest are baths, the largest has the first of the uses."""
     kinds = ["hall"] * len(rects)
     order = sorted((k for k in range(len(rects)) if k != hall), key=lambda k: rects[k].area)
-    wanted = ["living", "bedroom", "kitchen", "bath", "bedroom", "study", "bedroom", "dining"][: len(order)]
-    if "bath" not in wanted and rects[order[0]].area < 9.0 and len(order) > 2:
+    wanted = list(uses[: len(order)])
+    if "bath" not in wanted and rects[order[0]].area < 9.0 and "kitchen" in wanted:
         wanted[wanted.index("kitchen")] = "bath"
-    if "bath" in wanted:
+    while "bath" in wanted:
         wanted.remove("bath")
         kinds[order.pop(0)] = "bath"
     kinds[order.pop()] = wanted.pop(0)
     for k, kind in zip(order, rng.permutation(wanted), strict=True):
         kinds[k] = str(kind)
     return kinds
-
-
-def _shared_wall(a: Rect, b: Rect) -> tuple[int, float, float] | None:
-    """The side of cell `a` that touches cell `b` and the stretch they share, or None."""
-    x0, x1, z0, z1 = max(a.x0, b.x0), min(a.x1, b.x1), max(a.z0, b.z0), min(a.z1, b.z1)
-    if x1 > x0 and z1 == z0:
-        return (0 if z0 == a.z0 else 2), x0, x1
-    if z1 > z0 and x1 == x0:
-        return (3 if x0 == a.x0 else 1), z0, z1
-    return None
-
-
-def _doors(rng: np.random.Generator, cells: list[Rect], rooms: tuple[Room, ...], wall: float) -> list[Door]:
-    """Doorways that join all rooms: a least spanning tree, seldom with one more."""
-    edges = []
-    for a in range(len(cells)):
-        for b in range(a + 1, len(cells)):
-            shared = _shared_wall(cells[a], cells[b])
-            if shared and shared[2] - shared[1] > 1.1 + 0.3 + wall:
-                cost = DETOUR[rooms[a].kind] + DETOUR[rooms[b].kind] + rng.uniform(0.0, 1.0)
-                edges.append((cost, a, b, shared))
-    group = list(range(len(cells)))
-    doors, spare = [], []
-    for edge in sorted(edges):
-        _, a, b, shared = edge
-        if group[a] == group[b]:
-            spare.append(edge)
-            continue
-        group = [group[a] if g == group[b] else g for g in group]
-        doors.append(_door(rng, rooms, a, b, shared, wall))
-    for cost, a, b, shared in spare:
-        if cost < 0.5 and rng.random() < 0.25:
-            doors.append(_door(rng, rooms, a, b, shared, wall))
-    return [_without_leaf_in_the_way(door, doors, rooms) for door in doors]
-
-
-def _without_leaf_in_the_way(door: Door, doors: list[Door], rooms: tuple[Room, ...]) -> Door:
-    """The door, stripped of its leaf if that would stand before another doorway or in a hall."""
-    if door.leaf is None:
-        return door
-    index = door.rooms[door.leaf]
-    rect = rooms[index].rect
-    strip = door.leaf_rect(rect).grown(0.1)
-    zones = [
-        before_wall(rect, d.sides[k], d.low, d.high, 0.9)
-        for d in doors
-        for k in (0, 1)
-        if d is not door and d.rooms[k] == index
-    ]
-    in_the_way = rooms[index].kind == "hall" or any(strip.overlaps(zone) for zone in zones)
-    return replace(door, leaf=None) if in_the_way else door
-
-
-def _door(
-    rng: np.random.Generator,
-    rooms: tuple[Room, ...],
-    a: int,
-    b: int,
-    shared: tuple[int, float, float],
-    wall: float,
-) -> Door:
-    """A doorway near one end of the shared wall, seldom in its middle."""
-    side, low, high = shared
-    width = _round(rng.uniform(0.9, 1.1))
-    low, high = low + wall / 2 + 0.12, high - wall / 2 - 0.12 - width
-    at = rng.choice([rng.uniform(0.0, 0.2), rng.uniform(0.8, 1.0), rng.uniform(0.0, 1.0)])
-    start = _round(low + at * (high - low))
-    kinds = rooms[a].kind, rooms[b].kind
-    open_passage = "bath" not in kinds and "bedroom" not in kinds and rng.random() < 0.5
-    into = int(kinds[0] == "hall" or (kinds[1] != "hall" and rng.random() < 0.5))
-    middle_of_room = sum(rooms[(a, b)[into]].rect[side % 2 :: 2]) / 2
-    hinge = "low" if start + width / 2 < middle_of_room else "high"
-    height = _round(rng.uniform(2.05, 2.1))
-    leaf = None if open_passage else into
-    return Door((a, b), (side, (side + 2) % 4), start, _round(start + width), height, leaf, hinge)
 
 
 def _outside_walls(cells: list[Rect]) -> list[tuple[int, int]]:
@@ -235,6 +213,6 @@ def _windows(
         wanted = rng.random() < 0.75
         if wanted and not taken and width >= 0.5:
             start = _round(middle - width / 2)
-            sill = 1.3 if bath else _round(rng.choice([0.45, 0.9, 0.9]))
+            sill = {"bath": 1.3, "kitchen": 1.05}.get(rooms[k].kind, float(rng.choice([0.45, 0.9, 0.9])))
             windows.append(Window(k, side, start, _round(start + width), sill, 2.1))
     return tuple(windows)

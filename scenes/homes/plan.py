@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 LEAF_THICKNESS = 0.04  # of a door, metres
+RAIL_THICKNESS = 0.05  # of a stair rail, metres
+COVERED_STEPS = 2  # the lowest steps of a flight, over which the upper floor goes on
 
 
 class Rect(NamedTuple):
@@ -157,6 +159,57 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Stairs:
+    """A straight flight between two storeys.
+
+    - `rooms`: indices of the rooms below and above.
+    - `foot`: the middle of the lowest riser; local z runs up the flight.
+    - `open_side`: -1 or 1, the local x direction of the side that does not lean on a wall.
+    - `width`, `tread`: of the flight and of one step; `steps`: number of risers; `rise`: from floor to floor. Metres.
+    """
+
+    rooms: tuple[int, int]
+    foot: Frame
+    open_side: int
+    width: float
+    tread: float
+    steps: int
+    rise: float
+
+    @property
+    def length(self) -> float:
+        """Floor length of the flight, metres; the last riser ends on the upper floor."""
+        return (self.steps - 1) * self.tread
+
+    @property
+    def rect(self) -> Rect:
+        """The floor under the flight."""
+        return self.foot.rect(-self.width / 2, 0.0, self.width / 2, self.length)
+
+    @property
+    def opening(self) -> Rect:
+        """The hole in the floor above; it stays 2 cm clear of the wall."""
+        edges = sorted((self.open_side * self.width / 2, -self.open_side * (self.width / 2 - 0.02)))
+        return self.foot.rect(edges[0], COVERED_STEPS * self.tread, edges[1], self.length)
+
+    @property
+    def rails(self) -> tuple[Rect, Rect]:
+        """The strips of the upper floor that carry rails: beside the opening, and across it above the foot."""
+        near, side = COVERED_STEPS * self.tread, self.open_side * self.width / 2
+        a, b = sorted((side, side + self.open_side * RAIL_THICKNESS))
+        left, right = sorted((side, -side))
+        return (
+            self.foot.rect(a, near - RAIL_THICKNESS, b, self.length),
+            self.foot.rect(left, near - RAIL_THICKNESS, right, near),
+        )
+
+    def landing(self, upper: bool, depth: float) -> Rect:
+        """The floor before the lowest step or behind the highest one."""
+        near = self.length if upper else -depth
+        return self.foot.rect(-self.width / 2, near, self.width / 2, near + depth)
+
+
+@dataclass(frozen=True)
 class Piece:
     """A piece of furniture: what it is, how large, where it stands, and the seed of its looks.
 
@@ -188,6 +241,7 @@ class Plan:
     wall: float
     ceiling: float
     pieces: tuple[Piece, ...] = field(default=())
+    stairs: Stairs | None = None
 
     def doors_of(self, room: int) -> list[tuple[int, Door]]:
         """The doorways of a room, each with the side of the room it lies in."""

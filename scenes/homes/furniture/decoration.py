@@ -108,7 +108,6 @@ def picture(parts: Parts, piece: Piece) -> None:
     w, h, deep = piece.width / 2, piece.height, piece.depth
     frame, motif = ("dark_wood", "wood", "dark", "white")[piece.seed % 4], f"picture_{piece.seed // 4 % 4}"
     if parts.detail == LOW:
-        parts.box((-w, 0.0, 0.0), (w, h, deep), frame, "picture", skip="back front")
         _panel(parts, np.array([(-w, 0.0), (w, 0.0), (w, h), (-w, h)]), deep, motif, "picture")
         return
     edge = 0.03

@@ -19,11 +19,10 @@ def chair(parts: Parts, piece: Piece) -> None:
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = wood(piece)
     if parts.detail == LOW:
-        parts.box((-w, SEAT - 0.04, 0.0), (w, SEAT, d), surface, "chair", skip="bottom")
-        parts.box((-w, SEAT, 0.0), (w, h, 0.04), surface, "chair", skip="bottom")
+        parts.box((-w, SEAT - 0.04, 0.04), (w, SEAT, d), surface, "chair", skip="bottom back")
+        parts.box((-w, 0.0, 0.0), (w, h, 0.04), surface, "chair", skip="bottom")
         for x in (-w + 0.03, w - 0.03):
-            for z in (0.03, d - 0.03):
-                leg(parts, x, z, SEAT - 0.04, 0.04, surface, "chair")
+            leg(parts, x, d - 0.03, SEAT - 0.04, 0.04, surface, "chair")
         return
     style = piece.seed // 3 % 3
     parts.block((-w, SEAT - 0.035, 0.0), (w, SEAT, d), surface, "chair", 0.014)
