@@ -1,0 +1,37 @@
+"""Large arrays as shader storage buffers, checked against the driver's limits."""
+
+from __future__ import annotations
+
+import moderngl
+import numpy as np
+
+from batchsim.errors import RenderError
+
+
+def storage_limit(context: moderngl.Context) -> int:
+    """Bytes that one shader storage block may have (128 MiB with llvmpipe, 2 GiB and more on GPUs)."""
+    return int(context.info["GL_MAX_SHADER_STORAGE_BLOCK_SIZE"])
+
+
+def check_storage(context: moderngl.Context, what: str, size: int, remedy: str) -> None:
+    """Raise `RenderError` if `size` bytes of `what` do not fit into one block; `remedy` says what to do then."""
+    limit = storage_limit(context)
+    if size > limit:
+        raise RenderError(
+            f"{what} need {size / 2**20:,.0f} MiB in one buffer, but {context.info['GL_RENDERER']} allows "
+            f"{limit / 2**20:,.0f} MiB. {remedy}"
+        )
+
+
+def storage_buffer(context: moderngl.Context, what: str, array: np.ndarray, remedy: str) -> moderngl.Buffer:
+    """A buffer that holds `array`; raises `RenderError` as `check_storage` does."""
+    check_storage(context, what, array.nbytes, remedy)
+    if not array.nbytes:
+        return context.buffer(reserve=16)
+    return context.buffer(np.ascontiguousarray(array))
+
+
+def empty_storage_buffer(context: moderngl.Context, what: str, size: int, remedy: str) -> moderngl.Buffer:
+    """A buffer of `size` bytes without contents; raises `RenderError` as `check_storage` does."""
+    check_storage(context, what, size, remedy)
+    return context.buffer(reserve=max(16, size), dynamic=True)
