@@ -46,14 +46,17 @@ def line_chart(title: str, x: Sequence[float], lines: Sequence[Line], floor: flo
         "right": _WIDTH - _RIGHT,
         "width": _WIDTH,
     }
-    legend = "".join(_legend_entry(line.name, line.color, _last(line.values)) for line in lines)
+    names = [line.name if len(lines) > 1 else "" for line in lines]
+    legend = "".join(
+        _legend_entry(name, line.color, _last(line.values)) for name, line in zip(names, lines, strict=True)
+    )
     return _figure(title, legend, "".join(parts), f' data-chart="{escape(as_json(data))}"')
 
 
 def dot_chart(title: str, bins: Sequence[str], groups: Sequence[Dots], unit_interval: bool = True) -> str:
     """A figure element of the `groups` side by side in each of the `bins`; the y axis is [0, 1] or fits the values."""
     known = [value for group in groups for triple in group.values if triple for value in triple]
-    y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if unit_interval else nice_ticks(min(known), max(known))
+    y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if unit_interval else nice_ticks(min(known, default=0), max(known, default=1))
     frame = _Frame((-0.5, len(bins) - 0.5), (y_ticks[0], y_ticks[-1]))
     parts = [frame.grid(y_ticks)]
     for i, label in enumerate(bins):
@@ -151,7 +154,9 @@ def _decimals(ticks: Sequence[float]) -> int:
 def _tick_text(value: float, decimals: int) -> str:
     if abs(value) >= 1000:
         return short_number(value)
-    return signed(value, decimals) if decimals < 5 else f"{value:.0e}".replace("e-0", "e-")
+    if decimals > 3 and value:
+        return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("-", "−")
+    return signed(value, decimals)
 
 
 def _last(values: Sequence[float | None]) -> str:
@@ -160,7 +165,7 @@ def _last(values: Sequence[float | None]) -> str:
 
 
 def _value_text(value: float) -> str:
-    return short_number(value) if abs(value) >= 1000 else f"{value:.3g}".replace("-", "−")
+    return short_number(value) if abs(value) >= 1000 else f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
 
 
 def _short(value: float | None) -> float | None:
@@ -168,8 +173,10 @@ def _short(value: float | None) -> float | None:
 
 
 def _legend_entry(name: str, color: int, value: str = "") -> str:
-    shown = f' <output class="value">{escape(value)}</output>' if value else ""
-    return f'<span class="key {series(color)}"><i></i>{escape(name)}{shown}</span>'
+    """A coloured square with a name; without a name the value alone."""
+    shown = f'<output class="value">{escape(value)}</output>' if value else ""
+    named = f"<i></i>{escape(name)} " if name else ""
+    return f'<span class="key {series(color)}">{named}{shown}</span>'
 
 
 def _figure(title: str, legend: str, drawing: str, extra: str = "") -> str:

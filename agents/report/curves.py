@@ -12,15 +12,15 @@ from agents.report.formatting import finite
 
 # title, {key in the log: name in the legend}, lowest number that the axis must show
 _MAIN = (
-    ("Success and SPL", {"success": "success", "spl": "SPL"}, 0.0),
+    ("Success, SPL", {"success": "success", "spl": "SPL"}, 0.0),
     ("Episode return", {"reward": "return"}, None),
     ("Episode length, steps", {"episode_length": "steps"}, 0.0),
     ("Policy entropy", {"entropy": "entropy"}, 0.0),
+    ("Value loss", {"value_loss": "loss"}, 0.0),
     ("Frames a second", {"fps": "frames/s"}, 0.0),
 )
 _MORE = (
     ("Policy loss", {"policy_loss": "loss"}, None),
-    ("Value loss", {"value_loss": "loss"}, 0.0),
     ("Approximate KL", {"approx_kl": "KL"}, 0.0),
     ("Clipped share", {"clip_fraction": "share"}, 0.0),
     ("Learning rate", {"learning_rate": "rate"}, 0.0),
@@ -31,7 +31,7 @@ _MAX_POINTS = 160
 def learning_curves(curves: Sequence[Mapping[str, Any]]) -> str:
     """The charts as HTML, empty if the log holds none of the known figures; the less telling ones are folded away."""
     main, more = _charts(curves, _MAIN), _charts(curves, _MORE)
-    folded = f'<details><summary>Losses and learning rate</summary><div class="charts">{more}</div></details>'
+    folded = f'<details><summary>Further curves of the optimiser</summary><div class="charts">{more}</div></details>'
     return (f'<div class="charts">{main}</div>' if main else "") + (folded if more else "")
 
 

@@ -9,22 +9,25 @@ import numpy as np
 
 from agents.evaluation import Evaluation, bootstrap_interval
 from agents.report.charts import Dots, dot_chart
+from agents.report.formatting import STYLES
 
 _MOST_BINS = 6
+_CHARTS = (("Success", "success"), ("SPL", "spl"), ("Distance left, m", "distance_to_goal"))
+_NOTE = "By the walking distance from start to goal, in metres, in groups of about as many episodes; 95% intervals."
 
 
 def distance_charts(evaluations: Sequence[Evaluation]) -> str:
-    """Success and SPL by geodesic start distance, each with 95% intervals, as HTML."""
+    """Success, SPL and the distance left by geodesic start distance, each with 95% intervals, as HTML."""
     edges = bin_edges(np.array([record.start_distance for record in evaluations[0].records]))
-    names = [f"{low:g} to {high:g} m" for low, high in pairwise(edges)]
+    names = [f"{low:g}–{high:g}" for low, high in pairwise(edges)]
     charts = []
-    for title, measure in (("Success by start distance", "success"), ("SPL by start distance", "spl")):
+    for title, measure in _CHARTS:
         groups = [
             Dots(evaluation.agent, binned(evaluation, measure, edges), color)
             for color, evaluation in enumerate(evaluations)
         ]
-        charts.append(dot_chart(title, names, groups))
-    return f'<div class="charts wide">{"".join(charts)}</div>'
+        charts.append(dot_chart(title, names, groups, STYLES[measure].share))
+    return f'<p class="note">{_NOTE}</p><div class="charts">{"".join(charts)}</div>'
 
 
 def bin_edges(distances: np.ndarray, most: int = _MOST_BINS) -> list[float]:

@@ -13,9 +13,10 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class MeasureStyle:
-    """How a measure is shown. `better`: 1 where more is better, -1 where less is, 0 where neither.
+    """How a measure is shown.
 
-    `percent` shows a share as a percentage; `unit` follows the number; measures with `share` lie in [0, 1].
+    `better`: 1 where more is better, -1 where less is, 0 where neither. `percent` shows a share as a percentage;
+    `unit` follows the number; measures with `share` lie in [0, 1]; those with `count` are whole in each episode.
     """
 
     title: str
@@ -25,6 +26,7 @@ class MeasureStyle:
     decimals: int = 2
     unit: str = ""
     share: bool = False
+    count: bool = False
 
     def text(self, value: float) -> str:
         """`value` rounded, with its unit, or a dash where there is none (NaN, infinite)."""
@@ -33,6 +35,10 @@ class MeasureStyle:
         if self.percent:
             return f"{100 * value:.1f}%"
         return f"{signed(value, self.decimals)}{self.unit}"
+
+    def one(self, value: float) -> str:
+        """As `text`, for a single episode, where counts are whole."""
+        return f"{value:.0f}" if self.count and math.isfinite(value) else self.text(value)
 
     def range_text(self, low: float, high: float) -> str:
         """An interval without units, such as "74.5 to 86.0"."""
@@ -48,8 +54,8 @@ STYLES: dict[str, MeasureStyle] = {
     "spl": MeasureStyle("SPL", "Success weighted by shortest path / path walked", 1, decimals=3, share=True),
     "soft_spl": MeasureStyle("SoftSPL", "As SPL, with progress made instead of success", 1, decimals=3, share=True),
     "distance_to_goal": MeasureStyle("Distance left", "Walking distance to the goal at the end", -1, unit=" m"),
-    "collisions": MeasureStyle("Collisions", "Steps in which the agent touched something", -1, decimals=1),
-    "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1),
+    "collisions": MeasureStyle("Collisions", "Steps in which the agent touched something", -1, decimals=1, count=True),
+    "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1, count=True),
     "reward": MeasureStyle("Reward", "Sum of an episode's rewards", 1),
 }
 

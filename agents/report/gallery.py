@@ -74,7 +74,7 @@ def gallery(evaluations: Sequence[Evaluation], scenes: Mapping[str, Scene], coun
         f'<p class="note">{_told(choice, len(evaluations[0].records))}</p>{_controls()}'
         f'<svg class="shared" width="0" height="0" aria-hidden="true"><defs>{shared}</defs></svg>'
         f'<ol class="gallery" id="gallery">{"".join(cards)}</ol>'
-        f'<script type="application/json" id="episodes">{as_json(plays)}</script>'
+        f'<script type="application/json" id="episode-data">{as_json(plays)}</script>'
     )
 
 
@@ -181,7 +181,7 @@ def _play(
                 "agent": agent,
                 "color": color,
                 "success": _succeeded(run),
-                "facts": {STYLES[name].title: STYLES[name].text(run.measures[name]) for name in _OUTCOMES},
+                "facts": {STYLES[name].title: STYLES[name].one(run.measures[name]) for name in _OUTCOMES},
                 "points": walked,
                 "left": left,
             }

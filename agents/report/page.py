@@ -81,16 +81,16 @@ def _head(evaluation: Evaluation, curves: Sequence[Mapping[str, Any]], config: M
     figures = evaluation.summary()
     scene_count = len({record.scene for record in evaluation.records})
     unseen = _unseen(evaluation.scenes, training_scenes(config))
-    where = f"{scene_count} {'unseen ' if unseen else ''}scene{'s' * (scene_count != 1)} of {evaluation.scenes}"
+    where = f"{scene_count} {'unseen ' if unseen else ''}scene{'s' * (scene_count != 1)}, {evaluation.scenes}"
     success, spl = figures["success"], figures["spl"]
     low, high = (f"{100 * end:.1f}" for end in success["ci95"])
     facts = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(curves, config))
     return (
         f'<div class="key-figure"><p class="number" data-value="{success["mean"]!r}">'
         f"{100 * success['mean']:.1f}<small>%</small></p>"
-        f'<p class="meaning"><b>success</b> in {figures["episodes"]} episodes, {escape(where)}<br>'
-        f"95% interval {low} to {high}% · SPL {STYLES['spl'].text(spl['mean'])} "
-        f"({STYLES['spl'].range_text(*spl['ci95'])})</p></div>"
+        f'<p class="meaning"><span><b>success</b> in {figures["episodes"]} episodes</span>'
+        f"<span>{escape(where)}</span><span>95% interval {low} to {high}%</span>"
+        f"<span>SPL {STYLES['spl'].text(spl['mean'])} ({STYLES['spl'].range_text(*spl['ci95'])})</span></p></div>"
         + (f'<dl class="facts-grid">{facts}</dl>' if facts else "")
     )
 

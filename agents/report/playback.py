@@ -12,10 +12,13 @@ from agents.report.formatting import finite
 from agents.report.maps import MapPicture
 from scenes import SceneError
 
-# Larger scenes are shown from the episode's surroundings only.
+# Metres, and pixels a metre for scenes without a map. Larger scenes are shown from the episode's surroundings only.
 _WHOLE_SCENE = 16.0
 _MARGIN = 1.5
 _BARE_SCALE = 20.0
+_JUMP = 2.0
+# The shortest path steps from cell to cell; this takes the stairs out of it.
+_SMOOTHING = 0.06
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,14 @@ class Stage:
 
     - `view`: left, top, width, height of the part to show.
     - `points`: for each run x0, y0, x1, y1, … one pair a step; `left`: metres to the goal by step, None if unknown.
-    - `shortest`: points of the shortest path, float `[P, 2]`, empty if unknown.
+    - `shortest`: the shortest path as SVG path data, empty if unknown.
     - `jump`: a step longer than this many pixels is a change of floor and is not drawn.
     """
 
     view: tuple[float, float, float, float]
-    size: tuple[int, int]
     points: list[list[float]]
     left: list[list[float | None]]
-    shortest: np.ndarray
+    shortest: str
     goal: tuple[float, float]
     jump: float
 
@@ -40,24 +42,21 @@ class Stage:
         """The first run as a still picture, SVG."""
         walked = np.array(self.points[0]).reshape(-1, 2)
         r = 0.018 * max(self.view[2:])
-        return (
-            f'<svg class="stage" viewBox="{self._view_text()}" aria-hidden="true">'
-            + ("" if map_id is None else f'<use href="#map-{map_id}"/>')
-            + f'<path class="shortest" d="{path_data(self.shortest, self.jump)}"/>'
-            + f'<path class="walked" d="{path_data(simplify(walked, 0.4), self.jump)}"/>'
-            + (
-                f'<circle class="start" cx="{walked[0, 0]:.1f}" cy="{walked[0, 1]:.1f}" r="{r:.1f}"/>'
-                * bool(len(walked))
-            )
-            + f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/></svg>'
-        )
+        parts = [
+            "" if map_id is None else f'<use href="#map-{map_id}"/>',
+            f'<path class="shortest" d="{self.shortest}"/>',
+            f'<path class="walked" d="{path_data(walked, self.jump, 0.4)}"/>',
+            *(f'<circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>' for x, y in walked[:1].tolist()),
+            f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>',
+        ]
+        return f'<svg class="stage" viewBox="{self._view_text()}" aria-hidden="true">{"".join(parts)}</svg>'
 
     def data(self) -> dict:
         """The parts that all runs share, for the page's script."""
         return {
             "view": self._view_text(),
             "goal": [finite(value) for value in self.goal],
-            "shortest": path_data(self.shortest, self.jump),
+            "shortest": self.shortest,
             "jump": finite(self.jump),
         }
 
@@ -73,14 +72,14 @@ def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapP
         return _bare_stage(paths, goal)
     shortest = _shortest_path(picture, paths[0], goal)
     on_map = [picture.to_pixel(path) for path in paths]
+    jump = _JUMP * picture.pixels_per_metre
     return Stage(
         view=_view(picture, np.concatenate([shortest, *on_map, picture.to_pixel(goal)[None]])),
-        size=(picture.width, picture.height),
         points=[_flat(points) for points in on_map],
         left=_distances_left(picture, paths, goal),
-        shortest=shortest,
+        shortest=path_data(shortest, jump, _SMOOTHING * picture.pixels_per_metre),
         goal=tuple(picture.to_pixel(goal).tolist()),
-        jump=picture.pixels_per_metre,
+        jump=jump,
     )
 
 
@@ -93,12 +92,11 @@ def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
     width, height = ((high - low) * _BARE_SCALE).tolist()
     return Stage(
         view=(0.0, 0.0, width, height),
-        size=(round(width), round(height)),
         points=[_flat(points) for points in on_map],
         left=[[None] * len(points) for points in on_map],
-        shortest=np.zeros((0, 2)),
+        shortest="",
         goal=tuple(((goal[[0, 2]] - low) * _BARE_SCALE).tolist()),
-        jump=_BARE_SCALE,
+        jump=_JUMP * _BARE_SCALE,
     )
 
 
@@ -106,11 +104,9 @@ def _shortest_path(picture: MapPicture, walked: np.ndarray, goal: np.ndarray) ->
     if not len(walked):
         return np.zeros((0, 2))
     try:
-        points = picture.to_pixel(picture.scene.shortest_path(walked[0], goal))
+        return picture.to_pixel(picture.scene.shortest_path(walked[0], goal))
     except SceneError:
         return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
-    # The path steps from cell to cell; half a body's width of smoothing takes the stairs out of it.
-    return simplify(points, 0.06 * picture.pixels_per_metre)
 
 
 def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.ndarray) -> list[list[float | None]]:
@@ -138,13 +134,14 @@ def _flat(points: np.ndarray) -> list[float]:
     return [round(value, 1) for value in points.reshape(-1).tolist()]
 
 
-def path_data(points: np.ndarray, jump: float) -> str:
-    """SVG path data through `points` [P, 2]; the pen is lifted over steps longer than `jump`."""
+def path_data(points: np.ndarray, jump: float, tolerance: float) -> str:
+    """SVG path data through `points` [P, 2], simplified; the pen is lifted over steps longer than `jump` pixels."""
     if not len(points):
         return ""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    pens = ["M", *("M" if step > jump else "L" for step in steps)]
-    return "".join(f"{pen}{x:.1f} {y:.1f}" for pen, (x, y) in zip(pens, points.tolist(), strict=True))
+    strokes = np.split(points, np.flatnonzero(steps > jump) + 1)
+    lines = (" ".join(f"{x:.1f},{y:.1f}" for x, y in simplify(stroke, tolerance).tolist()) for stroke in strokes)
+    return "".join(f"M{line}" for line in lines)
 
 
 def simplify(points: np.ndarray, tolerance: float) -> np.ndarray:

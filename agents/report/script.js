@@ -26,7 +26,7 @@ const shortNumber = (value) => {
   for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
     if (Math.abs(value) >= 0.9995 * size) return `${Number((value / size).toPrecision(3))}${letter}`;
   }
-  return String(Number(value.toPrecision(3))).replace("-", "−");
+  return String(Number(value.toPrecision(3))).replaceAll("-", "−");
 };
 for (const figure of document.querySelectorAll("[data-chart]")) {
   const data = JSON.parse(figure.dataset.chart);
@@ -109,8 +109,8 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
 
 // Player: walks an agent along its path.
 (() => {
-  if (!$("episodes")) return;
-  const episodes = JSON.parse($("episodes").textContent);
+  if (!$("episode-data")) return;
+  const episodes = JSON.parse($("episode-data").textContent);
   const dialog = $("player");
   const STEPS_PER_SECOND = 15;
   let episode = null, run = null, headings = [], time = 0, playing = false, before = null, drawn = {};

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from chromium_pipe import Browser, find_chromium
+
+import scenes
+from agents.evaluation import MEASURES, EpisodeRecord, Evaluation
+from agents.report import write_report
+from agents.report.charts import nice_ticks
+from agents.report.curves import thin_out
+from agents.report.distances import bin_edges, binned
+from agents.report.formatting import STYLES, duration, short_number
+from agents.report.gallery import choose_episodes
+from agents.report.maps import MapPicture, draw_map, nearest, storeys
+from agents.report.playback import path_data, simplify
+
+VOID = {"meta", "link", "input", "br", "image", "use", "path", "circle", "line", "img"}
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and keeps what the tests ask for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, **wanted):
+        return [
+            (tag, attributes)
+            for tag, attributes in self.elements
+            if all(attributes.get(name.rstrip("_").replace("_", "-")) == value for name, value in wanted.items())
+        ]
+
+
+def walk(corners: np.ndarray, share: float) -> np.ndarray:
+    """Along `corners` in steps of 0.25 m, given up after `share` of the way."""
+    along = np.r_[0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))]
+    steps = np.arange(0, share * along[-1] + 1e-6, 0.25)
+    return np.stack([np.interp(steps, along, corners[:, k]) for k in range(3)], 1)
+
+
+def episode(name: str, number: int, goal: np.ndarray, path: np.ndarray, distance: float, left: float) -> EpisodeRecord:
+    walked = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+    success = float(left < 0.3)
+    soft = max(0.0, 1 - left / distance) * distance / max(distance, walked)
+    measures = {
+        "success": success,
+        "spl": success * distance / max(distance, walked),
+        "soft_spl": soft,
+        "distance_to_goal": left,
+        "collisions": float(number % 3),
+        "episode_length": float(len(path) - 1),
+        "reward": 2.5 * success + distance - left,
+    }
+    return EpisodeRecord(name, str(number), distance, goal.tolist(), measures, path.tolist())
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return scenes.load("four-rooms")
+
+
+@pytest.fixture(scope="module")
+def evaluations(scene) -> list[Evaluation]:
+    rng = np.random.default_rng(0)
+    agents: dict[str, list[EpisodeRecord]] = {"runs/<b>&me": [], "greedy": [], "random": []}
+    for number in range(20):
+        name = "elsewhere" if number % 7 == 6 else "four-rooms"  # the former has no map
+        start, goal = scene.sample_navigable(1, rng)[0], scene.goals[rng.integers(len(scene.goals))]
+        corners = scene.shortest_path(start, goal)
+        shares = (rng.uniform(0.1, 0.8) if number % 2 else 1.0, 0.6 if number % 4 else 1.0, 0.2)
+        paths = [walk(corners, share) for share in shares]
+        distance, *left = scene.geodesic_distance(np.stack([start, *(path[-1] for path in paths)]), goal).tolist()
+        for records, path, rest in zip(agents.values(), paths, left, strict=True):
+            records.append(episode(name, number, goal, path, distance, rest))
+    return [Evaluation(agent, "four-rooms", 0, tuple(records)) for agent, records in agents.items()]
+
+
+@pytest.fixture(scope="module")
+def log() -> list[dict]:
+    lines = [
+        {"frames": 1000 * i, "seconds": float(i), "fps": 1000.0, "success": i / 500, "entropy": 1.4 - i / 1000}
+        for i in range(1, 401)
+    ]
+    lines[0]["success"] = None
+    lines[7]["entropy"] = float("nan")
+    del lines[9]["fps"]
+    return lines
+
+
+CONFIG = {"preset": "quickstart", "env": {"scenes": "homes:train?count=4", "width": 64}, "note": "</script><b>"}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, evaluations, scene, log):
+    path = tmp_path_factory.mktemp("report") / "deep" / "report.html"
+    return write_report(path, evaluations, {scene.name: scene}, log, CONFIG, gallery=12)
+
+
+@pytest.fixture(scope="module")
+def page(report) -> Page:
+    return Page(report.read_text(encoding="utf-8"))
+
+
+def test_the_table_holds_the_figures_of_the_evaluations(page, evaluations) -> None:
+    for measure in MEASURES:
+        cells = page.all(data_measure=measure)
+        assert len(cells) == len(evaluations)
+        for (_, attributes), evaluation in zip(cells, evaluations, strict=True):
+            figure = evaluation.summary()[measure]
+            assert float(attributes["data-value"]) == figure["mean"]
+            style = STYLES[measure]
+            assert style.text(figure["mean"]) in page.texts
+            assert style.range_text(*figure["ci95"]) in page.texts
+
+
+def test_the_best_of_each_measure_is_marked(page, evaluations) -> None:
+    for measure in MEASURES:
+        means = [evaluation.summary()[measure]["mean"] for evaluation in evaluations]
+        marked = {float(attributes["data-value"]) for _, attributes in page.all(data_measure=measure, class_="best")}
+        best = {1: max(means), -1: min(means)}
+        assert marked == ({best[STYLES[measure].better]} if STYLES[measure].better else set())
+
+
+def test_the_head_says_what_was_trained_and_how_well(page, evaluations) -> None:
+    (_, attributes), *rest = page.all(class_="number")
+    assert float(attributes["data-value"]) == evaluations[0].summary()["success"]["mean"]
+    assert not rest
+    for text in ("homes:train?count=4", "400k", "6 min 40 s", "1,000", "runs/<b>&me on four-rooms"):
+        assert text in page.texts
+    assert "2 unseen scenes, four-rooms" in page.texts
+
+
+def test_the_page_is_whole_and_loads_nothing(report, page) -> None:
+    text = report.read_text(encoding="utf-8")
+    assert "http://" not in text
+    assert "https://" not in text
+    assert not re.search(r"url\((?!#)|@import|srcset", text)
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "data", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
+    identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "use"}
+    assert {link[1:] for link in links} <= set(identifiers)
+    # Names from outside stay text.
+    assert not [1 for tag, _ in page.elements if tag == "b" and page.texts.count("&me")]
+
+
+def test_per_scene_table(page, evaluations) -> None:
+    texts = [text.strip() for text in page.texts]
+    for name, means in evaluations[0].per_scene().items():
+        assert name in texts
+        assert str(means["episodes"]) in texts
+        assert STYLES["success"].text(means["success"]) in texts
+
+
+def test_maps_are_shared_between_cards(report, page) -> None:
+    maps = [attributes for tag, attributes in page.elements if tag == "image"]
+    cards = [attributes for tag, attributes in page.elements if tag == "li"]
+    assert len(maps) == 1
+    assert len(cards) == 12
+    assert report.stat().st_size < 400_000
+
+
+def test_points_of_the_walkable_floor_lie_on_the_map(scene) -> None:
+    picture = draw_map(scene)
+    points = picture.to_pixel(scene.sample_navigable(500, np.random.default_rng(0)))
+    assert (points >= 0).all()
+    assert (points <= [picture.width, picture.height]).all()
+    # East is right, south (+z) is down, and a metre is a metre.
+    origin, east, south = picture.to_pixel(np.array([[0.0, 0, 0], [1, 0, 0], [0, 0, 1]]))
+    assert (east - origin).tolist() == pytest.approx([picture.pixels_per_metre, 0], abs=1e-6)
+    assert (south - origin).tolist() == pytest.approx([0, picture.pixels_per_metre], abs=1e-6)
+
+
+def test_storeys_are_drawn_side_by_side() -> None:
+    # Two floors of 100 and 80 cells, stairs between them, a landing too small to be a floor.
+    heights = np.r_[np.full(100, 0.0), np.arange(1, 14) * 0.2, np.full(5, 1.4), np.full(80, 2.8)].astype(np.float32)
+    levels = storeys(SimpleNamespace(heights=heights))
+    assert levels.tolist() == pytest.approx([0.0, 2.8])
+    assert nearest(levels, np.array([-0.1, 1.3, 1.5, 2.9])).tolist() == [0, 0, 1, 1]
+    picture = MapPicture(SimpleNamespace(walkable=SimpleNamespace(origin=np.zeros(2))), b"", 99, 9, 10.0, levels, 60.0)
+    assert picture.to_pixel(np.array([[1, 0.2, 2], [1, 2.7, 2]])).tolist() == [[10, 20], [70, 20]]
+
+
+def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
+    data = next(text for text in page.texts if text.startswith('[{"scene"'))
+    plays = json.loads(data)
+    by_episode = [{(r.scene, r.episode_id): r for r in evaluation.records} for evaluation in evaluations]
+    picture = draw_map(scene)
+    for play in plays:
+        assert [run["agent"] for run in play["runs"]] == [evaluation.agent for evaluation in evaluations]
+        for run, records in zip(play["runs"], by_episode, strict=True):
+            record = records[play["scene"], play["episode"]]
+            points = np.array(run["points"]).reshape(-1, 2)
+            assert len(points) == len(record.path) == len(run["left"])
+            assert run["success"] == bool(record.measures["success"])
+            if play["map"] is not None:
+                expected = picture.to_pixel(np.array(record.path))
+                assert np.abs(points - expected).max() <= 0.051
+                assert run["left"][-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01)
+    assert {play["map"] for play in plays} == {0, None}
+
+
+def test_worst_failures_come_first_and_successes_spread(evaluations) -> None:
+    records = evaluations[0].records
+    choice = choose_episodes(records, 12)
+    chosen = [records[i] for i in choice.chosen]
+    outcome = [record.measures["success"] for record in chosen]
+    assert outcome == [0.0] * 6 + [1.0] * 6
+    failures = sorted(r.measures["soft_spl"] for r in records if not r.measures["success"])
+    assert [r.measures["soft_spl"] for r in chosen[:6]] == failures[:6]
+    successes = sorted(r.measures["spl"] for r in records if r.measures["success"])
+    shown = [r.measures["spl"] for r in chosen[6:]]
+    assert (shown[0], shown[-1]) == (successes[0], successes[-1])
+    assert shown == sorted(shown)
+    assert len(set(choice.chosen)) == 12
+    assert sorted(choose_episodes(records, 1000).chosen) == list(range(len(records)))
+
+
+def test_distance_bins_hold_every_episode_once(evaluations) -> None:
+    evaluation = evaluations[0]
+    distance = np.array([record.start_distance for record in evaluation.records])
+    edges = bin_edges(distance)
+    assert edges == sorted(set(edges))
+    assert (edges[0] <= distance.min()) & (distance.max() < edges[-1])
+    values = binned(evaluation, "success", edges)
+    success = evaluation.values("success")
+    for k, triple in enumerate(values):
+        inside = (distance >= edges[k]) & (distance < edges[k + 1])
+        assert triple[1] == success[inside].mean()
+        assert triple[0] <= triple[1] <= triple[2]
+    assert bin_edges(np.array([3.2, 3.2])) == [3.0, 4.0]
+
+
+def test_curves_are_thinned_by_means_of_what_is_known() -> None:
+    x = np.arange(1.0, 9.0)
+    ends, (y,) = thin_out(x, [np.array([0, 2, np.nan, 4, np.nan, np.nan, 6, 8])], most=4)
+    assert ends == [2.0, 4.0, 6.0, 8.0]
+    assert y == [1.0, 4.0, None, 7.0]
+
+
+def test_simplified_paths_stay_close() -> None:
+    rng = np.random.default_rng(0)
+    path = rng.normal(size=(300, 2)).cumsum(0)
+    thin = simplify(path, 1.5)
+    assert len(thin) < len(path)
+    a, b = thin[:-1, None], thin[1:, None]
+    share = np.clip(((path - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1), 0, 1)
+    assert np.linalg.norm(path - a - share[..., None] * (b - a), axis=-1).min(0).max() <= 1.5 + 1e-9
+    assert path_data(np.array([[0, 0], [1, 0], [50, 0], [51, 0]]), 10, 0.1) == "M0.0,0.0 1.0,0.0M50.0,0.0 51.0,0.0"
+
+
+def test_numbers_as_people_write_them() -> None:
+    assert [short_number(v) for v in (0, 0.1234, 12, 999.4, 999600, 3276800, 2.5e9, -1500)] == [
+        *("0", "0.123", "12", "999", "1M", "3.28M", "2.5G", "−1.5k"),
+    ]
+    assert [duration(v) for v in (41, 552, 8040, 273600, 3600)] == [
+        "41 s",
+        "9 min 12 s",
+        "2 h 14 min",
+        "3 d 4 h",
+        "1 h",
+    ]
+    assert STYLES["reward"].text(-0.001) == "0.00"
+    assert STYLES["distance_to_goal"].text(float("inf")) == "–"
+    assert nice_ticks(0, 0.83) == [0, 0.25, 0.5, 0.75, 1.0]
+    assert nice_ticks(-3.1, 6.2) == [-5, -2.5, 0, 2.5, 5, 7.5]
+
+
+def test_little_is_enough(tmp_path, evaluations) -> None:
+    bare = EpisodeRecord("x", "0", 3.0, [0.0, 0.0, 0.0], {**dict.fromkeys(MEASURES, 0.0)})
+    page = Page(write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, (bare,))], {}).read_text(encoding="utf-8"))
+    assert "All 1 episodes. A click plays one." in page.texts
+    lines = [{"frames": 100, "success": 0.5}]
+    Page(write_report(tmp_path / "r.html", evaluations, {}, lines, {}, gallery=0).read_text(encoding="utf-8"))
+    with pytest.raises(ValueError, match="at least one evaluation"):
+        write_report(tmp_path / "r.html", [], {})
+    with pytest.raises(ValueError, match="'a' holds no episodes"):
+        write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, ())], {})
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH")
+def test_in_a_browser(report, tmp_path) -> None:
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.open(report)
+        order = "[...document.querySelectorAll('.card')].map(c => Number(c.dataset.%s))"
+        ranks = browser.run(order % "rank")
+        assert ranks == sorted(ranks)
+        browser.run("sort.value = 'distance-down'; sort.dispatchEvent(new Event('change'))")
+        distances = browser.run(order % "distance")
+        assert distances == sorted(distances, reverse=True)
+        assert browser.run(order % "rank") != ranks
+
+        browser.run("document.querySelector('[data-filter=failure]').click()")
+        assert (
+            browser.run("[...document.querySelectorAll('.card:not([hidden])')].map(c => c.dataset.outcome)")
+            == ["failure"] * 6
+        )
+
+        browser.run("document.querySelector('.card [data-episode]').click()")
+        assert browser.run("player.open")
+        position = "document.querySelector('#scene .agent').getAttribute('transform')"
+        first = browser.run(position)
+        browser.wait(f"{position} !== {json.dumps(first)}")
+        browser.run("step.value = step.max; step.dispatchEvent(new Event('input'))")
+        shown = browser.run("document.querySelector('#count').textContent")
+        assert shown == "{0} of {0}".format(browser.run("step.max"))
+        browser.run("document.querySelectorAll('#runs button')[2].click()")
+        assert browser.run("document.querySelectorAll('#runs button')[2].ariaPressed") == "true"
+        browser.run("document.querySelector('#next').click()")
+
+        before = browser.run("getComputedStyle(document.body).backgroundColor")
+        browser.run("theme.click()")
+        assert browser.run("getComputedStyle(document.body).backgroundColor") != before
+
+        browser.run("document.querySelectorAll('.scenes th')[1].click()")
+        counts = browser.run(
+            "[...document.querySelectorAll('.scenes tbody tr')].map(r => +r.children[1].dataset.value)"
+        )
+        assert counts == sorted(counts, reverse=True)
+
+        assert browser.errors == []
+        assert {url.split(":")[0] for url in browser.requests} <= {"file", "data"}
+    finally:
+        browser.close()
