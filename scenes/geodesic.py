@@ -82,7 +82,8 @@ def _make_descending(field: np.ndarray, neighbors: np.ndarray) -> None:
         lowest = field[around[check]].min(1)
         stuck = lowest.astype(np.float16) >= field[check].astype(np.float16)
         cells, lowest = check[stuck], lowest[stuck]
-        field[cells] = lowest + np.spacing(lowest.astype(np.float16)).astype(np.float32)
+        # The next number that float16 has; lowest plus its spacing may be rounded down to lowest again.
+        field[cells] = np.nextafter(lowest.astype(np.float16), np.float16(np.inf))
         # Cells around a raised one may have relied on it.
         check = np.unique(neighbors[cells])
         check = check[(check >= 0)]
