@@ -9,6 +9,8 @@ solver (awkward on several layers) was needed.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
@@ -31,7 +33,9 @@ def distance_fields(walkable: Walkable, goals: np.ndarray) -> np.ndarray:
     """Geodesic distance float32 `[G, C]` in metres from every cell's centre to each of `goals` float `[G, 3]`.
 
     0 in the goal's own cell, inf where the goal is out of reach. Every other cell has a neighbour with a smaller
-    value, also after rounding to float16 (up to 64 m at 5 cm cells). Heights of stairs count as those of a ramp.
+    value, also after rounding to float16 (up to 64 m with cells of 5 cm, 128 m of 9 cm). Heights of stairs count as
+    those of a ramp.
+
     Raises SceneError if a goal is not on the walkable surface.
     """
     goals = np.asarray(goals, np.float64).reshape(-1, 3)
@@ -47,8 +51,7 @@ def distance_fields(walkable: Walkable, goals: np.ndarray) -> np.ndarray:
         chosen = np.arange(first, min(first + size, len(goals)))
         fields[chosen] = dijkstra(graph, indices=count + chosen)[:, :count]
     fields[np.arange(len(goals)), cells] = 0
-    for field in fields:
-        _make_descending(field, walkable.neighbors)
+    _make_descending(fields, walkable)
     return fields
 
 
@@ -71,23 +74,33 @@ def _with_goals(walkable: Walkable, graph: csr_array, goals: np.ndarray, cells: 
     )
 
 
-def _make_descending(field: np.ndarray, neighbors: np.ndarray) -> None:
-    """Raise, in place, the few values float32 [C] that have no smaller neighbour once rounded to float16.
+def _make_descending(fields: np.ndarray, walkable: Walkable) -> None:
+    """Raise, in place, the few values float32 [G, C] that have no smaller neighbour once rounded to float16.
 
     A long edge can end beside an obstacle such that no single step along it is nearer by more than the rounding.
+    Where float16 is coarser than a step between cells, single precision has to do.
     """
-    around = np.where(neighbors >= 0, neighbors, np.arange(len(field))[:, None])
-    check = np.flatnonzero(np.isfinite(field) & (field > 0))
-    while len(check):
-        lowest = field[around[check]].min(1)
-        stuck = lowest.astype(np.float16) >= field[check].astype(np.float16)
-        cells, lowest = check[stuck], lowest[stuck]
-        # The next number that float16 has; lowest plus its spacing may be rounded down to lowest again.
-        field[cells] = np.nextafter(lowest.astype(np.float16), np.float16(np.inf))
-        # Cells around a raised one may have relied on it.
-        check = np.unique(neighbors[cells])
-        check = check[(check >= 0)]
-        check = np.union1d(check[field[check] > 0], cells)
+    own = np.arange(walkable.num_cells)[:, None]
+    around = np.where(walkable.neighbors >= 0, walkable.neighbors, own)
+    # Below 2 ** k the spacing of float16 is at most 2 ** (k - 11).
+    fine = np.float32(2.0 ** math.floor(math.log2(0.7 * walkable.cell_size) + 11))
+    for field in fields:
+        check = np.flatnonzero(np.isfinite(field) & (field > 0))
+        while len(check):
+            lowest = field[around[check]].min(1)
+            stuck = _stored(lowest, fine) >= _stored(field[check], fine)
+            cells, lowest = check[stuck], lowest[stuck]
+            # The next number that float16 has; lowest plus its spacing may be rounded down to lowest again.
+            higher = np.nextafter(lowest.astype(np.float16), np.float16(np.inf)).astype(np.float32)
+            field[cells] = np.where(lowest < fine, higher, lowest + np.float32(0.01 * walkable.cell_size))
+            # Cells around a raised one may have relied on it.
+            check = np.unique(around[cells])
+            check = check[field[check] > 0]
+
+
+def _stored(values: np.ndarray, fine: np.float32) -> np.ndarray:
+    """Values as they come out of float16, where that is fine enough."""
+    return np.where(values < fine, values.astype(np.float16).astype(np.float32), values)
 
 
 def geodesic_distance(walkable: Walkable, a: np.ndarray, b: np.ndarray) -> np.ndarray:

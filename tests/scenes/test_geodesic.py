@@ -85,6 +85,15 @@ def test_fields_descend_over_sixty_metres():
     assert_descending(walkable, goal, field)
 
 
+def test_fields_come_to_rest_where_half_precision_is_coarser_than_a_cell():
+    walkable = build_walkable(floor(0, 150, 0, 0.4), BODY)
+    goal = walkable.positions[[0]]
+    field = distance_fields(walkable, goal)[0]
+    assert field.max() == pytest.approx(149.75, rel=0.002)
+    around = np.where(walkable.neighbors >= 0, field[walkable.neighbors], np.inf)
+    assert (around.min(1) < field)[field > 0].all()
+
+
 def assert_descending(walkable, goals, fields):
     at_goal = walkable.locate(goals)
     assert (fields[np.arange(len(goals)), at_goal] == 0).all()
