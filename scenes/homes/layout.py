@@ -37,7 +37,23 @@ def draw_plan(rng: np.random.Generator, storeys: int) -> Plan:
     """An unfurnished plan of one storey or two."""
     wall = round(float(rng.uniform(0.10, 0.15)), 2)
     ceiling = round(float(rng.uniform(2.5, 2.7)), 2)
-    return _one_storey(rng, wall, ceiling) if storeys == 1 else _two_storeys(rng, wall, ceiling)
+    draw = _one_storey if storeys == 1 else _two_storeys
+    plan = draw(rng, wall, ceiling)
+    while not _is_joined(plan):
+        plan = draw(rng, wall, ceiling)
+    return plan
+
+
+def _is_joined(plan: Plan) -> bool:
+    """Whether doorways and stairs lead from every room to every other. Walls too short for a door may prevent it."""
+    reached, waiting = {0}, [0]
+    steps = [door.rooms for door in plan.doors] + ([plan.stairs.rooms] if plan.stairs else [])
+    while waiting:
+        room = waiting.pop()
+        beyond = {b for pair in steps for a, b in (pair, pair[::-1]) if a == room and b >= 0} - reached
+        reached |= beyond
+        waiting += beyond
+    return len(reached) == len(plan.rooms)
 
 
 def _one_storey(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
@@ -59,7 +75,7 @@ def _two_storeys(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
     """The same walls on both storeys; a flight of stairs along one wall of the hall."""
     breadth = wall + FLIGHT_WIDTH + rng.uniform(1.1, 1.3)
     rise = ceiling + SLAB
-    width = _round(flight_length(rise) + rng.uniform(2.3, 3.2))
+    width = _round(flight_length(rise) + rng.uniform(2.9, 3.6))
     with_end_room = rng.random() < 0.5
     count = 6 if with_end_room else 5
     width, depth = (_round(width / 0.64) if with_end_room else max(width, 7.0)), _round(rng.uniform(8.2, 9.6))

@@ -12,7 +12,7 @@ from scenes.labels import LABEL_ID
 LOW, MEDIUM, HIGH = 0, 1, 2
 
 # Points along a quarter of a rounded edge's half, by detail.
-ROUNDING = (0, 1, 4)
+ROUNDING = (0, 1, 3)
 
 # The faces of a box: name, the axis it is perpendicular to, and which end of that axis.
 FACES = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1), "back": (2, 0), "front": (2, 1)}
@@ -64,6 +64,11 @@ class Parts:
     def box(self, lo: Corner, hi: Corner, surface: str, label: str, skip: str = "") -> None:
         """A box between two corners; `skip` names the faces that are left out, by the names in FACES."""
         self.boxes(np.array([lo], float), np.array([hi], float), surface, label, skip)
+
+    def cupboard(self, lo: Corner, hi: Corner, surface: str, label: str) -> None:
+        """A tall plain box against a wall; it is solid inside, so that nothing takes its floor for free floor."""
+        self.box(lo, hi, surface, label, skip="bottom back")
+        self.box((lo[0], lo[1] + 0.4, lo[2]), hi, surface, label, skip="left right top back front")
 
     def boxes(self, lo: np.ndarray, hi: np.ndarray, surface: str, label: str, skip: str = "") -> None:
         """Many boxes at once: corners `[N, 3]`."""

@@ -55,7 +55,7 @@ def leaf(parts: Parts, room: Room, door: Door) -> None:
     length, height = door.high - door.low, door.height - 0.02
     local = Parts(parts.detail)
     if parts.detail == LOW:
-        local.box((left, 0.0, 0.0), (right, height, length), "door", "door", skip="bottom")
+        local.box((left, 0.0, 0.0), (right, height, length), "door", "door", skip="bottom back")
     else:
         _panelled(local, left, right, length, height)
     frame = wall_frame(room.rect, side)

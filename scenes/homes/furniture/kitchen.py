@@ -84,7 +84,7 @@ def fridge(parts: Parts, piece: Piece) -> None:
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = "white" if piece.seed % 3 else "metal"
     if parts.detail == LOW:
-        parts.box((-w, 0.0, 0.0), (w, h, d), surface, "fridge", skip="bottom back")
+        parts.cupboard((-w, 0.0, 0.0), (w, h, d), surface, "fridge")
         return
     face = d - 0.085
     parts.block((-w, 0.03, 0.0), (w, h, face), surface, "fridge", 0.008, skip="back")

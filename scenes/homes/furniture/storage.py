@@ -89,7 +89,7 @@ def _carcass(parts: Parts, piece: Piece, label: str, columns: int, drawers: int 
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = wood(piece)
     if parts.detail == LOW:
-        parts.box((-w, 0.0, 0.0), (w, h, d), surface, label, skip="bottom back")
+        parts.cupboard((-w, 0.0, 0.0), (w, h, d), surface, label)
         return
     face = d - 0.028
     parts.box((-w + 0.02, 0.0, 0.02), (w - 0.02, 0.07, face - 0.03), "dark", label, skip="bottom top back")

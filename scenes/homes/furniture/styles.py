@@ -133,10 +133,10 @@ def cup(parts: Parts, x: float, y: float, z: float) -> None:
     if parts.detail == LOW:
         return
     wall = [(0.034, 0.0), (0.038, 0.01), (0.04, 0.09), (0.036, 0.09), (0.034, 0.012), (0.0, 0.012)]
-    lathe(parts, (x, y, z), wall, "ceramic", "decoration")
+    lathe(parts, (x, y, z), wall, "ceramic", "decoration", sides=(0, 8, 24)[parts.detail])
     bend = np.linspace(-np.pi / 2, np.pi / 2, (2, 5, 12)[parts.detail])
     path = np.stack([x + 0.036 + 0.026 * np.cos(bend), y + 0.05 + 0.028 * np.sin(bend), z + 0 * bend], -1)
-    tube(parts, path, 0.005, "ceramic", "decoration")
+    tube(parts, path, 0.005, "ceramic", "decoration", sides=(0, 4, 10)[parts.detail])
 
 
 def books_in_row(

@@ -126,7 +126,7 @@ def _plate(parts: Parts, x: float, y: float, z: float) -> None:
 
 def _apple(parts: Parts, x: float, y: float, z: float) -> None:
     round_ = [(0.0, 0.0), (0.022, 0.004), (0.036, 0.03), (0.03, 0.058), (0.01, 0.066), (0.0, 0.06)]
-    lathe(parts, (x, y, z), round_, "fruit", "decoration", smooth=True)
+    lathe(parts, (x, y, z), round_, "fruit", "decoration", smooth=True, sides=(0, 8, 24)[parts.detail])
 
 
 BUILDERS: dict[str, Builder] = {"table": table, "low_table": low_table, "desk": desk, "nightstand": nightstand}
