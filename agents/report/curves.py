@@ -26,13 +26,17 @@ _MORE = (
     ("Learning rate", {"learning_rate": "rate"}, 0.0),
 )
 _MAX_POINTS = 160
+_NOTE = "Over frames of experience. The figure beside a title is the last value, or that under the pointer."
 
 
 def learning_curves(curves: Sequence[Mapping[str, Any]]) -> str:
     """The charts as HTML, empty if the log holds none of the known figures; the less telling ones are folded away."""
     main, more = _charts(curves, _MAIN), _charts(curves, _MORE)
     folded = f'<details><summary>Further curves of the optimiser</summary><div class="charts">{more}</div></details>'
-    return (f'<div class="charts">{main}</div>' if main else "") + (folded if more else "")
+    if not main and not more:
+        return ""
+    shown = f'<div class="charts">{main}</div>' if main else ""
+    return f'<p class="note">{_NOTE}</p>{shown}{folded if more else ""}'
 
 
 def last_known(curves: Sequence[Mapping[str, Any]], key: str) -> float | None:

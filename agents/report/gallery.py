@@ -82,7 +82,7 @@ def _told(choice: Choice, total: int) -> str:
     shown = len(choice.chosen)
     successes = shown - choice.failures_shown
     if shown == total:
-        return f"All {total} episodes. A click plays one."
+        return "The one episode. A click plays it." if total == 1 else f"All {total} episodes. A click plays one."
     parts = []
     if choice.failures_shown:
         which = "all" if choice.failures_shown == choice.failures else "the worst"

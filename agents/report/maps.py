@@ -13,7 +13,8 @@ from scenes import Scene
 from scenes.walkable import Walkable
 
 FLOOR, OBSTACLE = (255, 255, 255), (166, 173, 184)
-_PIXELS_PER_CELL = 2
+# Cells of large scenes are one pixel each, others two, for a crisper picture.
+_LARGE = 800
 # Metres: storeys are at least this far apart, and drawn with this much room between them.
 _STOREY_HEIGHT = 1.8
 _GAP = 0.6
@@ -26,7 +27,8 @@ class MapPicture:
     """One scene's map, its storeys side by side, the lowest at the left.
 
     - `png`: the picture's file; `width` and `height` in pixels; `pixels_per_metre`.
-    - `levels`: float `[S]`, the heights of the storeys, metres; `offset`: pixels from one storey to the next.
+    - `levels`: float `[S]`, the heights of the storeys, metres.
+    - `storey_width`: pixels; `offset`: pixels from one storey to the next.
     """
 
     scene: Scene
@@ -35,7 +37,8 @@ class MapPicture:
     height: int
     pixels_per_metre: float
     levels: np.ndarray
-    offset: float
+    storey_width: int
+    offset: int
 
     def to_pixel(self, points: np.ndarray) -> np.ndarray:
         """Pixels (right, down) float `[..., 2]` of points `[..., 3]` in metres, on the storey nearest in height."""
@@ -57,21 +60,23 @@ def draw_map(scene: Scene) -> MapPicture:
     storey = nearest(levels, walkable.heights)
     _, rows, cols = walkable.index.shape
     gap = round(_GAP / walkable.cell_size)
+    scale = 1 if max(rows, cols) > _LARGE else 2
     picture = np.zeros((rows, len(levels) * (cols + gap) - gap), np.uint8)
     for k in range(len(levels)):
         part = picture[:, k * (cols + gap) : k * (cols + gap) + cols]
         part[:] = 2
         _, row, col = walkable.cells[storey == k].T
         part[row, col] = 1
-    picture = picture.repeat(_PIXELS_PER_CELL, 0).repeat(_PIXELS_PER_CELL, 1)
+    picture = picture.repeat(scale, 0).repeat(scale, 1)
     return MapPicture(
         scene=scene,
         png=_palette_png(picture, [(0, 0, 0), FLOOR, OBSTACLE]),
         width=picture.shape[1],
         height=picture.shape[0],
-        pixels_per_metre=_PIXELS_PER_CELL / walkable.cell_size,
+        pixels_per_metre=scale / walkable.cell_size,
         levels=levels,
-        offset=_PIXELS_PER_CELL * (cols + gap),
+        storey_width=scale * cols,
+        offset=scale * (cols + gap),
     )
 
 
@@ -96,8 +101,7 @@ def nearest(levels: np.ndarray, heights: np.ndarray) -> np.ndarray:
 
 def _palette_png(indices: np.ndarray, colors: list[tuple[int, int, int]]) -> bytes:
     """A PNG of palette indices uint8 [H, W]; index 0 is transparent."""
-    image = Image.new("P", indices.shape[::-1])
-    image.putdata(indices.reshape(-1))
+    image = Image.frombytes("P", indices.shape[::-1], np.ascontiguousarray(indices, np.uint8).tobytes())
     image.putpalette([channel for color in colors for channel in color])
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True, transparency=0, bits=2)

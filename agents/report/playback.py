@@ -74,7 +74,7 @@ def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapP
     on_map = [picture.to_pixel(path) for path in paths]
     jump = _JUMP * picture.pixels_per_metre
     return Stage(
-        view=_view(picture, np.concatenate([shortest, *on_map, picture.to_pixel(goal)[None]])),
+        view=view_of(picture, np.concatenate([shortest, *on_map, picture.to_pixel(goal)[None]])),
         points=[_flat(points) for points in on_map],
         left=_distances_left(picture, paths, goal),
         shortest=path_data(shortest, jump, _SMOOTHING * picture.pixels_per_metre),
@@ -117,17 +117,20 @@ def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.n
     return [[finite(float(value), 3) for value in part] for part in split]
 
 
-def _view(picture: MapPicture, points: np.ndarray) -> tuple[float, float, float, float]:
-    """The whole map, or of a large one the surroundings of `points` [P, 2]."""
+def view_of(picture: MapPicture, points: np.ndarray) -> tuple[float, float, float, float]:
+    """What to show of a map: left, top, width, height in pixels.
+
+    The storeys on which `points` float `[P, 2]`, pixels, lie; of large ones the surroundings of the points only.
+    """
+    storeys = points[:, 0] // picture.offset
+    low = np.array([storeys.min() * picture.offset, 0])
+    high = np.array([storeys.max() * picture.offset + picture.storey_width, picture.height])
     limit = _WHOLE_SCENE * picture.pixels_per_metre
-    if max(picture.width, picture.height) <= limit:
-        return 0.0, 0.0, float(picture.width), float(picture.height)
-    margin = _MARGIN * picture.pixels_per_metre
-    low, high = points.min(0) - margin, points.max(0) + margin
-    grow = np.maximum(limit / 2 - (high - low), 0) / 2
-    low = np.maximum(low - grow, 0)
-    high = np.minimum(high + grow, [picture.width, picture.height])
-    return float(low[0]), float(low[1]), *(high - low).tolist()
+    if max(picture.storey_width, picture.height) > limit:
+        near, far = points.min(0), points.max(0)
+        room = np.maximum((limit / 2 - (far - near)) / 2, _MARGIN * picture.pixels_per_metre)
+        low, high = np.maximum(near - room, low), np.minimum(far + room, high)
+    return (*low.tolist(), *(high - low).tolist())
 
 
 def _flat(points: np.ndarray) -> list[float]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from agents.report.distances import bin_edges, binned
 from agents.report.formatting import STYLES, duration, short_number
 from agents.report.gallery import choose_episodes
 from agents.report.maps import MapPicture, draw_map, nearest, storeys
-from agents.report.playback import path_data, simplify
+from agents.report.playback import path_data, simplify, view_of
 
 VOID = {"meta", "link", "input", "br", "image", "use", "path", "circle", "line", "img"}
 
@@ -79,7 +80,19 @@ def episode(name: str, number: int, goal: np.ndarray, path: np.ndarray, distance
 
 @pytest.fixture(scope="module")
 def scene():
-    return scenes.load("four-rooms")
+    """A room of 5 x 4 m that a wall cuts in two but for a gap."""
+
+    def slab(x0: float, z0: float, x1: float, z1: float, y: float) -> list:
+        a, b, c, d = [x0, y, z0], [x0, y, z1], [x1, y, z1], [x1, y, z0]
+        return [[a, b, c], [a, c, d]]
+
+    def wall(x0: float, z0: float, x1: float, z1: float) -> list:
+        a, b, c, d = [x0, 0, z0], [x1, 0, z1], [x1, 2.5, z1], [x0, 2.5, z0]
+        return [[a, b, c], [a, c, d], [c, b, a], [d, c, a]]
+
+    outside = [wall(0, 0, 5, 0), wall(5, 0, 5, 4), wall(5, 4, 0, 4), wall(0, 4, 0, 0)]
+    triangles = np.concatenate([slab(0, 0, 5, 4, 0), *outside, wall(2.5, 0, 2.5, 3)]).astype(np.float32)
+    return scenes.bake(scenes.Mesh.from_triangles(triangles), "divided", num_goals=8)
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +100,15 @@ def evaluations(scene) -> list[Evaluation]:
     rng = np.random.default_rng(0)
     agents: dict[str, list[EpisodeRecord]] = {"runs/<b>&me": [], "greedy": [], "random": []}
     for number in range(20):
-        name = "elsewhere" if number % 7 == 6 else "four-rooms"  # the former has no map
-        start, goal = scene.sample_navigable(1, rng)[0], scene.goals[rng.integers(len(scene.goals))]
+        name = "elsewhere" if number % 7 == 6 else "divided"  # the former has no map
+        start, goal = scene.sample_navigable(1, rng)[0], scene.goals[number % len(scene.goals)]
         corners = scene.shortest_path(start, goal)
         shares = (rng.uniform(0.1, 0.8) if number % 2 else 1.0, 0.6 if number % 4 else 1.0, 0.2)
         paths = [walk(corners, share) for share in shares]
         distance, *left = scene.geodesic_distance(np.stack([start, *(path[-1] for path in paths)]), goal).tolist()
         for records, path, rest in zip(agents.values(), paths, left, strict=True):
             records.append(episode(name, number, goal, path, distance, rest))
-    return [Evaluation(agent, "four-rooms", 0, tuple(records)) for agent, records in agents.items()]
+    return [Evaluation(agent, "homes:val", 0, tuple(records)) for agent, records in agents.items()]
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +161,9 @@ def test_the_head_says_what_was_trained_and_how_well(page, evaluations) -> None:
     (_, attributes), *rest = page.all(class_="number")
     assert float(attributes["data-value"]) == evaluations[0].summary()["success"]["mean"]
     assert not rest
-    for text in ("homes:train?count=4", "400k", "6 min 40 s", "1,000", "runs/<b>&me on four-rooms"):
+    for text in ("homes:train?count=4", "400k", "6 min 40 s", "1,000", "runs/<b>&me on homes:val"):
         assert text in page.texts
-    assert "2 unseen scenes, four-rooms" in page.texts
+    assert "2 unseen scenes, homes:val" in page.texts
 
 
 def test_the_page_is_whole_and_loads_nothing(report, page) -> None:
@@ -166,7 +179,8 @@ def test_the_page_is_whole_and_loads_nothing(report, page) -> None:
     links = {attributes["href"] for tag, attributes in page.elements if tag == "use"}
     assert {link[1:] for link in links} <= set(identifiers)
     # Names from outside stay text.
-    assert not [1 for tag, _ in page.elements if tag == "b" and page.texts.count("&me")]
+    assert "runs/<b>&me" in page.texts
+    assert "&me" not in page.texts
 
 
 def test_per_scene_table(page, evaluations) -> None:
@@ -202,8 +216,15 @@ def test_storeys_are_drawn_side_by_side() -> None:
     levels = storeys(SimpleNamespace(heights=heights))
     assert levels.tolist() == pytest.approx([0.0, 2.8])
     assert nearest(levels, np.array([-0.1, 1.3, 1.5, 2.9])).tolist() == [0, 0, 1, 1]
-    picture = MapPicture(SimpleNamespace(walkable=SimpleNamespace(origin=np.zeros(2))), b"", 99, 9, 10.0, levels, 60.0)
+    ground = SimpleNamespace(walkable=SimpleNamespace(origin=np.zeros(2)))
+    picture = MapPicture(ground, b"", 110, 40, 10.0, levels, 50, 60)
     assert picture.to_pixel(np.array([[1, 0.2, 2], [1, 2.7, 2]])).tolist() == [[10, 20], [70, 20]]
+    # Only the storeys of the episode are shown, and of a large building only what is near.
+    assert view_of(picture, np.array([[10, 20], [40, 30]])) == (0, 0, 50, 40)
+    assert view_of(picture, np.array([[70, 20.0]])) == (60, 0, 50, 40)
+    assert view_of(picture, np.array([[10, 20], [70, 20]])) == (0, 0, 110, 40)
+    large = replace(picture, width=1060, height=400, storey_width=500, offset=560)
+    assert view_of(large, np.array([[600, 200], [700, 210.0]])) == (585, 165, 130, 80)
 
 
 def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
@@ -294,7 +315,7 @@ def test_numbers_as_people_write_them() -> None:
 def test_little_is_enough(tmp_path, evaluations) -> None:
     bare = EpisodeRecord("x", "0", 3.0, [0.0, 0.0, 0.0], {**dict.fromkeys(MEASURES, 0.0)})
     page = Page(write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, (bare,))], {}).read_text(encoding="utf-8"))
-    assert "All 1 episodes. A click plays one." in page.texts
+    assert "The one episode. A click plays it." in page.texts
     lines = [{"frames": 100, "success": 0.5}]
     Page(write_report(tmp_path / "r.html", evaluations, {}, lines, {}, gallery=0).read_text(encoding="utf-8"))
     with pytest.raises(ValueError, match="at least one evaluation"):
