@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from scenes.agent_body import AgentBody
@@ -11,11 +13,14 @@ from scenes.geodesic import distance_fields, sample_goals
 from scenes.labels import LABELS
 from scenes.mesh import Mesh
 from scenes.scene import Scene
-from scenes.walkable import build_walkable, default_cell_size
+from scenes.walkable import Walkable, build_walkable, default_cell_size
 
 DEFAULT_BODY = AgentBody()
 # With 48, a home of 60 square metres keeps to 3 MB.
 DEFAULT_NUM_GOALS = 48
+# 150 square metres at 5 cm.
+MAX_CELLS = 60_000
+COARSEST_CELL = 0.15
 
 
 def bake(
@@ -25,17 +30,19 @@ def bake(
     num_goals: int = DEFAULT_NUM_GOALS,
     seed: int = 0,
     label_names: tuple[str, ...] = LABELS,
+    cell_size: float | None = None,
 ) -> Scene:
     """Bake `mesh` for agents of the shape `body`. The same arguments give the same arrays, bit for bit.
 
     `num_goals` goals are drawn from the floor with `seed`, and a distance field is kept for each
-    (2 bytes x cells x goals).
+    (2 bytes x cells x goals). `cell_size`, metres, is that of the walkable grid; None takes 5 cm, and more for a floor
+    that would have more than `MAX_CELLS` cells, up to 15 cm.
 
     Raises `SceneError` for an empty mesh, for a mesh without floor that `body` can stand on, and for labels
     without a name.
     """
     _check(mesh, name, num_goals, label_names)
-    walkable = build_walkable(mesh.triangles, body, default_cell_size(mesh.bounds))
+    walkable = _walkable(mesh, body, cell_size)
     if not walkable.num_cells:
         low, high = mesh.bounds
         raise SceneError(
@@ -60,6 +67,16 @@ def bake(
         body=body,
         label_names=label_names,
     )
+
+
+def _walkable(mesh: Mesh, body: AgentBody, cell_size: float | None) -> Walkable:
+    """The floor, on cells of the asked size or of one that keeps baking to seconds and the fields to megabytes."""
+    chosen = cell_size or default_cell_size(mesh.bounds)
+    walkable = build_walkable(mesh.triangles, body, chosen)
+    wanted = chosen * math.sqrt(walkable.num_cells / MAX_CELLS)
+    if cell_size is None and wanted > chosen:
+        walkable = build_walkable(mesh.triangles, body, min(wanted, max(chosen, COARSEST_CELL)))
+    return walkable
 
 
 def _check(mesh: Mesh, name: str, num_goals: int, label_names: tuple[str, ...]) -> None:

@@ -134,7 +134,7 @@ def _with_derived(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     cells = np.empty((len(number), 3), np.int32)
     cells[number] = np.stack([layer, row, col], 1)
     max_step = AgentBody(*arrays["body"]).max_step
-    neighbors = link(index, cells[:, 0], cells[:, 1], cells[:, 2], heights, max_step)
+    neighbors = link(index, cells[:, 1].astype(np.int64) * index.shape[2] + cells[:, 2], heights, max_step)
     return arrays | {"cells": cells, "neighbors": neighbors}
 
 
