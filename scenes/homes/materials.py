@@ -97,7 +97,7 @@ def _chosen(rng: np.random.Generator) -> dict[str, Surface]:
     return {
         "wood": Surface(wood, "wood", 0.5),
         "dark_wood": Surface(dark_wood, "wood", 0.5),
-        "door": Surface(wood if rng.random() < 0.4 else (0.94, 0.93, 0.9), "wood", 0.8),
+        "door": Surface(wood, "wood", 0.8) if rng.random() < 0.4 else Surface((0.92, 0.91, 0.88)),
         "threshold": Surface(dark_wood, "wood", 0.5),
         "fabric": Surface(fabric, "fabric", 0.2),
         "accent": Surface(_tone(rng, (0.0, 1.0), (0.35, 0.65), (0.45, 0.8)), "fabric", 0.2),

@@ -188,16 +188,16 @@ class Stairs:
 
     @property
     def opening(self) -> Rect:
-        """The hole in the floor above; it stays 2 cm clear of the wall."""
-        edges = sorted((self.open_side * self.width / 2, -self.open_side * (self.width / 2 - 0.02)))
+        """The hole in the floor above: 2 cm clear of the wall, 1 cm wider than the flight on its open side."""
+        edges = sorted((self.open_side * (self.width / 2 + 0.01), -self.open_side * (self.width / 2 - 0.02)))
         return self.foot.rect(edges[0], COVERED_STEPS * self.tread, edges[1], self.length)
 
     @property
     def rails(self) -> tuple[Rect, Rect]:
         """The strips of the upper floor that carry rails: beside the opening, and across it above the foot."""
-        near, side = COVERED_STEPS * self.tread, self.open_side * self.width / 2
+        near, side = COVERED_STEPS * self.tread, self.open_side * (self.width / 2 + 0.01)
         a, b = sorted((side, side + self.open_side * RAIL_THICKNESS))
-        left, right = sorted((side, -side))
+        left, right = sorted((side - self.open_side * 0.001, -self.open_side * (self.width / 2 - 0.001)))
         return (
             self.foot.rect(a, near - RAIL_THICKNESS, b, self.length),
             self.foot.rect(left, near - RAIL_THICKNESS, right, near),

@@ -79,7 +79,7 @@ def _flight(local: Parts, stairs: Stairs) -> None:
     side = np.stack([np.full(flat.shape[:2], stairs.open_side * half), flat[..., 1], flat[..., 0]], -1)
     side = side if stairs.open_side < 0 else side[:, ::-1]
     local.add(side, side[..., [2, 1]] * (1.0, -1.0), "wall_hall", "stairs")
-    lo, hi = (-half, 0.0, stairs.length - 0.01), (half, count * step, stairs.length)
+    lo, hi = (-half, 0.0, stairs.length - 0.01), (half, stairs.rise - SLAB, stairs.length)
     local.box(lo, hi, "wall_hall", "stairs", skip="left right bottom top back")
 
 

@@ -78,7 +78,7 @@ def _wall_tile(rng: np.random.Generator) -> np.ndarray:
 
 
 def _plaster(rng: np.random.Generator) -> np.ndarray:
-    return _grey(0.94 + 0.012 * _noise(rng, 1.0) + 0.012 * _noise(rng, 6.0))
+    return _grey(0.95 + 0.008 * _noise(rng, 1.0) + 0.008 * _noise(rng, 6.0))
 
 
 def _brick(rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ from scenes.homes.plan import Piece
 from scenes.homes.shapes import LOW, Parts
 
 TOP = 0.04  # thickness of the worktop, metres
+JOINT = 0.001  # half the gap between two units, metres
 FACE = 0.045  # how far the fronts' back lies behind the worktop's edge, metres
 
 
@@ -36,7 +37,7 @@ def sink_unit(parts: Parts, piece: Piece) -> None:
         parts.box((-0.015, h, 0.05), (0.015, h + 0.28, 0.08), "metal", "sink", skip="bottom")
         return
     _unit(parts, piece, 2, 1, None)
-    w, d = piece.width / 2, piece.depth
+    w, d = piece.width / 2 - JOINT, piece.depth
     x, near, far, deep = 0.22, 0.13, 0.5, 0.16
     for lo, hi in (
         ((-w, 0.0), (w, near)),
@@ -44,7 +45,7 @@ def sink_unit(parts: Parts, piece: Piece) -> None:
         ((-w, near), (-x, far)),
         ((x, near), (w, far)),
     ):
-        skip = "back left right" if hi[0] - lo[0] == piece.width else "back front left right"
+        skip = "back left right" if hi[0] - lo[0] > 0.5 else "back front left right"
         parts.box((lo[0], h - TOP, lo[1]), (hi[0], h, hi[1]), "stone", "counter", skip=skip)
     inner = Parts(parts.detail)
     inner.block((-x, h - deep, near), (x, h + 0.004, far), "metal", "sink", 0.03, skip="top")
@@ -58,7 +59,7 @@ def sink_unit(parts: Parts, piece: Piece) -> None:
 
 def stove(parts: Parts, piece: Piece) -> None:
     """An oven under a hob with four plates, a pot on one of them."""
-    w, d, h = piece.width / 2, piece.depth, piece.height
+    w, d, h = piece.width / 2 - JOINT, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h - TOP, d - 0.03), "dark", "stove", skip="bottom back top left right")
         parts.box((-w, h - TOP, 0.0), (w, h, d), "dark", "stove", skip="back bottom")
@@ -87,10 +88,10 @@ def fridge(parts: Parts, piece: Piece) -> None:
         parts.cupboard((-w, 0.0, 0.0), (w, h, d), surface, "fridge")
         return
     face = d - 0.085
-    parts.block((-w, 0.03, 0.0), (w, h, face), surface, "fridge", 0.008, skip="back")
-    parts.box((-w + 0.02, 0.0, 0.02), (w - 0.02, 0.03, face - 0.02), "dark", "fridge", skip="bottom top back")
+    parts.block((-w, 0.06, 0.0), (w, h, face), surface, "fridge", 0.008, skip="back")
+    parts.box((-w + 0.02, 0.0, 0.02), (w - 0.02, 0.06, face - 0.02), "dark", "fridge", skip="bottom top back")
     split = 0.36 * h
-    for low, high in ((0.05, split - 0.004), (split + 0.004, h)):
+    for low, high in ((0.07, split - 0.004), (split + 0.004, h)):
         parts.block((-w, low, face + 0.004), (w, high, face + 0.055), surface, "fridge", 0.015)
         y = high - 0.3 if low < 0.1 else low + 0.1
         path = [(-w + 0.06, y, face + 0.05), (-w + 0.06, y, face + 0.075), (-w + 0.06, y + 0.24, face + 0.075)]
@@ -111,7 +112,7 @@ def hanging_cabinet(parts: Parts, piece: Piece) -> None:
 
 def _unit(parts: Parts, piece: Piece, columns: int, rows: int, top: str | None) -> None:
     """Plinth, carcass, fronts and worktop of a base unit; without a worktop if `top` is None."""
-    w, d, h = piece.width / 2, piece.depth, piece.height
+    w, d, h = piece.width / 2 - JOINT, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h - TOP, d - 0.03), "kitchen_front", "counter", skip="bottom back top")
         if top:
