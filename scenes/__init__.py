@@ -11,6 +11,7 @@ from scenes.bake import bake
 from scenes.bake_many import bake_many
 from scenes.episodes import EpisodeSet, sample_episodes, standard_episodes
 from scenes.errors import SceneError
+from scenes.habitat_files import link_goals, load_episodes, save_episodes
 from scenes.labels import LABELS
 from scenes.library import SceneSet, load, load_all, resolve
 from scenes.mesh import Material, Mesh
@@ -29,9 +30,12 @@ __all__ = [
     "SceneSource",
     "bake",
     "bake_many",
+    "link_goals",
     "load",
     "load_all",
+    "load_episodes",
     "resolve",
     "sample_episodes",
+    "save_episodes",
     "standard_episodes",
 ]
