@@ -244,5 +244,7 @@ def _surface_under_centre(
         inside &= area * sign >= -1e-5 * np.hypot(ex, ez)
     candidates, owner = candidates[inside], owner[inside]
     weights = np.stack([areas[1][inside], areas[2][inside], areas[0][inside]], 1)
-    height = (weights * corners[owner, :, 2]).sum(1) / weights.sum(1)
-    return candidates, height
+    corner_heights = corners[owner, :, 2]
+    height = (weights * corner_heights).sum(1) / weights.sum(1)
+    # Slivers must not shoot beyond their corners; adding zero turns -0 into 0.
+    return candidates, np.clip(height, corner_heights.min(1), corner_heights.max(1)) + 0.0

@@ -178,19 +178,20 @@ def test_paths_are_as_short_as_the_field_says_and_keep_to_the_floor(seed):
     walkable, polygons = cluttered(seed)
     rng = np.random.default_rng(seed)
     goals = sample_goals(walkable, 3, rng)
-    for goal, field in zip(goals, distance_fields(walkable, goals), strict=True):
-        for cell in rng.choice(walkable.num_cells, 10):
-            start = walkable.positions[cell]
+    cells = rng.choice(walkable.num_cells, 10)
+    starts = walkable.positions[cells]
+    exact = shortest_lengths(goals[:, [0, 2]], starts[:, [0, 2]], polygons)
+    for goal, field, lengths in zip(goals, distance_fields(walkable, goals), exact, strict=True):
+        for cell, start, shortest in zip(cells, starts, lengths, strict=True):
             path = shortest_path(walkable, field, start)
             assert path.dtype == np.float32
             assert (path[0] == start).all()
             assert walkable.locate(path[-1]) == walkable.locate(goal)
             length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
             assert length <= 1.01 * field[cell] + 2 * CELL
-            exact = shortest_lengths(start[None, [0, 2]], goal[None, [0, 2]], polygons)[0, 0]
-            assert length == pytest.approx(exact, rel=0.025, abs=2 * CELL)
-            between = np.concatenate([np.linspace(p, q, 200) for p, q in pairwise(path)] + [path])
-            assert (walkable.locate(between) >= 0).mean() > 0.99
+            assert length == pytest.approx(shortest, rel=0.025, abs=2 * CELL)
+            on_path = np.concatenate([path, *(np.linspace(p, q, 200) for p, q in pairwise(path))])
+            assert (walkable.locate(on_path) >= 0).mean() > 0.99
 
 
 def test_path_climbs_the_stairs(two_storeys):
