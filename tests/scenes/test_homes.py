@@ -23,16 +23,28 @@ def tracer(mesh):
 
 
 def occupancy(home, storey=0):
-    """Free cells for a walker of radius 0.1 m, found by rays down from head height: (free, cell of x, cell of z)."""
+    """Free cells for a walker of radius 0.1 m: (free, cell of x, cell of z).
+
+    Rays down from head height find what lies on the floor, level rays find upright surfaces.
+    """
     mesh = home.mesh
     (x0, _, z0), (x1, _, z1) = mesh.bounds
     xs, zs = np.arange(x0 + CELL / 2, x1, CELL), np.arange(z0 + CELL / 2, z1, CELL)
     grid = np.stack(np.meshgrid(xs, zs, indexing="ij"), -1).reshape(-1, 2)
     floor = next(room.floor for room in home.rooms if room.storey == storey)
-    start = np.insert(grid, 1, floor + 1.5, 1)
-    hit = tracer(mesh).intersects_first(start, np.tile([0.0, -1.0, 0.0], (len(start), 1)))
+    scene, start = tracer(mesh), np.insert(grid, 1, floor + 1.5, 1)
+    hit = scene.intersects_first(start, np.tile([0.0, -1.0, 0.0], (len(start), 1)))
     top = np.where(hit >= 0, mesh.triangles[hit, :, 1].max(1), np.inf)
     free = (np.abs(top - floor) < 0.05).reshape(len(xs), len(zs))
+    for height in floor + np.array([0.3, 0.85, 1.4]):
+        for axis, lines, begin in ((0, zs, x0), (2, xs, z0)):
+            start = np.full((len(lines), 3), height)
+            start[:, axis], start[:, 2 - axis] = begin - 1.0, lines
+            ray = np.zeros_like(start)
+            ray[:, axis] = 1.0
+            points, _, _ = scene.intersects_location(start, ray, multiple_hits=True)
+            i, j = ((points[:, k] - low) / CELL for k, low in ((0, x0), (2, z0)))
+            free[np.clip(i.astype(int), 0, len(xs) - 1), np.clip(j.astype(int), 0, len(zs) - 1)] = False
     reach = np.mgrid[-2:3, -2:3]
     walkable = ~ndimage.binary_dilation(~np.pad(free, 2), (reach**2).sum(0) <= 4)[2:-2, 2:-2]
     return walkable, lambda x: np.searchsorted(xs, x), lambda z: np.searchsorted(zs, z)
