@@ -17,7 +17,7 @@ def test_empty_mesh():
 
 def test_no_floor_says_what_to_check():
     wall = floor()[..., [1, 0, 2]]  # x and y exchanged: upright
-    with pytest.raises(SceneError, match=r"wall: no floor.*up='z'"):
+    with pytest.raises(SceneError, match=r"wall: No walkable floor.*up='z'"):
         bake(Mesh.from_triangles(wall), "wall")
 
 

@@ -154,7 +154,7 @@ def test_load_all_bakes_in_parallel_and_then_reads(cache):
 
 def test_a_failing_worker_names_its_scene(cache, tmp_path):
     (tmp_path / "wall.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 4 0\nf 1 2 3\n")
-    with pytest.raises(SceneError, match=r"Baking .*wall\.obj failed: .*no floor"):
+    with pytest.raises(SceneError, match=r"Baking .*wall\.obj failed: .*No walkable floor"):
         bake_many(resolve([tmp_path / "wall.obj", "one-room"]), workers=2, progress=False)
 
 
