@@ -6,13 +6,17 @@ colours, and exists only if a sensor asks for them.
 
 One thread casts a patch of pixels (see shaders/raycast_trace.comp.glsl). How large it should be depends on the device:
 `Patches`. Measured on llvmpipe, 2 cores, views a second of 64x64 depth in generated homes of 1,200, 29,000 and 206,000
-triangles: patches of one pixel 2,400, 2,000 and 2,000; 4x4 pixels 15,200, 3,700 and 900, for where triangles are small
-a patch walks through many of them; 4x4 pixels that hand over to single ones after 32 steps 11,500, 4,500 and 3,800.
+triangles: patches of one pixel 2,400, 2,000 and 2,000; 4x4 pixels 15,200, 3,600 and 900, for where triangles are small
+a patch walks through many of them; 4x4 pixels of which the costly ones are cast again pixel by pixel 14,400, 5,000 and
+3,700.
 
-What did not help on llvmpipe: wider SIMD (LP_NATIVE_VECTOR_WIDTH changes nothing), leaves of 1 to 8 triangles (within
+What did not help on llvmpipe: wider SIMD (LP_NATIVE_VECTOR_WIDTH changes nothing), leaves of 4 or 8 triangles instead of 2 or 3 (within
 3%), a stack in registers or one entry for all waiting children of a node (equal), visiting a node again instead of
-noting the order of its children (25% slower), nodes in a texture instead of a buffer (10% faster for single rays, not
-for patches).
+noting the order of its children (25% slower), nodes in a texture instead of a buffer (12% faster for single rays, 6%
+for patches), casting costly patches again as 2x2 instead of single pixels (13% slower).
+
+llvmpipe ends any shader's loops after 65,535 rounds in all, without a word: loops over pixels must be unrolled by the
+compiler, which it does up to 4x4.
 """
 
 from __future__ import annotations
@@ -65,7 +69,7 @@ class Patches:
     def for_device(context: moderngl.Context) -> Patches:
         """What is known to suit the device: SIMD units of a CPU gain by patches, a GPU has threads to spare."""
         if "llvmpipe" in str(context.info["GL_RENDERER"]):
-            return Patches(4, 4, 32)
+            return Patches(4, 4, 64)
         return Patches()
 
 
