@@ -13,6 +13,7 @@ from agents.networks.recurrent import RecurrentCore
 from agents.networks.visual import PatchEncoder
 
 GOAL = "pointgoal_with_gps_compass"
+STOP = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Policy(nn.Module):
         # A nearly uniform first policy explores; the critic starts near zero.
         nn.init.orthogonal_(self.actor.weight, 0.01)
         nn.init.zeros_(self.actor.bias)
+        with torch.no_grad():
+            self.actor.bias[STOP] = -3.0
         nn.init.orthogonal_(self.critic.weight, 0.1)
         nn.init.zeros_(self.critic.bias)
 
