@@ -10,10 +10,10 @@ triangles: patches of one pixel 2,400, 2,000 and 2,000; 4x4 pixels 15,200, 3,600
 a patch walks through many of them; 4x4 pixels of which the costly ones are cast again pixel by pixel 14,400, 5,000 and
 3,700.
 
-What did not help on llvmpipe: wider SIMD (LP_NATIVE_VECTOR_WIDTH changes nothing), leaves of 4 or 8 triangles instead of 2 or 3 (within
-3%), a stack in registers or one entry for all waiting children of a node (equal), visiting a node again instead of
-noting the order of its children (25% slower), nodes in a texture instead of a buffer (12% faster for single rays, 6%
-for patches), casting costly patches again as 2x2 instead of single pixels (13% slower).
+What did not help on llvmpipe: wider SIMD (LP_NATIVE_VECTOR_WIDTH changes nothing); leaves of 4 or 8 triangles instead
+of 2 or 3 (within 3%); a stack in registers, or one entry for all waiting children of a node (equal); visiting a node
+again instead of noting the order of its children (a quarter slower); casting costly patches again as 2x2 instead of
+single pixels (13% slower). Nodes in a texture instead of a buffer are 12% faster for single rays and 6% for patches.
 
 llvmpipe ends any shader's loops after 65,535 rounds in all, without a word: loops over pixels must be unrolled by the
 compiler, which it does up to 4x4.
