@@ -42,14 +42,7 @@ def bake(
     without a name.
     """
     _check(mesh, name, num_goals, label_names)
-    walkable = _walkable(mesh, body, cell_size)
-    if not walkable.num_cells:
-        low, high = mesh.bounds
-        raise SceneError(
-            f"{name}: no floor to stand on for an agent of radius {body.radius} m and height {body.height} m. The "
-            f"mesh spans {_metres(high - low)} (x, y, z): check that y is up (import with up='z' if z is) and that "
-            "it is in metres (import with scale=0.01 if it is in centimetres)."
-        )
+    walkable = _walkable(mesh, name, body, cell_size)
     goals = sample_goals(walkable, num_goals, np.random.default_rng(seed))
     bvh = build_bvh(mesh.triangles)
     return Scene(
@@ -69,13 +62,20 @@ def bake(
     )
 
 
-def _walkable(mesh: Mesh, body: AgentBody, cell_size: float | None) -> Walkable:
+def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -> Walkable:
     """The floor, on cells of the asked size or of one that keeps baking to seconds and the fields to megabytes."""
     chosen = cell_size or default_cell_size(mesh.bounds)
-    walkable = build_walkable(mesh.triangles, body, chosen)
-    wanted = chosen * math.sqrt(walkable.num_cells / MAX_CELLS)
-    if cell_size is None and wanted > chosen:
-        walkable = build_walkable(mesh.triangles, body, min(wanted, max(chosen, COARSEST_CELL)))
+    try:
+        walkable = build_walkable(mesh.triangles, body, chosen)
+        wanted = chosen * math.sqrt(walkable.num_cells / MAX_CELLS)
+        if cell_size is None and wanted > chosen:
+            walkable = build_walkable(mesh.triangles, body, min(wanted, max(chosen, COARSEST_CELL)))
+    except SceneError as error:
+        low, high = mesh.bounds
+        raise SceneError(
+            f"{name}: {error} The mesh spans {_metres(high - low)} (x, y, z). A file with z up is imported with up='z'"
+            ", one in centimetres with scale=0.01."
+        ) from None
     return walkable
 
 

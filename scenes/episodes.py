@@ -17,7 +17,7 @@ STANDARD_VERSION = 1
 """Raised when `standard_episodes` would give other episodes than before."""
 
 _BATCH = 1024
-_MAX_BATCHES = 64
+_PATIENCE = 64
 _SAME_FLOOR = 0.5
 
 
@@ -132,8 +132,14 @@ def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_dis
     walkable = scene.walkable
     cells_of_use = np.flatnonzero(walkable.island_radii[walkable.islands] >= MIN_ISLAND_RADIUS)
     kept: list[tuple[np.ndarray, ...]] = []
-    found = 0
-    for _ in range(_MAX_BATCHES if len(cells_of_use) and len(scene.goals) else 0):
+    found, fruitless = 0, 0
+    while found < count:
+        if not len(cells_of_use) or not len(scene.goals) or fruitless == _PATIENCE:
+            raise SceneError(
+                f"{scene.name}: {found} of {count} episodes with {min_distance:g} to {max_distance:g} m of walking were "
+                f"found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or too cut up; "
+                "lower min_distance or leave the scene out."
+            )
         # Always a whole batch, so that the stream does not depend on how many episodes are asked for.
         cells = cells_of_use[rng.integers(len(cells_of_use), size=_BATCH)]
         goals = rng.integers(len(scene.goals), size=_BATCH)
@@ -141,14 +147,7 @@ def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_dis
         keep = _acceptable(scene, cells, goals, min_distance, max_distance, rng.uniform(size=_BATCH))
         kept.append((cells[keep], goals[keep], headings[keep]))
         found += int(keep.sum())
-        if found >= count:
-            break
-    else:
-        raise SceneError(
-            f"{scene.name}: only {found} of {count} episodes with {min_distance} to {max_distance} m of walking were "
-            f"found among {_MAX_BATCHES * _BATCH} tries. Its floor is too small or too cut up; lower min_distance or "
-            "leave the scene out."
-        )
+        fruitless = 0 if keep.any() else fruitless + 1
     cells, goals, headings = (np.concatenate(column)[:count] for column in zip(*kept, strict=True))
     return EpisodeSet(
         scene_names=(scene.name,),
