@@ -154,8 +154,8 @@ def _decimals(ticks: Sequence[float]) -> int:
 def _tick_text(value: float, decimals: int) -> str:
     if abs(value) >= 1000:
         return short_number(value)
-    if decimals > 3 and value:
-        return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("-", "−")
+    if decimals > 3:
+        return "0" if value == 0 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("-", "−")
     return signed(value, decimals)
 
 

@@ -121,9 +121,7 @@ def _by_episode(evaluation: Evaluation) -> dict[tuple[str, str], EpisodeRecord]:
 
 
 def _shared_map(number: int, picture: MapPicture) -> str:
-    return (
-        f'<image id="map-{number}" class="map" href="{picture.uri}" width="{picture.width}" height="{picture.height}"/>'
-    )
+    return f'<image id="map-{number}" href="{picture.uri}" width="{picture.width}" height="{picture.height}"/>'
 
 
 def _card(

@@ -10,42 +10,26 @@ import numpy as np
 from PIL import Image
 
 from scenes import Scene
-from scenes.walkable import Walkable
-
-FLOOR, OBSTACLE = (255, 255, 255), (166, 173, 184)
-# Cells of large scenes are one pixel each, others two, for a crisper picture.
-_LARGE = 800
-# Metres: storeys are at least this far apart, and drawn with this much room between them.
-_STOREY_HEIGHT = 1.8
-_GAP = 0.6
-# A storey has at least this share of the walkable cells; landings of stairs have less.
-_STOREY_SHARE = 0.08
+from scenes.top_down import OUTSIDE, TopDownMap, top_down
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MapPicture:
-    """One scene's map, its storeys side by side, the lowest at the left.
-
-    - `png`: the picture's file; `width` and `height` in pixels; `pixels_per_metre`.
-    - `levels`: float `[S]`, the heights of the storeys, metres.
-    - `storey_width`: pixels; `offset`: pixels from one storey to the next.
-    """
+    """One scene's map: `plan` says where points lie, `png` is the picture's file, of `width` x `height` pixels."""
 
     scene: Scene
+    plan: TopDownMap
     png: bytes
-    width: int
-    height: int
-    pixels_per_metre: float
-    levels: np.ndarray
-    storey_width: int
-    offset: int
 
-    def to_pixel(self, points: np.ndarray) -> np.ndarray:
-        """Pixels (right, down) float `[..., 2]` of points `[..., 3]` in metres, on the storey nearest in height."""
-        points = np.asarray(points, np.float64)
-        pixels = (points[..., [0, 2]] - self.scene.walkable.origin) * self.pixels_per_metre
-        pixels[..., 0] += nearest(self.levels, points[..., 1]) * self.offset
-        return pixels
+    @property
+    def width(self) -> int:
+        """Pixels, all storeys together."""
+        return self.plan.image.shape[1]
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.plan.image.shape[0]
 
     @property
     def uri(self) -> str:
@@ -54,55 +38,20 @@ class MapPicture:
 
 
 def draw_map(scene: Scene) -> MapPicture:
-    """The scene's map as a palette PNG: floor, what stands in the way, and nothing between the storeys."""
-    walkable = scene.walkable
-    levels = storeys(walkable)
-    storey = nearest(levels, walkable.heights)
-    _, rows, cols = walkable.index.shape
-    gap = round(_GAP / walkable.cell_size)
-    scale = 1 if max(rows, cols) > _LARGE else 2
-    picture = np.zeros((rows, len(levels) * (cols + gap) - gap), np.uint8)
-    for k in range(len(levels)):
-        part = picture[:, k * (cols + gap) : k * (cols + gap) + cols]
-        part[:] = 2
-        _, row, col = walkable.cells[storey == k].T
-        part[row, col] = 1
-    picture = picture.repeat(scale, 0).repeat(scale, 1)
-    return MapPicture(
-        scene=scene,
-        png=_palette_png(picture, [(0, 0, 0), FLOOR, OBSTACLE]),
-        width=picture.shape[1],
-        height=picture.shape[0],
-        pixels_per_metre=scale / walkable.cell_size,
-        levels=levels,
-        storey_width=scale * cols,
-        offset=scale * (cols + gap),
-    )
+    """The scene's map with a palette PNG, transparent outside."""
+    plan = top_down(scene)
+    return MapPicture(scene, plan, palette_png(plan.image, OUTSIDE))
 
 
-def storeys(walkable: Walkable) -> np.ndarray:
-    """Heights float `[S]` of the floors, rising, metres: where most cells lie, each well away from the others."""
-    step = 0.1
-    bins, counts = np.unique(np.round(walkable.heights / step).astype(int), return_counts=True)
-    levels: list[float] = []
-    for k in np.argsort(-counts, kind="stable"):
-        height = float(bins[k] * step)
-        if levels and counts[k] < _STOREY_SHARE * counts.sum():
-            break
-        if all(abs(height - level) >= _STOREY_HEIGHT for level in levels):
-            levels.append(height)
-    return np.array(sorted(levels))
-
-
-def nearest(levels: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Which of the rising `levels` [S] is nearest to each of `heights` [...]; int [...]."""
-    return np.searchsorted((levels[1:] + levels[:-1]) / 2, heights)
-
-
-def _palette_png(indices: np.ndarray, colors: list[tuple[int, int, int]]) -> bytes:
-    """A PNG of palette indices uint8 [H, W]; index 0 is transparent."""
-    image = Image.frombytes("P", indices.shape[::-1], np.ascontiguousarray(indices, np.uint8).tobytes())
-    image.putpalette([channel for color in colors for channel in color])
+def palette_png(image: np.ndarray, transparent: tuple[int, int, int]) -> bytes:
+    """A PNG of `image` uint8 `[H, W, 3]`, which has at most 256 colours; `transparent` names the one to leave out."""
+    packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    colors, indices = np.unique(packed, return_inverse=True)
+    if len(colors) > 256:
+        raise ValueError(f"The image has {len(colors)} colours; a palette holds 256.")
+    picture = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
+    picture.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
+    clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1])))
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True, transparency=0, bits=2)
+    picture.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
     return out.getvalue()

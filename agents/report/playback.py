@@ -11,14 +11,14 @@ from agents.evaluation import EpisodeRecord
 from agents.report.formatting import finite
 from agents.report.maps import MapPicture
 from scenes import SceneError
+from scenes.top_down import TopDownMap
 
 # Metres, and pixels a metre for scenes without a map. Larger scenes are shown from the episode's surroundings only.
 _WHOLE_SCENE = 16.0
 _MARGIN = 1.5
 _BARE_SCALE = 20.0
-_JUMP = 2.0
-# The shortest path steps from cell to cell; this takes the stairs out of it.
-_SMOOTHING = 0.06
+# Pixels.
+_SMOOTHING = 0.5
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stage:
     - `view`: left, top, width, height of the part to show.
     - `points`: for each run x0, y0, x1, y1, … one pair a step; `left`: metres to the goal by step, None if unknown.
     - `shortest`: the shortest path as SVG path data, empty if unknown.
-    - `jump`: a step longer than this many pixels is a change of floor and is not drawn.
+    - `panel`: the map's storeys are this many pixels wide; a step from one to another is not drawn.
     """
 
     view: tuple[float, float, float, float]
@@ -36,7 +36,7 @@ class Stage:
     left: list[list[float | None]]
     shortest: str
     goal: tuple[float, float]
-    jump: float
+    panel: float
 
     def thumbnail(self, map_id: int | None) -> str:
         """The first run as a still picture, SVG."""
@@ -45,7 +45,7 @@ class Stage:
         parts = [
             "" if map_id is None else f'<use href="#map-{map_id}"/>',
             f'<path class="shortest" d="{self.shortest}"/>',
-            f'<path class="walked" d="{path_data(walked, self.jump, 0.4)}"/>',
+            f'<path class="walked" d="{path_data(walked, self.panel)}"/>',
             *(f'<circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>' for x, y in walked[:1].tolist()),
             f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>',
         ]
@@ -57,7 +57,7 @@ class Stage:
             "view": self._view_text(),
             "goal": [finite(value) for value in self.goal],
             "shortest": self.shortest,
-            "jump": finite(self.jump),
+            "panel": finite(self.panel, 8),
         }
 
     def _view_text(self) -> str:
@@ -70,16 +70,17 @@ def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapP
     goal = np.array(record.goal, np.float64)
     if picture is None:
         return _bare_stage(paths, goal)
+    plan = picture.plan
     shortest = _shortest_path(picture, paths[0], goal)
-    on_map = [picture.to_pixel(path) for path in paths]
-    jump = _JUMP * picture.pixels_per_metre
+    on_map = [plan.to_pixel(path) for path in paths]
+    goal_on_map = plan.to_pixel(goal)
     return Stage(
-        view=view_of(picture, np.concatenate([shortest, *on_map, picture.to_pixel(goal)[None]])),
+        view=view_of(plan, np.concatenate([shortest, *on_map, goal_on_map[None]])),
         points=[_flat(points) for points in on_map],
         left=_distances_left(picture, paths, goal),
-        shortest=path_data(shortest, jump, _SMOOTHING * picture.pixels_per_metre),
-        goal=tuple(picture.to_pixel(goal).tolist()),
-        jump=jump,
+        shortest=path_data(shortest, plan.panel_width),
+        goal=tuple(goal_on_map.tolist()),
+        panel=plan.panel_width,
     )
 
 
@@ -96,7 +97,7 @@ def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
         left=[[None] * len(points) for points in on_map],
         shortest="",
         goal=tuple(((goal[[0, 2]] - low) * _BARE_SCALE).tolist()),
-        jump=_JUMP * _BARE_SCALE,
+        panel=width,
     )
 
 
@@ -104,7 +105,7 @@ def _shortest_path(picture: MapPicture, walked: np.ndarray, goal: np.ndarray) ->
     if not len(walked):
         return np.zeros((0, 2))
     try:
-        return picture.to_pixel(picture.scene.shortest_path(walked[0], goal))
+        return picture.plan.to_pixel(picture.scene.shortest_path(walked[0], goal))
     except SceneError:
         return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
 
@@ -117,18 +118,19 @@ def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.n
     return [[finite(float(value), 3) for value in part] for part in split]
 
 
-def view_of(picture: MapPicture, points: np.ndarray) -> tuple[float, float, float, float]:
+def view_of(plan: TopDownMap, points: np.ndarray) -> tuple[float, float, float, float]:
     """What to show of a map: left, top, width, height in pixels.
 
     The storeys on which `points` float `[P, 2]`, pixels, lie; of large ones the surroundings of the points only.
     """
-    storeys = points[:, 0] // picture.offset
-    low = np.array([storeys.min() * picture.offset, 0])
-    high = np.array([storeys.max() * picture.offset + picture.storey_width, picture.height])
-    limit = _WHOLE_SCENE * picture.pixels_per_metre
-    if max(picture.storey_width, picture.height) > limit:
+    height = len(plan.image)
+    storeys = np.clip(points[:, 0] // plan.panel_width, 0, len(plan.levels) - 1)
+    low = np.array([storeys.min() * plan.panel_width, 0])
+    high = np.array([(storeys.max() + 1) * plan.panel_width, height])
+    limit = _WHOLE_SCENE * plan.pixels_per_metre
+    if max(plan.panel_width, height) > limit:
         near, far = points.min(0), points.max(0)
-        room = np.maximum((limit / 2 - (far - near)) / 2, _MARGIN * picture.pixels_per_metre)
+        room = np.maximum((limit / 2 - (far - near)) / 2, _MARGIN * plan.pixels_per_metre)
         low, high = np.maximum(near - room, low), np.minimum(far + room, high)
     return (*low.tolist(), *(high - low).tolist())
 
@@ -137,13 +139,13 @@ def _flat(points: np.ndarray) -> list[float]:
     return [round(value, 1) for value in points.reshape(-1).tolist()]
 
 
-def path_data(points: np.ndarray, jump: float, tolerance: float) -> str:
-    """SVG path data through `points` [P, 2], simplified; the pen is lifted over steps longer than `jump` pixels."""
+def path_data(points: np.ndarray, panel: float) -> str:
+    """SVG path data through `points` [P, 2], simplified; the pen is lifted between storeys, `panel` pixels wide."""
     if not len(points):
         return ""
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    strokes = np.split(points, np.flatnonzero(steps > jump) + 1)
-    lines = (" ".join(f"{x:.1f},{y:.1f}" for x, y in simplify(stroke, tolerance).tolist()) for stroke in strokes)
+    storeys = points[:, 0] // panel
+    strokes = np.split(points, np.flatnonzero(np.diff(storeys)) + 1)
+    lines = (" ".join(f"{x:.1f},{y:.1f}" for x, y in simplify(stroke, _SMOOTHING).tolist()) for stroke in strokes)
     return "".join(f"M{line}" for line in lines)
 
 

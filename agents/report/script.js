@@ -118,13 +118,16 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
   const at = (i) => [run.points[2 * i], run.points[2 * i + 1]];
   const count = () => run.points.length / 2;
 
+  // The map's storeys stand side by side; nobody walks from one picture to the next.
+  const parted = (i, j) => Math.floor(at(i)[0] / episode.panel) !== Math.floor(at(j)[0] / episode.panel);
+
   // Only positions are known; the agent faces where it goes, and turns evenly between two moves.
   const facing = () => {
     const n = count(), known = [];
     for (let i = 1; i < n; i++) {
       const [x0, y0] = at(i - 1), [x1, y1] = at(i);
       const length = Math.hypot(x1 - x0, y1 - y0);
-      if (length > 0.3 && length <= episode.jump) known.push([i, Math.atan2(y1 - y0, x1 - x0)]);
+      if (length > 0.3 && !parted(i - 1, i)) known.push([i, Math.atan2(y1 - y0, x1 - x0)]);
     }
     if (!known.length) return new Array(n).fill(-Math.PI / 2);
     const result = new Array(n).fill(known[known.length - 1][1]);
@@ -143,8 +146,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
     let data = "";
     for (let i = 0; i <= until; i++) {
       const [x, y] = at(i);
-      const far = i && Math.hypot(x - at(i - 1)[0], y - at(i - 1)[1]) > episode.jump;
-      data += (i && !far ? "L" : "M") + x + " " + y;
+      data += (i && !parted(i - 1, i) ? "L" : "M") + x + " " + y;
     }
     return data;
   };
@@ -164,7 +166,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
     if (count()) svg.append(svgElement("circle", { class: "start", cx: at(0)[0], cy: at(0)[1], r: 0.6 * size }));
     svg.append(svgElement("circle", { class: "goal", cx: episode.goal[0], cy: episode.goal[1], r: 0.85 * size }));
     drawn.agent = svgElement("g", { class: "agent" });
-    drawn.agent.append(svgElement("path", { d: "M1.5 0L-1 1L-0.5 0L-1 -1Z", transform: `scale(${1.25 * size})` }));
+    drawn.agent.append(svgElement("path", { d: "M1.5 0L-1 1L-0.5 0L-1 -1Z", transform: `scale(${size})` }));
     if (count()) svg.append(drawn.agent);
   };
 
@@ -210,7 +212,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
     if (!count()) return;
     const next = Math.min(step + 1, last), share = Math.min(time, last) - step;
     const [x0, y0] = at(step), [x1, y1] = at(next);
-    const blend = Math.hypot(x1 - x0, y1 - y0) > episode.jump ? 0 : share;
+    const blend = parted(step, next) ? 0 : share;
     const [x, y] = [x0 + blend * (x1 - x0), y0 + blend * (y1 - y0)];
     const heading = headings[step] + share * (headings[next] - headings[step]);
     drawn.walked.setAttribute("d", `${pathData(step)}L${x.toFixed(2)} ${y.toFixed(2)}`);

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+import io
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from chromium_pipe import Browser, find_chromium
+from PIL import Image
 
 import scenes
 from agents.evaluation import MEASURES, EpisodeRecord, Evaluation
@@ -18,8 +18,9 @@ from agents.report.curves import thin_out
 from agents.report.distances import bin_edges, binned
 from agents.report.formatting import STYLES, duration, short_number
 from agents.report.gallery import choose_episodes
-from agents.report.maps import MapPicture, draw_map, nearest, storeys
+from agents.report.maps import draw_map
 from agents.report.playback import path_data, simplify, view_of
+from scenes.top_down import OUTSIDE, TopDownMap
 
 VOID = {"meta", "link", "input", "br", "image", "use", "path", "circle", "line", "img"}
 
@@ -199,31 +200,21 @@ def test_maps_are_shared_between_cards(report, page) -> None:
     assert report.stat().st_size < 400_000
 
 
-def test_points_of_the_walkable_floor_lie_on_the_map(scene) -> None:
+def test_a_map_file_has_the_pixels_of_the_map(scene) -> None:
     picture = draw_map(scene)
-    points = picture.to_pixel(scene.sample_navigable(500, np.random.default_rng(0)))
-    assert (points >= 0).all()
-    assert (points <= [picture.width, picture.height]).all()
-    # East is right, south (+z) is down, and a metre is a metre.
-    origin, east, south = picture.to_pixel(np.array([[0.0, 0, 0], [1, 0, 0], [0, 0, 1]]))
-    assert (east - origin).tolist() == pytest.approx([picture.pixels_per_metre, 0], abs=1e-6)
-    assert (south - origin).tolist() == pytest.approx([0, picture.pixels_per_metre], abs=1e-6)
+    image = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGBA"))
+    outside = (picture.plan.image == OUTSIDE).all(-1)
+    assert 0 < outside.mean() < 0.5
+    assert ((image[..., 3] == 0) == outside).all()
+    assert (image[~outside][:, :3] == picture.plan.image[~outside]).all()
 
 
-def test_storeys_are_drawn_side_by_side() -> None:
-    # Two floors of 100 and 80 cells, stairs between them, a landing too small to be a floor.
-    heights = np.r_[np.full(100, 0.0), np.arange(1, 14) * 0.2, np.full(5, 1.4), np.full(80, 2.8)].astype(np.float32)
-    levels = storeys(SimpleNamespace(heights=heights))
-    assert levels.tolist() == pytest.approx([0.0, 2.8])
-    assert nearest(levels, np.array([-0.1, 1.3, 1.5, 2.9])).tolist() == [0, 0, 1, 1]
-    ground = SimpleNamespace(walkable=SimpleNamespace(origin=np.zeros(2)))
-    picture = MapPicture(ground, b"", 110, 40, 10.0, levels, 50, 60)
-    assert picture.to_pixel(np.array([[1, 0.2, 2], [1, 2.7, 2]])).tolist() == [[10, 20], [70, 20]]
-    # Only the storeys of the episode are shown, and of a large building only what is near.
-    assert view_of(picture, np.array([[10, 20], [40, 30]])) == (0, 0, 50, 40)
-    assert view_of(picture, np.array([[70, 20.0]])) == (60, 0, 50, 40)
-    assert view_of(picture, np.array([[10, 20], [70, 20]])) == (0, 0, 110, 40)
-    large = replace(picture, width=1060, height=400, storey_width=500, offset=560)
+def test_only_what_matters_of_a_map_is_shown() -> None:
+    two = TopDownMap(np.zeros((40, 120, 3), np.uint8), np.array([0.0, 2.8]), 10.0, np.zeros(2), 60)
+    assert view_of(two, np.array([[10, 20], [40, 30]])) == (0, 0, 60, 40)
+    assert view_of(two, np.array([[70, 20.0]])) == (60, 0, 60, 40)
+    assert view_of(two, np.array([[10, 20], [70, 20]])) == (0, 0, 120, 40)
+    large = TopDownMap(np.zeros((400, 1120, 3), np.uint8), np.array([0.0, 2.8]), 10.0, np.zeros(2), 560)
     assert view_of(large, np.array([[600, 200], [700, 210.0]])) == (585, 165, 130, 80)
 
 
@@ -240,7 +231,7 @@ def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
             assert len(points) == len(record.path) == len(run["left"])
             assert run["success"] == bool(record.measures["success"])
             if play["map"] is not None:
-                expected = picture.to_pixel(np.array(record.path))
+                expected = picture.plan.to_pixel(np.array(record.path))
                 assert np.abs(points - expected).max() <= 0.051
                 assert run["left"][-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01)
     assert {play["map"] for play in plays} == {0, None}
@@ -292,7 +283,7 @@ def test_simplified_paths_stay_close() -> None:
     a, b = thin[:-1, None], thin[1:, None]
     share = np.clip(((path - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1), 0, 1)
     assert np.linalg.norm(path - a - share[..., None] * (b - a), axis=-1).min(0).max() <= 1.5 + 1e-9
-    assert path_data(np.array([[0, 0], [1, 0], [50, 0], [51, 0]]), 10, 0.1) == "M0.0,0.0 1.0,0.0M50.0,0.0 51.0,0.0"
+    assert path_data(np.array([[0, 0], [1, 0], [50, 0], [51, 0]]), 30) == "M0.0,0.0 1.0,0.0M50.0,0.0 51.0,0.0"
 
 
 def test_numbers_as_people_write_them() -> None:
