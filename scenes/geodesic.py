@@ -162,14 +162,23 @@ def _next_cell(walkable: Walkable, field: np.ndarray, cell: int) -> int:
 
 
 def _straighten(walkable: Walkable, points: np.ndarray) -> np.ndarray:
-    """The points [P, 3] that are left when each goes straight to the last one it can reach so."""
-    kept, at = [points[0]], 0
-    while at < len(points) - 1:
-        ahead = points[at + 1 : at + 1 + LOOK_AHEAD]
-        reachable = np.flatnonzero(_straight_way(walkable, points[at], ahead))
-        at += 1 + int(reachable[-1] if len(reachable) else 0)
-        kept.append(points[at])
-    return np.stack(kept)
+    """The bends that are left of the points [P, 3] when each is joined to the last one it can see, then tightened."""
+    bends = [0]
+    while bends[-1] < len(points) - 1:
+        ahead = points[bends[-1] + 1 : bends[-1] + 1 + LOOK_AHEAD]
+        seen = np.flatnonzero(_straight_way(walkable, points[bends[-1]], ahead))
+        bends.append(bends[-1] + 1 + int(seen[-1] if len(seen) else 0))
+    # The last point in sight often lies past a corner: each bend moves to the best point between its neighbours.
+    for _ in range(2):
+        for k in range(1, len(bends) - 1):
+            before, after = points[bends[k - 1]], points[bends[k + 1]]
+            between = np.arange(bends[k - 1] + 1, bends[k + 1])
+            candidates = points[between]
+            length = np.linalg.norm(candidates - before, axis=1) + np.linalg.norm(candidates - after, axis=1)
+            seen = _straight_way(walkable, before, candidates) & _straight_way(walkable, after, candidates)
+            seen |= between == bends[k]
+            bends[k] = int(between[np.where(seen, length, np.inf).argmin()])
+    return points[bends]
 
 
 def _straight_way(walkable: Walkable, start: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -189,7 +189,7 @@ def test_paths_are_as_short_as_the_field_says_and_keep_to_the_floor(seed):
             assert walkable.locate(path[-1]) == walkable.locate(goal)
             length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
             assert length <= 1.01 * field[cell] + 2 * CELL
-            assert length == pytest.approx(shortest, rel=0.025, abs=2 * CELL)
+            assert 0.995 * shortest - CELL <= length <= 1.02 * shortest + 2 * CELL
             on_path = np.concatenate([path, *(np.linspace(p, q, 200) for p, q in pairwise(path))])
             assert (walkable.locate(on_path) >= 0).mean() > 0.99
 
