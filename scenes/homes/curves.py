@@ -8,8 +8,8 @@ import numpy as np
 
 from scenes.homes.shapes import Parts
 
-SIDES = (5, 12, 30)  # of a round thing, by detail
-WEAVE = (2, 8, 24)  # cells along an edge of a pillow or a cloth, by detail
+SIDES = (5, 12, 36)  # of a round thing, by detail
+WEAVE = (2, 8, 40)  # cells along an edge of a pillow or a cloth, by detail
 
 
 def sheet(parts: Parts, points: np.ndarray, surface: str, label: str, uv: np.ndarray | None = None) -> None:
@@ -60,7 +60,7 @@ def lathe(
 def tube(parts: Parts, path: np.ndarray, radius: float, surface: str, label: str, sides: int | None = None) -> None:
     """A round rod along a path `[P, 3]`, open at its ends."""
     path = np.asarray(path, float)
-    sides = sides or (3, 6, 14)[parts.detail]
+    sides = sides or (3, 6, 18)[parts.detail]
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     helper = np.eye(3)[np.abs(along).sum(0).argmin()]
@@ -84,7 +84,7 @@ def loft(
 
     Each section is (half width, half depth, corner radius, height above the centre).
     """
-    corner = np.linspace(0.0, np.pi / 2, (1, 4, 10)[parts.detail] + 1)
+    corner = np.linspace(0.0, np.pi / 2, (1, 4, 14)[parts.detail] + 1)
     angles = np.concatenate([corner + k * np.pi / 2 for k in range(4)] + [corner[:1]])
     signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
     quadrant = np.append(np.repeat(np.arange(4), len(corner)), 0)
@@ -112,7 +112,7 @@ def pillow(parts: Parts, lo: Sequence[float], hi: Sequence[float], surface: str,
 
 def leaf(parts: Parts, root: np.ndarray, tip: np.ndarray, width: float, sag: float, surface: str, label: str) -> None:
     """A leaf from root to tip that bends down by `sag` metres; two-sided by doubling."""
-    cells = (1, 4, 12)[parts.detail]
+    cells = (1, 4, 20)[parts.detail]
     t = np.linspace(0.0, 1.0, cells + 1)[:, None]
     across = np.cross(tip - root, (0.0, 1.0, 0.0))
     across = across / (np.linalg.norm(across) + 1e-9) * width / 2

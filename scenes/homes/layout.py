@@ -13,7 +13,7 @@ from scenes.homes.stairs import FLIGHT_WIDTH, SLAB, flight_length, place_stairs
 
 SHORTEST_SIDE = 2.5  # of a room, metres between wall centres
 SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 7.0, 15.0
-ROOM_COUNTS = {2: 0.13, 3: 0.24, 4: 0.25, 5: 0.16, 6: 0.09, 7: 0.05, 8: 0.03, 9: 0.02, 10: 0.01, 11: 0.01, 12: 0.01}
+ROOM_COUNTS = {2: 0.18, 3: 0.28, 4: 0.25, 5: 0.13, 6: 0.06, 7: 0.03, 8: 0.02, 9: 0.02, 10: 0.01, 11: 0.01, 12: 0.01}
 
 # What rooms are wanted for, the most needed first.
 ONE_STOREY = (
@@ -104,7 +104,7 @@ def _with_windows(rng: np.random.Generator, cells: list[Rect], plan: Plan) -> Pl
 
 def _footprint(rng: np.random.Generator, count: int) -> tuple[float, float]:
     """Width and depth, metres, for that many rooms."""
-    area = 14.0 + count * rng.uniform(10.5, 14.0)
+    area = 12.0 + count * rng.uniform(9.5, 12.5)
     width = np.clip(np.sqrt(area * rng.uniform(1.0, 1.6)), SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT)
     depth = np.clip(area / width, SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT)
     return _round(width), _round(depth)

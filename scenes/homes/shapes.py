@@ -12,7 +12,7 @@ from scenes.labels import LABEL_ID
 LOW, MEDIUM, HIGH = 0, 1, 2
 
 # Points along a quarter of a rounded edge's half, by detail.
-ROUNDING = (0, 1, 3)
+ROUNDING = (0, 1, 4)
 
 # The faces of a box: name, the axis it is perpendicular to, and which end of that axis.
 FACES = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1), "back": (2, 0), "front": (2, 1)}

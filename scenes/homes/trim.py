@@ -22,7 +22,7 @@ def skirting(parts: Parts, plan: Plan, index: int, side: int) -> None:
     # Every second wall's boards stop short of the others', so that none overlap in the corners.
     half = wall_length(room.rect, side) / 2 - (thick if side % 2 else 0.0)
     gaps = sorted(along_wall(room.rect, side, d.low, d.high) for s, d in plan.doors_of(index) if s == side)
-    edges = [-half, *(x for a, b in gaps for x in (a - CASING[0] - 0.005, b + CASING[0] + 0.005)), half]
+    edges = [-half, *(x for a, b in gaps for x in (a - CASING[0], b + CASING[0])), half]
     local = Parts(parts.detail)
     for left, right in zip(edges[::2], edges[1::2], strict=True):
         if right - left > 0.01:
@@ -37,11 +37,11 @@ def casing(parts: Parts, plan: Plan, door: Door, end: int) -> None:
         return
     room, side = plan.rooms[door.rooms[end]], door.sides[end]
     left, right = along_wall(room.rect, side, door.low, door.high)
-    (width, thick), lip, top = CASING, 0.005, door.height
+    (width, thick), top = CASING, door.height
     local = Parts(parts.detail)
-    for a in (left - width - lip, right + lip):
-        local.block((a, 0.0, 0.0), (a + width, top + lip, thick), "frame", "door", 0.005, skip="bottom back")
-    low, high = (left - width - lip, top + lip, 0.0), (right + width + lip, top + lip + width, thick)
+    for a in (left - width, right):
+        local.block((a, 0.0, 0.0), (a + width, top, thick), "frame", "door", 0.005, skip="bottom back")
+    low, high = (left - width, top, 0.0), (right + width, top + width, thick)
     local.block(low, high, "frame", "door", 0.005, skip="back")
     frame = wall_frame(room.rect, side)
     parts.take(local, (frame.x, room.floor, frame.z), frame.quarter)
