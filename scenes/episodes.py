@@ -136,8 +136,8 @@ def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_dis
     while found < count:
         if not len(cells_of_use) or not len(scene.goals) or fruitless == _PATIENCE:
             raise SceneError(
-                f"{scene.name}: {found} of {count} episodes with {min_distance:g} to {max_distance:g} m of walking were "
-                f"found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or too cut up; "
+                f"{scene.name}: {found} of {count} episodes with {min_distance:g} to {max_distance:g} m of walking "
+                f"were found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or too cut up; "
                 "lower min_distance or leave the scene out."
             )
         # Always a whole batch, so that the stream does not depend on how many episodes are asked for.
