@@ -16,7 +16,7 @@ from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.simulator import Simulator, SimulatorOptions, StepResult
 from batchsim.tasks import PointNav
-from scenes import EpisodeSet, load_all, resolve
+from scenes import AgentBody, EpisodeSet, load_all, resolve
 
 OUTPUTS = ("torch", "numpy")
 
@@ -95,7 +95,7 @@ class NavVectorEnv(VectorEnv):
         self.render_mode = render_mode
         self.device = _device(device)
         self.simulator = Simulator(
-            load_all(resolve(scenes)),
+            load_all(resolve(scenes, AgentBody(radius=agent_radius))),
             num_envs,
             PointNav(success_distance=success_distance),
             None,
