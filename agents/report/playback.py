@@ -21,17 +21,21 @@ _BARE_SCALE = 20.0
 _SMOOTHING = 0.5
 
 
+View = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class Stage:
     """An episode's drawing, in pixels of its map (right, down).
 
-    - `view`: left, top, width, height of the part to show.
+    - `view`: left, top, width, height of the part to show; `card_view`: the same for the first run alone.
     - `points`: for each run x0, y0, x1, y1, … one pair a step; `left`: metres to the goal by step, None if unknown.
     - `shortest`: the shortest path as SVG path data, empty if unknown.
     - `panel`: the map's storeys are this many pixels wide; a step from one to another is not drawn.
     """
 
-    view: tuple[float, float, float, float]
+    view: View
+    card_view: View
     points: list[list[float]]
     left: list[list[float | None]]
     shortest: str
@@ -41,27 +45,32 @@ class Stage:
     def thumbnail(self, map_id: int | None) -> str:
         """The first run as a still picture, SVG."""
         walked = np.array(self.points[0]).reshape(-1, 2)
-        r = 0.018 * max(self.view[2:])
+        left, top, width, height = self.card_view
+        box = _view_text(self.card_view)
+        # An inner svg cuts off the storeys beside the one shown.
+        inner = f'<svg x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" viewBox="{box}">'
+        r = 0.018 * max(width, height)
         parts = [
-            "" if map_id is None else f'<use href="#map-{map_id}"/>',
+            "" if map_id is None else f'{inner}<use href="#map-{map_id}"/></svg>',
             f'<path class="shortest" d="{self.shortest}"/>',
             f'<path class="walked" d="{path_data(walked, self.panel)}"/>',
             *(f'<circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>' for x, y in walked[:1].tolist()),
             f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>',
         ]
-        return f'<svg class="stage" viewBox="{self._view_text()}" aria-hidden="true">{"".join(parts)}</svg>'
+        return f'<svg class="stage" viewBox="{box}" aria-hidden="true">{"".join(parts)}</svg>'
 
     def data(self) -> dict:
         """The parts that all runs share, for the page's script."""
         return {
-            "view": self._view_text(),
+            "view": _view_text(self.view),
             "goal": [finite(value) for value in self.goal],
             "shortest": self.shortest,
             "panel": finite(self.panel, 8),
         }
 
-    def _view_text(self) -> str:
-        return " ".join(f"{value:.1f}" for value in self.view)
+
+def _view_text(view: View) -> str:
+    return " ".join(f"{value:.1f}" for value in view)
 
 
 def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapPicture | None) -> Stage:
@@ -76,6 +85,7 @@ def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapP
     goal_on_map = plan.to_pixel(goal)
     return Stage(
         view=view_of(plan, np.concatenate([shortest, *on_map, goal_on_map[None]])),
+        card_view=view_of(plan, np.concatenate([shortest, on_map[0], goal_on_map[None]])),
         points=[_flat(points) for points in on_map],
         left=_distances_left(picture, paths, goal),
         shortest=path_data(shortest, plan.panel_width),
@@ -93,6 +103,7 @@ def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
     width, height = ((high - low) * _BARE_SCALE).tolist()
     return Stage(
         view=(0.0, 0.0, width, height),
+        card_view=(0.0, 0.0, width, height),
         points=[_flat(points) for points in on_map],
         left=[[None] * len(points) for points in on_map],
         shortest="",
@@ -118,7 +129,7 @@ def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.n
     return [[finite(float(value), 3) for value in part] for part in split]
 
 
-def view_of(plan: TopDownMap, points: np.ndarray) -> tuple[float, float, float, float]:
+def view_of(plan: TopDownMap, points: np.ndarray) -> View:
     """What to show of a map: left, top, width, height in pixels.
 
     The storeys on which `points` float `[P, 2]`, pixels, lie; of large ones the surroundings of the points only.

@@ -158,7 +158,13 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
     $("progress").style.setProperty("--run", `var(--c${run.color % 6})`);
     const size = 0.02 * Math.max(...episode.view.split(" ").slice(2).map(Number));
     svg.replaceChildren();
-    if (episode.map !== null) svg.append(svgElement("use", { href: "#map-" + episode.map }));
+    if (episode.map !== null) {
+      // An inner svg cuts off the storeys beside those shown.
+      const [x, y, width, height] = episode.view.split(" ");
+      const window = svgElement("svg", { x, y, width, height, viewBox: episode.view });
+      window.append(svgElement("use", { href: "#map-" + episode.map }));
+      svg.append(window);
+    }
     svg.append(svgElement("path", { class: "shortest", d: episode.shortest }));
     svg.append(svgElement("path", { class: "walked trail", d: count() ? pathData(count() - 1) : "" }));
     drawn.walked = svgElement("path", { class: "walked" });

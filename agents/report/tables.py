@@ -21,7 +21,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
         cells = "".join(_cell(name, summary[name], i in best[name]) for name in MEASURES)
         rows.append(
             f'<tr class="{series(i)}"><th scope="row"><span class="key {series(i)}"><i></i>'
-            f"{escape(evaluation.agent)}</span></th>{cells}</tr>"
+            f"{_breakable(evaluation.agent)}</span></th>{cells}</tr>"
         )
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Agents compared"><table class="comparison">'
@@ -46,6 +46,11 @@ def scene_table(evaluation: Evaluation) -> str:
         f'<th scope="col" data-sort="number" tabindex="0">Episodes</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _breakable(name: str) -> str:
+    """A path may be broken after its slashes on a narrow screen."""
+    return "/<wbr>".join(escape(part) for part in name.split("/"))
 
 
 def _best(measure: str, means: Sequence[float]) -> set[int]:
