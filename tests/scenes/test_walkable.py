@@ -136,6 +136,8 @@ def test_low_things_are_stepped_onto():
     cells = walkable.locate([[1.5, 0.01, 1.5], [3.25, 0.2, 2], [4.525, 0.14, 2.025]])
     assert walkable.heights[cells] == pytest.approx([0.01, 0.2, 0.15], abs=0.01)
     assert walkable.islands.max() == 0
+    # Its flank, 56 degrees steep 12.5 cm from the middle, is no hole in the floor either.
+    assert walkable.heights[walkable.locate([4.625, 0.08, 2.025])] == pytest.approx(0.08, abs=0.02)
 
 
 def test_ceilings_and_roofs_are_no_floors():
