@@ -28,6 +28,7 @@ _WALL_LABELS = ("wall", "window")
 _WALL_THICKNESS = 0.2
 # Outer walls are often one sheet of triangles; half of what they are drawn as at least.
 _OUTLINE = 0.04
+_NEAR_FLOOR = 1.5
 _BATCH_POINTS = 2_000_000
 
 
@@ -124,6 +125,8 @@ def _draw_storey(scene: Scene, canvas: _Canvas, level: float, number: int, level
     lowest, highest, wall = _obstacles(scene, canvas, level)
     # Something above head height alone, a lintel, is no obstacle; over what is no floor it is a wardrobe's top.
     blocked = (lowest < level + scene.body.height) | (np.isfinite(lowest) & ~floor)
+    # Far from this storey's floor stand other storeys' vaults and roofs.
+    blocked &= _grown(core, _NEAR_FLOOR * canvas.pixels_per_metre)
     if wall is None:
         wall = highest > level + _WALL_HEIGHT
     image = np.empty((canvas.height, canvas.width, 3), np.uint8)
