@@ -39,7 +39,10 @@ class Rollout:
             return torch.zeros(steps, num_envs, *shape, dtype=dtype, device=state.device)
 
         self.observations = {
-            name: zeros(*value.shape[1:], dtype=torch.float16 if value.ndim == 4 else value.dtype)
+            name: zeros(
+                *value.shape[1:],
+                dtype=torch.float16 if value.dtype == torch.float32 and value.ndim == 4 else value.dtype,
+            )
             for name, value in observation.items()
         }
         self.previous_actions = zeros(dtype=torch.int64)
@@ -93,7 +96,7 @@ class Rollout:
         for chosen in torch.randperm(self.num_envs, generator=generator).chunk(count):
             columns = chosen.to(self.state.device)
             yield Batch(
-                {name: value[:, columns].float() for name, value in self.observations.items()},
+                {name: _widen(value[:, columns]) for name, value in self.observations.items()},
                 self.previous_actions[:, columns],
                 self.begun[:, columns],
                 self.state[columns],
@@ -103,3 +106,7 @@ class Rollout:
                 self.advantages[:, columns],
                 self.returns[:, columns],
             )
+
+
+def _widen(value: Tensor) -> Tensor:
+    return value.float() if value.dtype == torch.float16 else value

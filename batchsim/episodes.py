@@ -20,7 +20,7 @@ class EpisodeSource(Protocol):
 
 
 class FixedEpisodes:
-    """An `EpisodeSet` dealt out in turn: environment i of N runs the episodes i, i + N, i + 2N, ... and begins again."""
+    """An `EpisodeSet` dealt out in turn: environment i of N runs the episodes i, i + N, i + 2N, ... and begins anew."""
 
     def __init__(self, episodes: EpisodeSet, scenes: ResidentScenes, num_envs: int) -> None:
         if len(episodes) == 0:

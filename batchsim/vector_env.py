@@ -24,13 +24,14 @@ OUTPUTS = ("torch", "numpy")
 class NavVectorEnv(VectorEnv):
     """N navigation environments stepped and rendered together.
 
-    Observations: `depth` float32 `[N, height, width, 1]` in [0, 1] (metres clipped to `max_depth`, divided by it) and
-    the task's sensors (`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
+    Observations: of `depth` float32 `[N, height, width, 1]` in [0, 1] (metres clipped to `max_depth`, divided by it),
+    `rgb` uint8 `[N, height, width, 3]` and `semantic` int32 `[N, height, width, 1]` those in `sensors`, and the task's
+    (`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
     Actions: int `[N]` or `[N, 1]`, numpy or torch; 0 stop, 1 forward, 2 left, 3 right.
 
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
-    - `sensors`: pictures wanted, `("depth",)`; with `()` nothing is rendered.
+    - `sensors`: pictures wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
     - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
       `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
     - `success_distance`: metres of walking from the goal within which a stop succeeds.
@@ -131,10 +132,14 @@ class NavVectorEnv(VectorEnv):
 
     def _image_spaces(self) -> dict[str, gym.Space]:
         options = self.simulator.options
-        if not options.sensors:
-            return {}
-        shape = (options.height, options.width, 1)
-        return {"depth": gym.spaces.Box(0.0, 1.0, shape, np.float32)}
+        size = (options.height, options.width)
+        labels = max(len(scene.label_names) for scene in self.simulator.scenes.scenes)
+        spaces = {
+            "depth": gym.spaces.Box(0.0, 1.0, (*size, 1), np.float32),
+            "rgb": gym.spaces.Box(0, 255, (*size, 3), np.uint8),
+            "semantic": gym.spaces.Box(0, labels - 1, (*size, 1), np.int32),
+        }
+        return {name: spaces[name] for name in options.sensors}
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -177,9 +182,12 @@ class NavVectorEnv(VectorEnv):
         return self._out((result.observation, result.reward, result.terminated, result.truncated, _info(result)))
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """What each environment sees now as uint8 `[height, width, 3]` pictures: depth as grey, white is near."""
-        if self.render_mode is None or "depth" not in self.simulator.images:
+        """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near."""
+        images = self.simulator.images
+        if self.render_mode is None or not images.keys() & {"rgb", "depth"}:
             return None
+        if "rgb" in images:
+            return tuple(images["rgb"][: self.num_envs].cpu().numpy().copy())
         depth = self.simulator.images["depth"][: self.num_envs].cpu().numpy()
         grey = np.where(depth > 0, 255 * (1 - depth), 0).astype(np.uint8)
         return tuple(np.repeat(grey, 3, axis=-1))

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from batchsim import poses as pose
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera
 from batchsim.render.context import create_context, renderer_name
 from batchsim.render.raster import RasterBackend
+from batchsim.render.raycast import RaycastBackend
 from batchsim.render.sharing import SharedTensor
 from scenes import Scene
 
-SENSORS = ("depth",)
-BACKENDS = ("auto", "raster")
+SENSORS = ("depth", "rgb", "semantic")
+BACKENDS = ("auto", "raycast", "raster")
+
+_CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
+_RASTER_SENSORS = ("depth",)
+_EYE_HEIGHT = 1.25  # metres above the floor, for the views that `auto` times
+
+_log = logging.getLogger(__name__)
 
 
 class BatchRenderer:
@@ -23,7 +34,10 @@ class BatchRenderer:
 
     - `scenes`: what to draw; `scene_index` of `render` counts through them.
     - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
-    - `sensors`: names out of `SENSORS`. `backend`: one of `BACKENDS`.
+    - `sensors`: names out of `SENSORS`, drawn together.
+    - `backend`: "raycast", "raster" (depth only), or "auto", which times both on views of these scenes and keeps the
+      faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
+      runs must repeat exactly.
 
     Raises `OptionError` for options that cannot be used and `RenderError` where OpenGL cannot.
     """
@@ -39,26 +53,71 @@ class BatchRenderer:
         backend: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        if num_views < 1:
-            raise OptionError(f"num_views={num_views}: expected at least 1.")
-        if not scenes:
-            raise OptionError("scenes is empty: expected at least one Scene.")
-        unknown = [name for name in sensors if name not in SENSORS]
-        if unknown or not sensors:
-            raise OptionError(f"sensors={tuple(sensors)!r}: expected some of {', '.join(SENSORS)}.")
-        if backend not in BACKENDS:
-            raise OptionError(f"renderer={backend!r}: expected one of {', '.join(BACKENDS)}.")
         self.camera = Camera(width, height, hfov)
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
         self.device = torch.device(device)
+        candidates = self._candidates(backend)
         self.context = create_context()
-        self._depth = torch.zeros((num_views, height, width), dtype=torch.float32)
-        with self.context:  # whatever other context is current in this process stays so
-            self._views = SharedTensor(self.context, (num_views, 8), torch.float32)
-            self._backend = RasterBackend(self.context, scenes, num_views, self.camera, self._views.buffer)
-        self.backend = "raster"
+        try:
+            with self.context:  # whatever other context is current in this process stays so
+                self._views = SharedTensor(self.context, (num_views, 8), torch.float32)
+                self._outputs = {name: self._output(name) for name in self.sensors}
+                self.backend = candidates[0] if len(candidates) == 1 else self._fastest(candidates, scenes)
+                self._backend = self._make(self.backend, scenes)
+        except BaseException:
+            self.context.release()
+            raise
+
+    def _candidates(self, backend: str) -> tuple[str, ...]:
+        """The backends that can do what is asked; raises `OptionError` where none can."""
+        if not isinstance(self.num_views, int) or self.num_views < 1:
+            raise OptionError(f"num_views={self.num_views!r}: expected a whole number of at least 1.")
+        if self.num_scenes == 0:
+            raise OptionError("scenes is empty: expected at least one Scene.")
+        if not self.sensors or set(self.sensors) - set(SENSORS) or len(set(self.sensors)) < len(self.sensors):
+            raise OptionError(f"sensors={self.sensors!r}: expected some of {', '.join(SENSORS)}, each once.")
+        if backend not in BACKENDS:
+            raise OptionError(f"renderer={backend!r}: expected one of {', '.join(BACKENDS)}.")
+        raster_can = set(self.sensors) <= set(_RASTER_SENSORS)
+        if backend == "raster" and not raster_can:
+            raise OptionError(
+                f"renderer='raster' draws {', '.join(_RASTER_SENSORS)} only; use 'raycast' or 'auto' for "
+                f"sensors={self.sensors!r}."
+            )
+        if backend != "auto":
+            return (backend,)
+        return ("raycast", "raster") if raster_can else ("raycast",)
+
+    def _output(self, name: str) -> SharedTensor:
+        channels, dtype = _CHANNELS[name]
+        return SharedTensor(self.context, (self.num_views, self.camera.height, self.camera.width, channels), dtype)
+
+    def _make(self, backend: str, scenes: Sequence[Scene]) -> RasterBackend | RaycastBackend:
+        views = self._views.buffer
+        if backend == "raster":
+            return RasterBackend(self.context, scenes, self.num_views, self.camera, views)
+        buffers = {name: output.buffer for name, output in self._outputs.items()}
+        return RaycastBackend(self.context, scenes, self.num_views, self.camera, views, buffers)
+
+    def _fastest(self, candidates: Sequence[str], scenes: Sequence[Scene]) -> str:
+        """Time the backends on views from eye height all over the scenes."""
+        poses, scene_index = _sample_views(scenes, max(1, self.num_views // 2))
+        seconds = {}
+        for name in candidates:
+            backend = self._make(name, scenes)
+            times = []
+            for _ in range(3):
+                start = time.perf_counter()
+                self._draw(backend, poses, scene_index)
+                times.append(time.perf_counter() - start)
+            seconds[name] = min(times[1:])  # the first call compiles
+            backend.release()
+        best = min(seconds, key=seconds.__getitem__)
+        rates = ", ".join(f"{name} {len(poses) / s:,.0f} views/s" for name, s in seconds.items())
+        _log.info("renderer='auto' takes %s on %s: %s", best, self.gl_renderer, rates)
+        return best
 
     @property
     def gl_renderer(self) -> str:
@@ -69,8 +128,9 @@ class BatchRenderer:
         """Draw one view for each pose.
 
         - `poses`: float32 `[N, 7]`, N at most `num_views`; camera position x y z (metres), quaternion x y z w.
-        - `scene_index`: int64 `[N]`.
-        - returns `{"depth": float32 [N, height, width, 1]}` in metres along the camera's axis, 0 = nothing hit.
+        - `scene_index`: int64 `[N]`, in [0, number of scenes).
+        - returns by sensor: `depth` float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit;
+          `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing.
 
         The returned tensors are written again by the next call: clone what must last.
         """
@@ -80,21 +140,48 @@ class BatchRenderer:
                 f"poses {tuple(poses.shape)} and scene_index {tuple(scene_index.shape)}: expected [N, 7] and [N] "
                 f"with N <= num_views = {self.num_views}."
             )
+        with self.context:
+            self._draw(self._backend, poses, scene_index)
+        return {name: output.tensor[:count] for name, output in self._outputs.items()}
+
+    def _draw(self, backend: RasterBackend | RaycastBackend, poses: Tensor, scene_index: Tensor) -> None:
+        count = len(poses)
         views = self._views.tensor
         views[:count, 0:3] = poses[:, 0:3]
         views[:count, 3] = scene_index.to(torch.int32).view(torch.float32)
         views[:count, 4:8] = poses[:, 3:7]
-        depth = self._depth[:count]
-        with self.context:
-            self._views.to_gl(count)
-            self._backend.render(scene_index, depth)
-        return {"depth": depth.unsqueeze(-1)}
+        self._views.to_gl(count)
+        if isinstance(backend, RasterBackend):
+            backend.render(scene_index, self._outputs["depth"].tensor[:count, :, :, 0])
+            return
+        backend.render(count)
+        for output in self._outputs.values():
+            output.to_torch(count)
 
     def close(self) -> None:
         """Give everything back; the renderer cannot be used afterwards."""
-        if self._backend is not None:
-            with self.context:
-                self._backend.release()
-                self._views.release()
-            self.context.release()
-            self._backend = None
+        if self._backend is None:
+            return
+        with self.context:
+            self._backend.release()
+            for shared in (self._views, *self._outputs.values()):
+                shared.release()
+        self.context.release()
+        self._backend = None
+
+
+def _sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:
+    """Poses `[count, 7]` at eye height and scene numbers, the same at every start."""
+    rng = np.random.default_rng(0)
+    scene_index = np.arange(count) % len(scenes)
+    feet = np.zeros((count, 3), np.float32)
+    for number, scene in enumerate(scenes[:count]):
+        standing = scene.walkable.positions
+        mine = scene_index == number
+        if len(standing):
+            feet[mine] = standing[rng.integers(len(standing), size=mine.sum())]
+        else:
+            feet[mine] = scene.bounds.mean(0)
+    heading = torch.as_tensor(rng.uniform(-np.pi, np.pi, count), dtype=torch.float32)
+    eyes = torch.as_tensor(feet) + torch.tensor([0.0, _EYE_HEIGHT, 0.0])
+    return torch.cat((eyes, pose.heading_to_quaternion(heading)), -1), torch.as_tensor(scene_index)

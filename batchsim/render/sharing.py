@@ -6,8 +6,6 @@ import moderngl
 import torch
 from torch import Tensor
 
-_ITEM_SIZE = {torch.float32: 4, torch.int32: 4, torch.uint8: 1}
-
 
 class SharedTensor:
     """A torch tensor with a GL buffer behind it.
@@ -17,7 +15,9 @@ class SharedTensor:
 
     def __init__(self, context: moderngl.Context, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.tensor: Tensor = torch.zeros(shape, dtype=dtype)
-        self.buffer = context.buffer(reserve=max(16, self.tensor.numel() * _ITEM_SIZE[dtype]), dynamic=True)
+        # Shaders write three words at a time where pixels have three bytes: room for a last, partly used one.
+        size = -(-self.tensor.numel() * self.tensor.element_size() // 12) * 12
+        self.buffer = context.buffer(reserve=max(16, size), dynamic=True)
 
     def to_gl(self, count: int) -> None:
         """Make the first `count` rows of the tensor visible to OpenGL."""
@@ -25,7 +25,8 @@ class SharedTensor:
 
     def to_torch(self, count: int) -> None:
         """Make the first `count` rows of the buffer visible to torch."""
-        self.buffer.read_into(self.tensor[:count].numpy())
+        rows = self.tensor[:count]
+        self.buffer.read_into(rows.numpy(), size=rows.numel() * rows.element_size())
 
     def release(self) -> None:
         """Give the GL buffer back."""
