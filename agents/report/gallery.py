@@ -13,6 +13,7 @@ from agents.report.maps import MapPicture, draw_map
 from agents.report.playback import Stage, stage_of
 from scenes import Scene
 
+_LONG_NAME = 24
 _OUTCOMES = ("spl", "soft_spl", "distance_to_goal", "collisions", "episode_length", "reward")
 
 
@@ -142,11 +143,17 @@ def _card(
         f'data-distance="{finite(record.start_distance) or 0}"><button type="button" data-episode="{rank}">'
         f"{stage.thumbnail(map_id)}"
         f'<span class="facts"><span class="first"><span class="badge {outcome}">{outcome.title()}</span>'
-        f'<b>{told}</b></span><span class="second"><span class="name">{escape(record.scene)}</span>'
+        f'<b>{told}</b></span><span class="second"><span class="name" title="{escape(record.scene)}">'
+        f"{escape(_short(record.scene))}</span>"
         f"<span>{record.start_distance:.1f} m</span></span>"
         + (f'<span class="rivals">{rivals}</span>' if rivals else "")
         + "</span></button></li>"
     )
+
+
+def _short(scene: str) -> str:
+    """Of a long path its last part."""
+    return scene if len(scene) <= _LONG_NAME else "…/" + scene.rsplit("/", 1)[-1]
 
 
 def _rival(agent: str, run: EpisodeRecord) -> str:

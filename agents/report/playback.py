@@ -17,6 +17,7 @@ from scenes.top_down import TopDownMap
 _WHOLE_SCENE = 16.0
 _MARGIN = 1.5
 _BARE_SCALE = 20.0
+_ASPECT = 4 / 3
 # Pixels.
 _SMOOTHING = 0.5
 
@@ -141,8 +142,10 @@ def view_of(plan: TopDownMap, points: np.ndarray) -> View:
     limit = _WHOLE_SCENE * plan.pixels_per_metre
     if max(plan.panel_width, height) > limit:
         near, far = points.min(0), points.max(0)
-        room = np.maximum((limit / 2 - (far - near)) / 2, _MARGIN * plan.pixels_per_metre)
-        low, high = np.maximum(near - room, low), np.minimum(far + room, high)
+        size = np.maximum(far - near + 2 * _MARGIN * plan.pixels_per_metre, limit / 2)
+        size = np.maximum(size, size[::-1] * [_ASPECT, 1 / _ASPECT])
+        middle = (near + far) / 2
+        low, high = np.maximum(middle - size / 2, low), np.minimum(middle + size / 2, high)
     return (*low.tolist(), *(high - low).tolist())
 
 
