@@ -23,6 +23,7 @@ _MORE = (
     ("Policy loss", {"policy_loss": "loss"}, None),
     ("Approximate KL", {"approx_kl": "KL"}, 0.0),
     ("Clipped share", {"clip_fraction": "share"}, 0.0),
+    ("Gradient norm", {"gradient_norm": "norm"}, 0.0),
     ("Learning rate", {"learning_rate": "rate"}, 0.0),
 )
 _MAX_POINTS = 160

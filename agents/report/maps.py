@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from agents.errors import AgentError
 from scenes import Scene
 from scenes.top_down import OUTSIDE, TopDownMap, top_down
 
@@ -48,7 +49,7 @@ def palette_png(image: np.ndarray, transparent: tuple[int, int, int]) -> bytes:
     packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     colors, indices = np.unique(packed, return_inverse=True)
     if len(colors) > 256:
-        raise ValueError(f"The image has {len(colors)} colours; a palette holds 256.")
+        raise AgentError(f"The image has {len(colors)} colours; a palette holds 256.")
     picture = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
     picture.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
     clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1])))

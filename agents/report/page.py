@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from agents.errors import AgentError
 from agents.evaluation import Evaluation
 from agents.report.curves import last_known, learning_curves
 from agents.report.distances import distance_charts
@@ -36,7 +37,7 @@ def write_report(
     - `config`: what the agent was trained with; shown as it is, and `scenes` in it names the training set.
     - `gallery`: how many episodes are shown on maps.
 
-    Raises `ValueError` if there is no evaluation or one without episodes.
+    Raises `AgentError` if there is no evaluation or one without episodes.
     """
     _check(evaluations)
     curves, config = list(curves or ()), dict(config or {})
@@ -58,10 +59,10 @@ def write_report(
 
 def _check(evaluations: Sequence[Evaluation]) -> None:
     if not evaluations:
-        raise ValueError("A report needs at least one evaluation; the first is the trained agent's.")
+        raise AgentError("A report needs at least one evaluation; the first is the trained agent's.")
     for evaluation in evaluations:
         if not evaluation.records:
-            raise ValueError(f"The evaluation of {evaluation.agent!r} holds no episodes; there is nothing to report.")
+            raise AgentError(f"The evaluation of {evaluation.agent!r} holds no episodes; there is nothing to report.")
 
 
 def _part(name: str) -> str:

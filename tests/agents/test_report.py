@@ -11,6 +11,7 @@ from chromium_pipe import Browser, find_chromium
 from PIL import Image
 
 import scenes
+from agents.errors import AgentError
 from agents.evaluation import MEASURES, EpisodeRecord, Evaluation
 from agents.report import write_report
 from agents.report.charts import nice_ticks
@@ -309,9 +310,9 @@ def test_little_is_enough(tmp_path, evaluations) -> None:
     assert "The one episode. A click plays it." in page.texts
     lines = [{"frames": 100, "success": 0.5}]
     Page(write_report(tmp_path / "r.html", evaluations, {}, lines, {}, gallery=0).read_text(encoding="utf-8"))
-    with pytest.raises(ValueError, match="at least one evaluation"):
+    with pytest.raises(AgentError, match="at least one evaluation"):
         write_report(tmp_path / "r.html", [], {})
-    with pytest.raises(ValueError, match="'a' holds no episodes"):
+    with pytest.raises(AgentError, match="'a' holds no episodes"):
         write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, ())], {})
 
 
