@@ -62,19 +62,21 @@ class PointNav:
         cell = scenes.cell_offset[scene_of] + _pick(draws[..., 1], scenes.cell_count[scene_of])
         distance = scenes.cell_distance(scene_of, goal, cell)
         gap = scenes.cell_position[cell] - scenes.goal_position(scene_of, goal)
-        proper = (distance >= self.min_distance) & (distance <= self.max_distance)
-        proper &= gap[..., 1].abs() <= self.max_floor_gap
+        allowed = (distance >= self.min_distance) & (distance <= self.max_distance)
+        allowed &= gap[..., 1].abs() <= self.max_floor_gap
         ratio = distance / gap.norm(dim=-1).clamp(min=1e-6)
-        proper &= (ratio >= 1.1) | (draws[..., 2] < 20 * (ratio - 0.98) ** 2)
-        # Where none is proper, the farthest that can be reached at all is the best there is.
-        reachable = torch.where(distance.isfinite(), distance, -1.0)
-        choice = torch.where(proper.any(-1), proper.float().argmax(-1), reachable.argmax(-1)).unsqueeze(-1)
-        return {
-            "scene": scene,
-            "heading": heading,
-            "goal": goal.gather(-1, choice).squeeze(-1),
-            "position": scenes.cell_position[cell.gather(-1, choice).squeeze(-1)],
-        }
+        proper = allowed & ((ratio >= 1.1) | (draws[..., 2] < 20 * (ratio - 0.98).clamp(min=0) ** 2))
+        # Where all are too straight, as in an open room, the first is as good as any; where nothing keeps to the rules,
+        # the farthest that can be reached at all is the best there is.
+        worth = torch.where(distance.isfinite(), distance, -1.0)
+        worth = torch.where(allowed, 1e6, worth)
+        worth = torch.where(proper, 2e6, worth)
+        worth, choice = worth.max(-1, keepdim=True)
+        goal = goal.gather(-1, choice).squeeze(-1)
+        position = scenes.cell_position[cell.gather(-1, choice).squeeze(-1)]
+        # On scenes of many islands even that may fail: then the episode begins at its goal.
+        position = torch.where(worth >= 0, position, scenes.goal_position(scene, goal))
+        return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
         """Start the episodes of the environments in `begun`, bool `[N]`; `state` has their bodies in place already."""
@@ -135,7 +137,7 @@ def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> T
 
 def _efficiency(shortest: Tensor, walked: Tensor) -> Tensor:
     longest = torch.maximum(shortest, walked)
-    return torch.where(longest > 0, shortest / longest.clamp(min=1e-6), 1.0)
+    return torch.where(longest > 0, shortest / longest, 1.0)
 
 
 def _pick(draw: Tensor, count: Tensor) -> Tensor:
