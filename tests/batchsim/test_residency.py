@@ -93,7 +93,7 @@ def test_goal_distance_agrees_with_distances_between_points(all_scenes, resident
         expected = scene.geodesic_distance(points[mine].numpy(), scene.goals[goal[mine].numpy()])
         error = np.abs(ours[mine] - expected)
         assert np.isfinite(expected).all()
-        # Centimetres: half precision rounds by 4 mm below 16 m, by 8 below 32; interpolation smooths by less than a cell.
+        # Half precision rounds by 4 mm below 16 m, by 8 below 32; interpolation smooths by less than a cell.
         assert error.mean() < 0.012
         assert error.max() < 0.06
 
