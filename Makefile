@@ -1,0 +1,44 @@
+# `make train` and `make test` do everything, from a fresh clone on; `make help` lists the rest.
+
+PYTHON ?= python3
+OUT ?= runs/quickstart
+ARGS ?=
+
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help train test format clean
+
+help:
+	@echo "make train   train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
+	@echo "make test    lint, formatting, tests (ARGS='-k name' for some of the tests)"
+	@echo "make format  put the code into the project's format"
+	@echo "make clean   remove .venv and caches; runs/ stays"
+	@echo "Each makes .venv and installs what it needs first. PYTHON=python3.12 names the Python to make it with."
+
+train: .venv/.ready
+	@tools/egl.sh
+	$(bin)/batchsim-train --preset quickstart --out $(OUT) $(if $(wildcard $(OUT)/checkpoint),--resume) $(ARGS)
+
+test: .venv/.ready-dev
+	@tools/egl.sh
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/python -m pytest $(ARGS)
+
+format: .venv/.ready-dev
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# The stamps are older than what they depend on when there is something to install. The developer's environment
+# holds all that the plain one does.
+.venv/.ready: pyproject.toml constraints.txt tools/environment.sh
+	@PYTHON=$(PYTHON) tools/environment.sh
+	@touch $@
+
+.venv/.ready-dev: pyproject.toml constraints.txt tools/environment.sh
+	@PYTHON=$(PYTHON) tools/environment.sh dev
+	@touch .venv/.ready $@
