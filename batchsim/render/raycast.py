@@ -1,7 +1,7 @@
 """Ray casting backend: compute shaders that walk each scene's bounding volume hierarchy.
 
 All scenes lie end to end in two buffers, nodes and triangles, so one dispatch draws any mixture of them. A first
-program finds the nearest triangle of every pixel and writes depth; a second one turns the triangles into labels and
+program finds the nearest triangle of every pixel and writes depth; `Shading` turns the triangles into labels and
 colours, and exists only if a sensor asks for them.
 
 One thread casts a patch of pixels (see shaders/raycast_trace.comp.glsl). How large it should be depends on the device:
@@ -28,8 +28,8 @@ import moderngl
 import numpy as np
 
 from batchsim.errors import OptionError, RenderError
+from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
-from batchsim.render.materials import Materials
 from batchsim.render.shaders import load_shader
 from batchsim.render.storage import check_storage, empty_storage_buffer, storage_buffer
 from scenes import Scene
@@ -103,13 +103,10 @@ class RaycastBackend:
         self._owned: list = []
         self._check_outputs()
         self._upload(scenes)
+        self._shading = None
+        if set(outputs) & set(shading.SENSORS):
+            self._shading = self._own(shading.Shading(context, scenes, num_views, camera, views, outputs))
         self._compile_trace(max(scene.bvh.stack_size for scene in scenes))
-        if self._shaded:
-            self._compile_shade(scenes)
-
-    @property
-    def _shaded(self) -> bool:
-        return "rgb" in self._outputs or "semantic" in self._outputs
 
     def _check_outputs(self) -> None:
         unknown = set(self._outputs) - set(SENSORS)
@@ -124,12 +121,8 @@ class RaycastBackend:
 
     def _upload(self, scenes: Sequence[Scene]) -> None:
         """Nodes and triangles of all scenes, end to end, and where each scene begins."""
-        self._materials = Materials(self.context, scenes) if "rgb" in self._outputs else None
-        firsts = self._materials.first if self._materials else np.zeros(len(scenes), np.int64)
         nodes = np.concatenate([scene.bvh.nodes for scene in scenes])
-        triangles = np.concatenate(
-            [_pack_triangles(scene, int(first)) for scene, first in zip(scenes, firsts, strict=True)]
-        )
+        triangles = np.concatenate([_pack_triangles(scene) for scene in scenes])
         node_counts = np.array([len(scene.bvh.nodes) for scene in scenes])
         triangle_counts = np.array([len(scene.triangles) for scene in scenes])
         starts = np.stack([np.cumsum(node_counts) - node_counts, np.cumsum(triangle_counts) - triangle_counts], 1)
@@ -148,7 +141,7 @@ class RaycastBackend:
             "COARSE_H": patches.height,
             "STACK_SIZE": stack_size,
             "WRITE_DEPTH": int("depth" in self._outputs),
-            "WRITE_HIT": int(self._shaded),
+            "WRITE_HIT": int(self._shading is not None),
         }
         columns, rows = -(-camera.width // patches.width), -(-camera.height // patches.height)
         self._groups = -(-columns // _GROUP), -(-rows // _GROUP)
@@ -164,28 +157,6 @@ class RaycastBackend:
             self._trace_listed = self._own(
                 self._program("raycast_trace.comp", **constants, **_threads(Patches()), BUDGET=0, FROM_LIST=1)
             )
-        if self._shaded:
-            size = 4 * self.num_views * camera.height * camera.width
-            self._hits = self._own(empty_storage_buffer(self.context, "Hits", size, _FEWER_VIEWS))
-
-    def _compile_shade(self, scenes: Sequence[Scene]) -> None:
-        with_rgb = "rgb" in self._outputs
-        textures = self._materials.textures if with_rgb else None
-        self._shade = self._own(
-            self._program(
-                "raycast_shade.comp",
-                WIDTH=self.camera.width,
-                HEIGHT=self.camera.height,
-                TAN_HALF_WIDTH=float(self.camera.tan_half_width),
-                WRITE_SEMANTIC=int("semantic" in self._outputs),
-                WRITE_RGB=int(with_rgb),
-                TEXTURED=int(textures is not None),
-            )
-        )
-        if with_rgb:
-            uvs = np.concatenate([scene.uvs for scene in scenes])
-            self._uvs = self._own(storage_buffer(self.context, "Texture coordinates", uvs, _FEWER_SCENES))
-            self._table = self._own(storage_buffer(self.context, "Materials", self._materials.table, _FEWER_SCENES))
 
     def _program(self, name: str, **constants: float) -> moderngl.ComputeShader:
         return self.context.compute_shader(load_shader(name, **constants))
@@ -201,12 +172,13 @@ class RaycastBackend:
         self._bind({0: self._views, 1: self._starts, 2: self._nodes, 3: self._triangles})
         if "depth" in self._outputs:
             self._outputs["depth"].bind_to_storage_buffer(4)
-        if self._shaded:
-            self._hits.bind_to_storage_buffer(5)
+        if self._shading is not None:
+            self._shading.hits.bind_to_storage_buffer(5)
         for first in range(0, count, self._views_per_pass):
             self._trace_pass(first, min(self._views_per_pass, count - first))
-        if self._shaded and count:
-            self._shade_pass(count)
+        if self._shading is not None:
+            self.context.memory_barrier()
+            self._shading.run(count)
         self.context.memory_barrier()
 
     def _trace_pass(self, first: int, count: int) -> None:
@@ -222,20 +194,6 @@ class RaycastBackend:
         self._trace_listed.run_indirect(self._listed)
         self.context.memory_barrier()
 
-    def _shade_pass(self, count: int) -> None:
-        self.context.memory_barrier()
-        if "semantic" in self._outputs:
-            self._outputs["semantic"].bind_to_storage_buffer(6)
-        if "rgb" in self._outputs:
-            self._bind({7: self._outputs["rgb"], 8: self._uvs, 9: self._table})
-            if self._materials.textures is not None:
-                self._materials.textures.use(0)
-        pixels = count * self.camera.height * self.camera.width
-        _set(self._shade, "pixel_count", pixels)
-        groups = -(-pixels // 256)
-        rows = -(-groups // _MAX_GROUPS)
-        self._shade.run(-(-groups // rows), rows, 1)
-
     def _bind(self, buffers: Mapping[int, moderngl.Buffer]) -> None:
         for binding, buffer in buffers.items():
             buffer.bind_to_storage_buffer(binding)
@@ -244,8 +202,6 @@ class RaycastBackend:
         """Give all GL objects back, but for the buffers that were handed in."""
         for resource in self._owned:
             resource.release()
-        if self._materials is not None:
-            self._materials.release()
 
 
 def _threads(patches: Patches) -> dict[str, int]:
@@ -265,10 +221,8 @@ def _set(program: moderngl.ComputeShader, name: str, value: int) -> None:
         program[name] = value
 
 
-def _pack_triangles(scene: Scene, first_material: int) -> np.ndarray:
-    """uint32 `[T, 3, 4]`: the corners' coordinates as float bits; label, material and 0 in the fourth column."""
-    packed = np.zeros((len(scene.triangles), 3, 4), np.uint32)
-    packed[:, :, :3] = scene.triangles.view(np.uint32)
-    packed[:, 0, 3] = scene.labels.astype(np.uint32)
-    packed[:, 1, 3] = (scene.materials + first_material).astype(np.uint32)
+def _pack_triangles(scene: Scene) -> np.ndarray:
+    """float32 `[T, 3, 4]`: the corners' coordinates, each filled up with 0 to the four numbers that shaders read."""
+    packed = np.zeros((len(scene.triangles), 3, 4), np.float32)
+    packed[:, :, :3] = scene.triangles
     return packed
