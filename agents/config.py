@@ -57,13 +57,14 @@ class TrainConfig:
     """Episodes of that evaluation."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise `AgentError` for values that no run can use."""
         for name in ("num_envs", "rollout_steps", "total_frames", "max_minutes", "max_episode_steps", "hidden_size"):
             if not getattr(self, name) > 0:
                 raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
         if not 1 <= self.ppo.minibatches <= self.num_envs:
             raise AgentError(
-                f"ppo.minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
+                f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
                 "is split by environment."
             )
 

@@ -64,6 +64,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         config = TrainConfig.load(out / "config.json")
     elif (out / "checkpoint").exists():
         raise AgentError(f"{out} holds a run already: add --resume to go on with it, or choose another --out.")
+    config.check()
     torch.manual_seed(config.seed)
     env = NavVectorEnv(
         config.num_envs,
@@ -134,7 +135,7 @@ def _check_finite(update: dict[str, float], out: Path) -> None:
     if bad:
         raise AgentError(
             f"Training broke down: {', '.join(bad)} is not finite after {update['frames']} frames. The last checkpoint "
-            f"in {out} is from before; a lower --ppo.learning-rate may help."
+            f"in {out} is from before; a lower --learning-rate may help."
         )
 
 

@@ -1,0 +1,131 @@
+"""The command as a person uses it: train, interrupt, resume, evaluate; and what bad input gets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agents.checkpoint import find_checkpoint, load_policy
+
+TINY = ["--scenes", "one-room", "--num-envs", "8", "--rollout-steps", "8", "--eval-scenes", "", "--hidden-size", "16"]
+
+
+def run(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def frames_of(out: Path) -> int:
+    return json.loads((find_checkpoint(out) / "trainer.json").read_text())["frames"]
+
+
+def test_training_writes_a_run_folder_that_evaluation_reads(tmp_path: Path) -> None:
+    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "640", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "run"
+    assert frames_of(out) == 640
+    assert json.loads((out / "config.json").read_text())["num_envs"] == 8
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["frames"] == 640
+    assert {"fps", "entropy", "value_loss", "success"} <= lines[-1].keys()
+    assert list((out / "tensorboard").glob("events*"))
+
+    again = run("agents.train", "--out", "run", *TINY, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+
+    arguments = ("run", "--scenes", "one-room", "--episodes", "6", "--num-envs", "3", "--baselines", "greedy", "--json")
+    evaluated = run("agents.eval", *arguments, cwd=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    figures = json.loads(evaluated.stdout)
+    assert figures["episodes"] == 6
+    assert set(figures["success"]) == {"mean", "ci95"}
+    assert (out / "evaluation.json").exists()
+    assert "<html" in (out / "report.html").read_text()
+
+
+def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agents.train", "--out", "run", *TINY, "--total-frames", "1000000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    frames = frames_of(tmp_path / "run")
+    assert frames > 0
+
+    config = tmp_path / "run" / "config.json"
+    shorter = json.loads(config.read_text()) | {"total_frames": frames + 128}
+    config.write_text(json.dumps(shorter))
+    resumed = run("agents.train", "--out", "run", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert frames_of(tmp_path / "run") == frames + 128
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--preset", "nope"], "quickstart"),
+        (["--num-envs", "0"], "num_envs"),
+        (["--scenes", "homes:nope"], "homes:train"),
+        (["--resume", "--out", "missing"], "no checkpoint"),
+        (["--minibatches", "500"], "minibatches"),
+        (["--renderer", "magic", *TINY], "raycast"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = run("agents.train", "--out", "run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing"], "baseline"),
+        (["greedy", "--scenes", "homes:nope"], "homes:val"),
+        (["greedy", "--scenes", "one-room", "--episodes", "0"], "episodes"),
+        (["greedy", "--scenes", "one-room", "--num-envs", "0"], "num_envs"),
+    ],
+)
+def test_evaluation_of_bad_input_gets_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = run("agents.eval", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_checkpoint_of_another_shape_or_damaged_is_refused(tmp_path: Path) -> None:
+    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "run"
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"hidden_size": 32, "total_frames": 1000}))
+    resumed = run("agents.train", "--out", "run", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 2
+    assert "another shape" in resumed.stderr
+
+    weights = out / "checkpoint" / "policy.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    evaluated = run("agents.eval", "run", "--scenes", "one-room", "--episodes", "2", cwd=tmp_path)
+    assert evaluated.returncode == 2
+    assert len(evaluated.stderr.strip().splitlines()) == 1
+
+
+def test_no_moment_of_saving_is_without_a_whole_checkpoint(tmp_path: Path) -> None:
+    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    checkpoint = tmp_path / "run" / "checkpoint"
+    # As if the program had died between the two renames of a swap.
+    os.rename(checkpoint, checkpoint.with_name("checkpoint.old"))
+    load_policy(find_checkpoint(tmp_path / "run"))
