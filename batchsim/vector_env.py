@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from batchsim.devices import choose_device
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.simulator import Simulator, SimulatorOptions, StepResult
@@ -94,7 +95,7 @@ class NavVectorEnv(VectorEnv):
         self.num_envs = num_envs
         self.output = output
         self.render_mode = render_mode
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.simulator = Simulator(
             load_all(resolve(scenes, AgentBody(radius=agent_radius))),
             num_envs,
@@ -256,15 +257,3 @@ def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
     if str(mode).lower() not in names:
         raise OptionError(f"autoreset_mode={mode!r}: expected {', '.join(m.name for m in AutoresetMode)}.")
     return names[str(mode).lower()]
-
-
-def _device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        return torch.device("cpu")
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise OptionError(f"device={device!r}: expected 'auto' or 'cpu'.") from error
-    if device.type != "cpu":
-        raise OptionError(f"device={str(device)!r}: this version simulates on the CPU only; use 'auto' or 'cpu'.")
-    return device

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from batchsim import poses as pose
+from batchsim.devices import choose_device
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera
 from batchsim.render.context import create_context, renderer_name
@@ -35,6 +36,7 @@ class BatchRenderer:
     - `scenes`: what to draw; `scene_index` of `render` counts through them.
     - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
     - `sensors`: names out of `SENSORS`, drawn together.
+    - `device`: where poses come from and pictures go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
     - `backend`: "raycast", "raster" (depth only), or "auto", which times both on views of these scenes and keeps the
       faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
       runs must repeat exactly.
@@ -57,12 +59,12 @@ class BatchRenderer:
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         candidates = self._candidates(backend)
-        self.context = create_context()
+        self.context = create_context(self.device)
         try:
             with self.context:  # whatever other context is current in this process stays so
-                self._views = SharedTensor(self.context, (num_views, 8), torch.float32)
+                self._views = SharedTensor(self.context, (num_views, 8), torch.float32, self.device)
                 self._outputs = {name: self._output(name) for name in self.sensors}
                 self.backend = candidates[0] if len(candidates) == 1 else self._fastest(candidates, scenes)
                 self._backend = self._make(self.backend, scenes)
@@ -92,18 +94,19 @@ class BatchRenderer:
 
     def _output(self, name: str) -> SharedTensor:
         channels, dtype = _CHANNELS[name]
-        return SharedTensor(self.context, (self.num_views, self.camera.height, self.camera.width, channels), dtype)
+        shape = (self.num_views, self.camera.height, self.camera.width, channels)
+        return SharedTensor(self.context, shape, dtype, self.device)
 
     def _make(self, backend: str, scenes: Sequence[Scene]) -> RasterBackend | RaycastBackend:
         views = self._views.buffer
         if backend == "raster":
-            return RasterBackend(self.context, scenes, self.num_views, self.camera, views)
+            return RasterBackend(self.context, scenes, self.num_views, self.camera, views, self.device)
         buffers = {name: output.buffer for name, output in self._outputs.items()}
         return RaycastBackend(self.context, scenes, self.num_views, self.camera, views, buffers)
 
     def _fastest(self, candidates: Sequence[str], scenes: Sequence[Scene]) -> str:
         """Time the backends on views from eye height all over the scenes."""
-        poses, scene_index = _sample_views(scenes, max(1, self.num_views // 2))
+        poses, scene_index = (x.to(self.device) for x in _sample_views(scenes, max(1, self.num_views // 2)))
         seconds = {}
         for name in candidates:
             backend = self._make(name, scenes)
@@ -111,6 +114,8 @@ class BatchRenderer:
             for _ in range(3):
                 start = time.perf_counter()
                 self._draw(backend, poses, scene_index)
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)
                 times.append(time.perf_counter() - start)
             seconds[name] = min(times[1:])  # the first call compiles
             backend.release()
@@ -152,11 +157,14 @@ class BatchRenderer:
         views[:count, 4:8] = poses[:, 3:7]
         self._views.to_gl(count)
         if isinstance(backend, RasterBackend):
-            backend.render(scene_index, self._outputs["depth"].tensor[:count, :, :, 0])
-            return
-        backend.render(count)
-        for output in self._outputs.values():
-            output.to_torch(count)
+            backend.render(scene_index, self._outputs["depth"])
+        else:
+            for output in self._outputs.values():
+                output.to_gl(0)
+            backend.render(count)
+            for output in self._outputs.values():
+                output.to_torch(count)
+        self._views.to_torch(0)
 
     def close(self) -> None:
         """Give everything back; the renderer cannot be used afterwards."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import moderngl
+import torch
 
 from batchsim.errors import RenderError
+from batchsim.render.egl_device import check_device, egl_index_for_cuda
 
 MINIMUM_VERSION = 430  # compute shaders, shader storage blocks, multi-draw-indirect
 
@@ -14,13 +16,28 @@ _INSTALL = (
 )
 
 
-def create_context() -> moderngl.Context:
-    """A new standalone EGL context of at least OpenGL 4.3.
+def create_context(device: str | torch.device = "cpu") -> moderngl.Context:
+    """A new standalone EGL context of at least OpenGL 4.3; for a CUDA `device` (with its number) one that draws there.
 
-    Raises `RenderError` where EGL is missing or the driver too old; the message names the packages to install.
+    Raises `RenderError` where EGL is missing, the driver too old, or `device` not to be had; the message names the
+    packages to install.
     """
+    device = torch.device(device)
+    if device.type != "cuda":
+        return _create_context()
+    context = _create_context(device_index=egl_index_for_cuda(device.index))
     try:
-        context = moderngl.create_context(standalone=True, backend="egl")
+        with context:
+            check_device(context, device.index)
+    except BaseException:
+        context.release()
+        raise
+    return context
+
+
+def _create_context(**options: int) -> moderngl.Context:
+    try:
+        context = moderngl.create_context(standalone=True, backend="egl", **options)
     except Exception as error:  # glcontext raises bare Exception for every failure
         raise RenderError(f"No headless OpenGL context could be made ({error}). {_INSTALL}") from error
     if context.version_code < MINIMUM_VERSION:

@@ -20,6 +20,7 @@ from torch import Tensor
 from batchsim.errors import RenderError
 from batchsim.render.camera import NEAR, Camera
 from batchsim.render.shaders import load_shader
+from batchsim.render.sharing import SharedTensor
 from scenes import Scene
 
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
@@ -39,12 +40,14 @@ class RasterBackend:
         num_views: int,
         camera: Camera,
         views: moderngl.Buffer,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.context = context
         self.camera = camera
         self.num_views = num_views
         side = min(_MAX_SIDE, int(context.info["GL_MAX_TEXTURE_SIZE"]))
-        self._rows = min(num_views, side // camera.height)
+        # At least two: with one the number of the tile has no use, and compilers drop the input.
+        self._rows = min(max(num_views, 2), side // camera.height)
         self._columns = min(-(-num_views // self._rows), side // camera.width)
         self._per_pass = self._rows * self._columns
         self._planes = 2 if self._columns == 1 else 4
@@ -76,10 +79,11 @@ class RasterBackend:
             self._indices,
         )
         # count, instances, first index, base vertex, base instance: base instance picks the view's record
-        self._commands = torch.zeros((num_views, 5), dtype=torch.int32)
-        self._commands[:, 1] = 1
-        self._commands[:, 4] = torch.arange(num_views, dtype=torch.int32)
-        self._command_buffer = context.buffer(reserve=num_views * 20, dynamic=True)
+        self._commands = SharedTensor(context, (num_views, 5), torch.int32, device)
+        self._commands.tensor[:, 1] = 1
+        self._commands.tensor[:, 4] = torch.arange(num_views, dtype=torch.int32)
+        self._index_count = self._index_count.to(device)
+        self._first_index = self._first_index.to(device)
 
     def _upload(self, scenes: Sequence[Scene]) -> None:
         """Lay the scenes' welded vertices and triangles end to end in two buffers."""
@@ -98,47 +102,55 @@ class RasterBackend:
         self._index_count = torch.tensor(counts, dtype=torch.int32)
         self._first_index = (torch.cumsum(self._index_count, 0) - self._index_count).to(torch.int32)
 
-    def render(self, scene_index: Tensor, depth: Tensor) -> None:
-        """Draw `count = len(scene_index)` views, as given in the views buffer, into `depth` float32 `[count, h, w]`.
+    def render(self, scene_index: Tensor, output: SharedTensor) -> None:
+        """Draw `count = len(scene_index)` views, as given in the views buffer, into `output` float32 `[N, h, w, 1]`.
 
-        `depth` is written in metres along the camera's axis, 0 where nothing is hit.
+        `output` is written in metres along the camera's axis, 0 where nothing is hit. Views of scene -1 show nothing.
         """
         count = len(scene_index)
-        commands = self._commands[:count]
-        commands[:, 0] = self._index_count[scene_index]
+        commands = self._commands.tensor[:count]
+        commands[:, 0] = self._index_count[scene_index] * (scene_index >= 0)
         commands[:, 2] = self._first_index[scene_index]
-        self._command_buffer.write(commands.numpy())
+        self._commands.to_gl(count)
+        output.to_gl(0)
         for start in range(0, count, self._per_pass):
-            self._draw(start, min(self._per_pass, count - start), depth)
+            self._draw(start, min(self._per_pass, count - start), output)
+        self._commands.to_torch(0)
+        output.to_torch(0)
         # window depth z = 1 - near / distance, and 1 where nothing was drawn
+        depth = output.tensor[:count]
         torch.sub(1.0, depth, out=depth)
         torch.div(NEAR, depth, out=depth)
         depth.nan_to_num_(posinf=0.0)
 
-    def _draw(self, start: int, count: int, depth: Tensor) -> None:
+    def _draw(self, start: int, count: int, output: SharedTensor) -> None:
         self._framebuffer.use()
         self.context.enable_only(moderngl.DEPTH_TEST)
         for plane in range(self._planes):
             self.context.enable_direct(_CLIP_DISTANCE_0 + plane)
         self._framebuffer.clear(depth=1.0)
-        self._array.render_indirect(self._command_buffer, moderngl.TRIANGLES, count, first=start)
+        self._array.render_indirect(self._commands.buffer, moderngl.TRIANGLES, count, first=start)
         for plane in range(self._planes):
             self.context.disable_direct(_CLIP_DISTANCE_0 + plane)
         width, height = self.camera.width, self.camera.height
         for column in range(-(-count // self._rows)):
             first = column * self._rows
             rows = min(self._rows, count - first)
-            self._framebuffer.read_into(
-                depth[start + first : start + first + rows].numpy(),
-                viewport=(column * width, 0, width, rows * height),
-                components=1,
-                attachment=-1,
-                alignment=4,
-                dtype="f4",
-            )
+            self._read(output, start + first, rows, (column * width, 0, width, rows * height))
+
+    def _read(self, output: SharedTensor, first: int, rows: int, viewport: tuple[int, int, int, int]) -> None:
+        """Copy a part of the depth buffer to `rows` images from `first` on: to torch's memory, or within the GPU."""
+        layout = {"components": 1, "attachment": -1, "alignment": 4, "dtype": "f4"}
+        if output.is_copied:
+            self._framebuffer.read_into(output.tensor[first : first + rows].numpy(), viewport, **layout)
+            return
+        offset = first * viewport[2] * self.camera.height * 4
+        self._framebuffer.read_into(output.buffer, viewport, write_offset=offset, **layout)
 
     def release(self) -> None:
         """Give all GL objects back."""
+        # moderngl binds again what was bound when it makes the next framebuffer: that must not be one that is gone.
+        self.context.detect_framebuffer(0).use()
         for resource in (
             self._array,
             self._program,
@@ -147,6 +159,6 @@ class RasterBackend:
             self._vertices,
             self._indices,
             self._tiles,
-            self._command_buffer,
+            self._commands,
         ):
             resource.release()

@@ -1,0 +1,85 @@
+"""The whole environment: frames a second of `NavVectorEnv.step` under random actions."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from agents.benchmarks.measure import Stopwatch, Timing, synchronizer, time_steps
+from agents.benchmarks.options import BenchOptions
+from agents.benchmarks.record import BenchRecord, stage_times
+from batchsim import NavVectorEnv
+from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
+
+_ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
+"""An agent that walks about: were one action in four a stop, episodes would last four steps."""
+_DRAWN = 64  # steps' worth of actions drawn beforehand
+
+
+def bench_step(options: BenchOptions) -> BenchRecord:
+    """Time `NavVectorEnv.step` from actions on the device to observations there, new episodes included."""
+    env = NavVectorEnv(
+        options.num_envs,
+        options.scenes,
+        sensors=options.sensors,
+        width=options.width,
+        height=options.height,
+        renderer=options.renderer,
+        device=options.device,
+    )
+    try:
+        return _measure(env, options)
+    finally:
+        env.close()
+
+
+def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
+    actions = itertools.cycle(random_actions(options.num_envs, options.seed, env.device))
+    synchronize = synchronizer(env.device)
+
+    def step() -> None:
+        env.step(next(actions))
+
+    env.reset(seed=options.seed)
+    timing = time_steps(step, synchronize, options.repeats, options.seconds, options.steps)
+    renderer = env.simulator.renderer
+    stages = _stages(env, step, options, timing)
+    return options.record(
+        "step",
+        timing,
+        list(env.simulator.scenes.scenes),
+        env.device,
+        stages,
+        renderer and renderer.backend,
+        renderer and renderer.gl_renderer,
+    )
+
+
+def _stages(env: NavVectorEnv, step, options: BenchOptions, timing: Timing) -> dict[str, float | None]:
+    """Microseconds a frame of each stage, in a run of its own: waiting between stages would slow the other one down."""
+    us_per_frame = 1e6 / timing.rates(options.num_envs)[0]
+    renderer = env.simulator.renderer
+    if renderer is None:
+        return stage_times(simulate=us_per_frame)
+    watch = Stopwatch(renderer.render, synchronizer(env.device))
+    renderer.render = watch
+    try:
+        steps = max(1, timing.steps // 2)
+        whole = Stopwatch(lambda: [step() for _ in range(steps)], synchronizer(env.device))
+        whole()
+    finally:
+        del renderer.render
+    # The shares are measured here, the sum is the undisturbed run's.
+    render = us_per_frame * watch.seconds / whole.seconds
+    return stage_times(render=render, simulate=us_per_frame - render)
+
+
+def random_actions(num_envs: int, seed: int, device: torch.device) -> list[Tensor]:
+    """Actions int64 `[num_envs]` of some steps, drawn by `_ACTION_SHARES`."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = torch.tensor(list(_ACTION_SHARES.values()))
+    drawn = torch.multinomial(shares, _DRAWN * num_envs, replacement=True, generator=generator)
+    chosen = torch.tensor(list(_ACTION_SHARES))[drawn].reshape(_DRAWN, num_envs).to(device)
+    return list(chosen)
