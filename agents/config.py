@@ -23,7 +23,7 @@ class TrainConfig:
     """Steps of each environment between two updates."""
     total_frames: int = 4_000_000
     """Frames of experience after which training ends and the learning rate reaches its last value."""
-    max_minutes: float = 11.5
+    max_minutes: float = 11.0
     """Minutes after which training ends even if fewer frames were seen."""
     seed: int = 0
     """Seed of everything random."""
