@@ -1,0 +1,121 @@
+"""The three ways of beginning anew, each against environments that are reset by hand."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+
+from batchsim import NavEnv
+
+SMALL = {"width": 16, "height": 16, "renderer": "raster", "max_episode_steps": 12}
+
+
+def random_actions(steps, num_envs):
+    return np.random.default_rng(0).choice(4, (steps, num_envs), p=[0.06, 0.5, 0.22, 0.22])
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in b)
+
+
+def close(a, b):
+    """Numbers equal but for the last digits; pictures of two renderers may differ along edges."""
+    goals = np.allclose(a["pointgoal_with_gps_compass"], b["pointgoal_with_gps_compass"], atol=1e-5)
+    return goals and (np.abs(a["depth"] - b["depth"]) < 1e-3).mean() > 0.98
+
+
+def row(observation, i):
+    return {name: value[i] for name, value in observation.items()}
+
+
+def test_same_step_against_resets_by_hand(homes, make_env):
+    same_step = make_env(6, homes, **SMALL)
+    by_hand = make_env(6, homes, autoreset_mode="DISABLED", **SMALL)
+    assert equal(same_step.reset(seed=3)[0], by_hand.reset(seed=3)[0])
+    ended = 0
+    for action in random_actions(80, 6):
+        observation, *results, info = same_step.step(action)
+        last, *expected, hand_info = by_hand.step(action)
+        assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
+        assert equal(info["episode"], hand_info["episode"])
+        assert torch.equal(info["position"], hand_info["position"])
+        done = expected[1] | expected[2]
+        assert torch.equal(info["_final_obs"], done)
+        assert torch.equal(info["_final_info"], done)
+        assert torch.equal(info["_episode"], done)
+        for name, value in last.items():
+            final, exact = info["final_obs"][name][done], value[done]
+            assert torch.allclose(final, exact, atol=1e-3) or ((final - exact).abs() < 1e-3).float().mean() > 0.98
+        assert equal(row(info["final_info"]["episode"], done), row(hand_info["episode"], done))
+        if done.any():
+            ended += int(done.sum())
+            last, _ = by_hand.reset(options={"reset_mask": done})
+        assert close({k: v.numpy() for k, v in observation.items()}, {k: v.numpy() for k, v in last.items()})
+    assert ended > 40
+
+
+@pytest.fixture
+def singles(homes, gl_watched):
+    made = [NavEnv(homes, **SMALL) for _ in range(3)]
+    yield made
+    for env in made:
+        env.close()
+
+
+def test_a_slot_lives_through_what_a_single_environment_does(homes, make_env, singles):
+    env = make_env(3, homes, output="numpy", **SMALL)
+    observation, _ = env.reset(seed=20)
+    for i, single in enumerate(singles):
+        assert close(row(observation, i), single.reset(seed=20 + i)[0])
+    for action in random_actions(100, 3):
+        observation, reward, terminated, truncated, info = env.step(action)
+        for i, single in enumerate(singles):
+            alone, alone_reward, alone_terminated, alone_truncated, measures = single.step(action[i])
+            assert reward[i] == pytest.approx(alone_reward, abs=1e-6)
+            assert (bool(terminated[i]), bool(truncated[i])) == (alone_terminated, alone_truncated)
+            assert {k: v[i] for k, v in info["episode"].items()} == pytest.approx(measures)
+            if alone_terminated or alone_truncated:
+                assert close(row(info["final_obs"], i), alone)
+                alone, _ = single.reset()
+            assert close(row(observation, i), alone)
+
+
+def test_next_step_begins_in_the_step_after(homes, make_env, singles):
+    env = make_env(3, homes, output="numpy", autoreset_mode=AutoresetMode.NEXT_STEP, **SMALL)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    observation, _ = env.reset(seed=20)
+    for i, single in enumerate(singles):
+        assert close(row(observation, i), single.reset(seed=20 + i)[0])
+    ended = [False] * 3
+    for action in random_actions(100, 3):
+        observation, reward, terminated, truncated, info = env.step(action)
+        assert "final_obs" not in info
+        for i, single in enumerate(singles):
+            if ended[i]:  # the action goes unused
+                expected = single.reset()[0], 0.0, False, False
+            else:
+                *expected, measures = single.step(action[i])
+                assert {k: v[i] for k, v in info["episode"].items()} == pytest.approx(measures)
+            assert close(row(observation, i), expected[0])
+            assert reward[i] == pytest.approx(expected[1], abs=1e-6)
+            assert (bool(terminated[i]), bool(truncated[i])) == tuple(expected[2:])
+            ended[i] = expected[2] or expected[3]
+            assert bool(info["_episode"][i]) == ended[i]
+
+
+def test_a_reset_in_between_is_not_repeated_by_next_step(one_room, make_env):
+    env = make_env(2, one_room, sensors=(), autoreset_mode="NextStep")
+    env.reset(seed=0)
+    _, _, terminated, _, _ = env.step([0, 0])
+    assert terminated.all()
+    env.reset(options={"reset_mask": np.array([True, False])})
+    *_, info = env.step([1, 1])
+    # The first acts, since it was begun by hand; the second only begins.
+    assert info["episode"]["l"].tolist() == [1, 0]
+
+
+def test_disabled_goes_on_past_the_end(one_room, make_env):
+    env = make_env(2, one_room, sensors=(), autoreset_mode=AutoresetMode.DISABLED, max_episode_steps=3)
+    env.reset(seed=0)
+    ends = [env.step([1, 2])[3].tolist() for _ in range(5)]
+    assert ends == [[False, False]] * 2 + [[True, True]] * 3
