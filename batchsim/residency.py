@@ -48,7 +48,7 @@ class ResidentScenes:
         self.cell_count = tensor(cell_counts, torch.int64)
         padded = [_pad_layers(w.index, self._layers) for w in walkables]
         self._grid_offset = offsets([grid.size for grid in padded])
-        self._index = tensor(np.concatenate([grid.ravel() for grid in padded]), torch.int64)
+        self._index = tensor(np.concatenate([grid.ravel() for grid in padded]), torch.int32)
         self._max_step = tensor([scene.body.max_step for scene in scenes], torch.float32)
         self.cell_position = tensor(np.concatenate([w.positions for w in walkables]), torch.float32)
 
