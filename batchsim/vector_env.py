@@ -147,12 +147,13 @@ class NavVectorEnv(VectorEnv):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin new episodes in all environments, or in those of `options["reset_mask"]` (bool `[N]`).
 
-        `seed`: an int s gives environment i the seed s + i; a list gives each its own. Without a seed, streams that
-        were seeded before go on; the first reset then draws a seed from the operating system's entropy.
+        `seed`: an int s gives environment i the seed s + i; a list gives each its own. Without a seed, or with None
+        in the list, streams that were seeded before go on; the first reset then draws seeds from the operating
+        system's entropy.
         """
         mask = self._reset_mask(options)
-        seeds = self._seeds(seed)
-        observation = self.simulator.reset(seeds, mask)
+        self._begin_streams(seed, mask)
+        observation = self.simulator.reset(None, mask)
         self._has_begun = True
         self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
         return self._out(observation), {}
@@ -208,17 +209,22 @@ class NavVectorEnv(VectorEnv):
             )
         return mask
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> Tensor | None:
-        if seed is None:
-            if self._has_begun:
-                return None
-            seed = int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
+    def _begin_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
+        """Begin anew the streams, in `mask`, of those environments for which `seed` holds one."""
+        if seed is None and self._has_begun:
+            return
         if isinstance(seed, (int, np.integer)):
-            return torch.arange(self.num_envs, dtype=torch.int64) + int(seed)
-        if len(seed) != self.num_envs:
-            raise OptionError(f"seed: expected one int or {self.num_envs} of them; got {len(seed)}.")
-        old = self.simulator.state.seed.tolist()
-        return torch.tensor([o if s is None else int(s) for s, o in zip(seed, old, strict=True)], dtype=torch.int64)
+            seed = range(int(seed), int(seed) + self.num_envs)
+        seeds = [None] * self.num_envs if seed is None else list(seed)
+        if len(seeds) != self.num_envs:
+            raise OptionError(f"seed: expected one int or {self.num_envs} of them; got {len(seeds)}.")
+        given = torch.tensor([s is not None for s in seeds]) | (not self._has_begun)
+        entropy = np.random.SeedSequence().generate_state(self.num_envs, np.uint32).tolist() if None in seeds else seeds
+        seeds = torch.tensor([e if s is None else int(s) for s, e in zip(seeds, entropy, strict=True)])
+        which = given.to(self.device) if mask is None else given.to(self.device) & mask
+        state = self.simulator.state
+        state.seed = torch.where(which, seeds.to(self.device), state.seed)
+        state.episode = torch.where(which, -1, state.episode)
 
     def _actions(self, actions: Any) -> Tensor:
         tensor = torch.as_tensor(actions, device=self.device).long().reshape(-1)
