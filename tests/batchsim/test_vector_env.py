@@ -242,3 +242,9 @@ def test_blind_environments_need_no_renderer(one_room, make_env, monkeypatch):
     monkeypatch.setattr("batchsim.simulator.BatchRenderer", None)
     env = make_env(2, one_room, sensors=())
     assert list(env.reset(seed=0)[0]) == [GOAL]
+
+
+def test_seeds_of_the_first_reset_may_be_left_out_one_by_one(one_room, make_env):
+    goals = [make_env(2, one_room, sensors=()).reset(seed=[3, None])[0][GOAL] for _ in range(2)]
+    assert torch.equal(goals[0][0], goals[1][0])
+    assert not torch.equal(goals[0][1], goals[1][1])
