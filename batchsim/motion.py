@@ -51,8 +51,9 @@ class Motion:
         tries = [stride]
         if self._allow_sliding:
             longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
-            along_x = stride * stride.new_tensor([1.0, 0.0, 0.0])
-            along_z = stride * stride.new_tensor([0.0, 0.0, 1.0])
+            none = torch.zeros_like(stride[:, 0])
+            along_x = torch.stack((stride[:, 0], none, none), -1)
+            along_z = torch.stack((none, none, stride[:, 2]), -1)
             tries += [torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)]
         offsets = torch.stack(tries)
         scenes = scene.expand(len(tries), -1)

@@ -40,6 +40,7 @@ class ResidentScenes:
         self._origin = tensor([w.origin for w in walkables], torch.float32)
         self._inverse_cell_size = tensor([1.0 / w.cell_size for w in walkables], torch.float32)
         self._cell_size = tensor([w.cell_size for w in walkables], torch.float32)
+        self._corners = tensor([(0, 0), (1, 0), (0, 1), (1, 1)], torch.int64)
         self._layers = max(w.index.shape[0] for w in walkables)
         self._rows = tensor([w.index.shape[1] for w in walkables], torch.int64)
         self._columns = tensor([w.index.shape[2] for w in walkables], torch.int64)
@@ -112,7 +113,7 @@ class ResidentScenes:
         low = grid.floor()
         fraction = grid - low
         low = low.long()
-        corners = torch.stack([low + low.new_tensor(c) for c in ((0, 0), (1, 0), (0, 1), (1, 1))])
+        corners = low + self._corners.reshape(4, *[1] * scene.ndim, 2)
         weight_x = torch.stack((1 - fraction[..., 0], fraction[..., 0]))
         weight_z = torch.stack((1 - fraction[..., 1], fraction[..., 1]))
         weights = torch.stack([weight_x[i] * weight_z[j] for j in (0, 1) for i in (0, 1)])

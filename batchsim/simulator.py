@@ -13,7 +13,7 @@ from batchsim import poses
 from batchsim.episodes import EpisodeSource
 from batchsim.errors import OptionError
 from batchsim.motion import Motion
-from batchsim.render.batch_renderer import BatchRenderer
+from batchsim.render.batch_renderer import NO_SCENE, BatchRenderer
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, PointNav
@@ -94,6 +94,8 @@ class Simulator:
         self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
         self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
+        # Counting the ended episodes makes the host wait for the device: a GPU draws nothing for the others instead.
+        self._count_ended = self.device.type == "cpu"
         self._turn_of_action = torch.zeros(len(task.action_names), device=self.device)
         self._turn_of_action[LEFT], self._turn_of_action[RIGHT] = 1.0, -1.0
 
@@ -176,6 +178,8 @@ class Simulator:
 
     def _begin_and_observe(self, done: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The next observations, and the ended episodes' last ones, drawn together."""
+        if not self._count_ended:
+            return self._begin_and_observe_all(done)
         ended = done.nonzero().squeeze(-1)
         if len(ended) == 0:
             observation = self.observe()
@@ -189,6 +193,19 @@ class Simulator:
         for name, image in images.items():
             final[name] = torch.zeros_like(image[:num_envs]).index_copy_(0, ended, image[num_envs:])
             images[name] = image[:num_envs]
+        return images | self.task.observe(self.scenes, self.state), final
+
+    def _begin_and_observe_all(self, done: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The same without a look at `done` from the host: all have a last view, empty where no episode ended."""
+        num_envs = self.num_envs
+        self._place_cameras(num_envs, slice(None))
+        self._view_scene[num_envs:].masked_fill_(~done, NO_SCENE)
+        final = self.task.observe(self.scenes, self.state)
+        self.begin(done)
+        self._place_cameras(0, slice(None))
+        images = self._render(2 * num_envs)
+        final |= {name: image[num_envs:] for name, image in images.items()}
+        images = {name: image[:num_envs] for name, image in images.items()}
         return images | self.task.observe(self.scenes, self.state), final
 
     def _place_cameras(self, first: int, which: Tensor | slice) -> None:

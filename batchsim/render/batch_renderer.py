@@ -22,6 +22,8 @@ from scenes import Scene
 
 SENSORS = ("depth", "rgb", "semantic")
 BACKENDS = ("auto", "raycast", "raster")
+NO_SCENE = -1
+"""As a view's scene: nothing is drawn, at next to no cost."""
 
 _CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
 _RASTER_SENSORS = ("depth",)
@@ -133,7 +135,7 @@ class BatchRenderer:
         """Draw one view for each pose.
 
         - `poses`: float32 `[N, 7]`, N at most `num_views`; camera position x y z (metres), quaternion x y z w.
-        - `scene_index`: int64 `[N]`, in [0, number of scenes).
+        - `scene_index`: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty picture.
         - returns by sensor: `depth` float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit;
           `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing.
 

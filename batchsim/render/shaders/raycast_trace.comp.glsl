@@ -89,7 +89,8 @@ void main() {
   if (pixel.x >= WIDTH || pixel.y >= HEIGHT) return;
   vec4 eye_scene = views[2u * view], rotation = views[2u * view + 1u];
   vec3 eye = eye_scene.xyz;
-  uvec2 start = scene_start[floatBitsToUint(eye_scene.w)];
+  int scene = floatBitsToInt(eye_scene.w);
+  uvec2 start = scene_start[max(scene, 0)];
 
   const float pitch = 2.0 * TAN_HALF_WIDTH / float(WIDTH);
   vec3 right = rotate(vec3(pitch, 0.0, 0.0), rotation);
@@ -116,7 +117,7 @@ void main() {
   uint waiting[STACK_SIZE];
   float waiting_depth[STACK_SIZE];
   int top = 0;
-  uint current = 0u;
+  uint current = scene < 0 ? NONE : 0u;  // a view of no scene stays empty, and costs next to nothing
 #if BUDGET
   int work = 0;
 #endif
