@@ -93,6 +93,7 @@ class Simulator:
         self.renderer = self._make_renderer(scenes) if self.options.sensors else None
         self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
+        self._final_images: dict[str, Tensor] = {}
         self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
         # Counting the ended episodes makes the host wait for the device: a GPU draws nothing for the others instead.
         self._count_ended = self.device.type == "cpu"
@@ -191,7 +192,9 @@ class Simulator:
         self._place_cameras(0, slice(None))
         images = self._render(num_envs + len(ended))
         for name, image in images.items():
-            final[name] = torch.zeros_like(image[:num_envs]).index_copy_(0, ended, image[num_envs:])
+            if name not in self._final_images:
+                self._final_images[name] = torch.zeros_like(image[:num_envs])
+            final[name] = self._final_images[name].index_copy_(0, ended, image[num_envs:])
             images[name] = image[:num_envs]
         return images | self.task.observe(self.scenes, self.state), final
 
