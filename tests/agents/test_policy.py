@@ -30,7 +30,7 @@ def experience(seed=0):
     """Observations `[T, N, ...]`, previous actions and episode starts, some of them in the middle."""
     generator = torch.Generator().manual_seed(seed)
     depth = torch.rand(STEPS, ENVS, 16, 24, 1, generator=generator)
-    goal = torch.rand(STEPS, ENVS, 2, generator=generator) * 6 - 3
+    goal = torch.rand(STEPS, ENVS, 2, generator=generator) * 6 - torch.tensor([0.0, 3.0])  # metres, radians
     actions = torch.randint(0, 4, (STEPS, ENVS), generator=generator)
     begun = torch.rand(STEPS, ENVS, generator=generator) < 0.3
     begun[:, 0] = False

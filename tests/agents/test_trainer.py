@@ -1,0 +1,150 @@
+"""The training loop: what it stores, what it bootstraps, and that it learns."""
+
+import pytest
+import torch
+
+from agents.networks.policy import GOAL, Policy, config_for
+from agents.ppo import PPOConfig
+from agents.trainer import EpisodeSums, Trainer
+
+
+@pytest.fixture
+def make_trainer(make_env, one_room, seeded):
+    def make(num_envs=4, steps=8, seed=0, scenes=one_room, policy=None, config=None, **options):
+        torch.manual_seed(seed)
+        env = make_env(num_envs, scenes, **{"sensors": (), **options})
+        spaces = env.single_observation_space, env.single_action_space
+        policy = policy or Policy(config_for(*spaces, hidden_size=32))
+        return Trainer(env, policy, config or PPOConfig(), steps, seed)
+
+    return make
+
+
+def test_a_blind_agent_learns_to_walk_to_the_goal(make_trainer):
+    trainer = make_trainer(128, 16, config=PPOConfig(learning_rate=3e-3), turn_angle=30.0, max_episode_steps=100)
+    history = [trainer.iteration() for _ in range(56)]
+
+    def mean(name, rows):
+        episodes = sum(row["episodes"] for row in rows)
+        return sum(row[name] * row["episodes"] for row in rows if row["episodes"]) / episodes
+
+    early, late = history[:12], history[-8:]
+    assert mean("success", early) < 0.35
+    assert mean("success", late) > 0.75
+    assert mean("reward", late) > mean("reward", early) + 2
+    assert history[-1]["entropy"] < history[0]["entropy"]
+
+
+def test_an_iteration_reports_and_counts(make_trainer):
+    trainer = make_trainer(max_episode_steps=5)
+    first, second = trainer.iteration(), trainer.iteration()
+    assert (first["frames"], second["frames"]) == (32, 64)
+    assert (trainer.progress.frames, trainer.progress.updates) == (64, 2)
+    assert second["seconds"] == pytest.approx(trainer.progress.seconds)
+    wanted = {"fps", "us_collect", "us_learn", "loss", "value_loss", "entropy", "success", "spl", "reward"}
+    assert wanted <= set(first)
+    # Every fifth step ends all episodes that have not stopped before.
+    assert first["episodes"] >= 4
+
+
+def test_the_same_seed_learns_the_same(make_trainer):
+    runs = []
+    for _ in range(2):
+        trainer = make_trainer(num_envs=6, max_episode_steps=9)
+        rows = [trainer.iteration() for _ in range(3)]
+        runs.append([(row["loss"], row["value_loss"], row["gradient_norm"]) for row in rows])
+    assert runs[0] == runs[1]
+    assert runs[0][0] != runs[0][1]
+
+
+class Recorded:
+    """An environment that keeps what went in and came out."""
+
+    def __init__(self, env):
+        self.env, self.steps = env, []
+
+    def step(self, actions):
+        result = self.env.step(actions)
+        observation, reward, terminated, truncated, info = result
+        final = {name: value.clone() for name, value in info["final_obs"].items()}
+        now = {name: value.clone() for name, value in observation.items()}
+        self.steps.append((actions.clone(), now, reward.clone(), terminated, truncated, final))
+        return result
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+
+def test_what_a_rollout_holds(make_trainer):
+    trainer = make_trainer(num_envs=5, steps=20, max_episode_steps=6)
+    env, policy, rollout = trainer.env, trainer.policy, trainer.rollout
+    trainer.env = recorded = Recorded(env)
+    first = {name: value.clone() for name, value in trainer._observation.items()}
+    trainer.collect()
+
+    gamma = trainer.config.gamma
+    state, begun = policy.initial_state(5), torch.ones(5, dtype=torch.bool)
+    previous = torch.zeros(5, dtype=torch.int64)
+    observation, cuts = first, 0
+    for t, (actions, following, reward, terminated, truncated, final) in enumerate(recorded.steps):
+        assert torch.equal(rollout.observations[GOAL][t], observation[GOAL])
+        assert torch.equal(rollout.begun[t], begun)
+        assert torch.equal(rollout.actions[t], actions)
+        with torch.no_grad():
+            logits, value, state = policy.step(observation, previous, begun, state)
+            # The value of the last observation, with the memory as it stood, wherever time ran out and only there.
+            beyond = policy.step(final, actions, torch.zeros(5, dtype=torch.bool), state)[1]
+        log_prob = torch.log_softmax(logits, -1).gather(-1, actions[:, None]).squeeze(-1)
+        assert torch.allclose(rollout.log_probs[t], log_prob, atol=1e-5)
+        assert torch.allclose(rollout.values[t], value, atol=1e-5)
+        assert torch.allclose(rollout.rewards[t], reward + torch.where(truncated, gamma * beyond, 0.0), atol=1e-5)
+        begun = terminated | truncated
+        assert torch.equal(rollout.done[t], begun)
+        previous, observation = actions, following
+        cuts += int(truncated.sum())
+    assert cuts > 5
+
+    # The next rollout goes on where this one ended.
+    trainer.collect()
+    assert torch.equal(rollout.begun[0], begun)
+    assert torch.equal(rollout.previous_actions[0], previous)
+    assert torch.allclose(rollout.state, state, atol=1e-6)
+
+
+def test_terminated_episodes_are_not_bootstrapped(make_trainer):
+    trainer = make_trainer(num_envs=2, steps=3)
+    with torch.no_grad():
+        trainer.policy.actor.bias.copy_(torch.tensor([50.0, 0.0, 0.0, 0.0]))  # always stop
+        trainer.policy.critic.bias.fill_(1000.0)
+    trainer.collect()
+    assert trainer.rollout.done.all()
+    assert trainer.rollout.rewards.abs().max() < 5
+    assert torch.allclose(trainer.rollout.returns, trainer.rollout.rewards, atol=1e-3)
+
+
+def test_actions_are_drawn_from_the_policy(make_trainer):
+    trainer = make_trainer()
+    probs = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    action, log_prob = trainer._sample(probs.log().expand(40_000, 4))
+    assert torch.allclose(torch.bincount(action, minlength=4) / 40_000, probs, atol=0.01)
+    assert torch.allclose(log_prob, probs.log()[action])
+
+
+def test_a_seeing_agent_trains(make_trainer, homes):
+    options = {"sensors": ("depth",), "width": 16, "height": 16, "renderer": "raster", "max_episode_steps": 5}
+    row = make_trainer(num_envs=4, steps=6, scenes=homes[0], **options).iteration()
+    assert row["frames"] == 24
+    assert abs(row["approx_kl"]) < 0.1
+
+
+def test_sums_over_episodes():
+    sums = EpisodeSums()
+    assert sums.means() == {"episodes": 0}
+    measures = {"success": torch.tensor([1.0, 0.0, 1.0]), "r": torch.tensor([5.0, 1.0, 100.0])}
+    sums.add(measures, torch.tensor([True, True, False]))
+    sums.add(measures, torch.tensor([False, False, False]))
+    sums.add(measures, torch.tensor([False, True, False]))
+    means = sums.means()
+    assert means["episodes"] == 3
+    assert means["success"] == pytest.approx(1 / 3)
+    assert means["reward"] == pytest.approx((5 + 1 + 1) / 3)
