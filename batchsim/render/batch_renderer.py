@@ -26,7 +26,6 @@ NO_SCENE = -1
 """As a view's scene: nothing is drawn, at next to no cost."""
 
 _CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
-_RASTER_SENSORS = ("depth",)
 _EYE_HEIGHT = 1.25  # metres above the floor, for the views that `auto` times
 
 _log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class BatchRenderer:
     - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
     - `sensors`: names out of `SENSORS`, drawn together.
     - `device`: where poses come from and pictures go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
-    - `backend`: "raycast", "raster" (depth only), or "auto", which times both on views of these scenes and keeps the
+    - `backend`: "raycast", "raster", or "auto", which times both on views of these scenes and keeps the
       faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
       runs must repeat exactly.
 
@@ -84,15 +83,7 @@ class BatchRenderer:
             raise OptionError(f"sensors={self.sensors!r}: expected some of {', '.join(SENSORS)}, each once.")
         if backend not in BACKENDS:
             raise OptionError(f"renderer={backend!r}: expected one of {', '.join(BACKENDS)}.")
-        raster_can = set(self.sensors) <= set(_RASTER_SENSORS)
-        if backend == "raster" and not raster_can:
-            raise OptionError(
-                f"renderer='raster' draws {', '.join(_RASTER_SENSORS)} only; use 'raycast' or 'auto' for "
-                f"sensors={self.sensors!r}."
-            )
-        if backend != "auto":
-            return (backend,)
-        return ("raycast", "raster") if raster_can else ("raycast",)
+        return ("raycast", "raster") if backend == "auto" else (backend,)
 
     def _output(self, name: str) -> SharedTensor:
         channels, dtype = _CHANNELS[name]
@@ -102,7 +93,7 @@ class BatchRenderer:
     def _make(self, backend: str, scenes: Sequence[Scene]) -> RasterBackend | RaycastBackend:
         views = self._views.buffer
         if backend == "raster":
-            return RasterBackend(self.context, scenes, self.num_views, self.camera, views, self.device)
+            return RasterBackend(self.context, scenes, self.num_views, self.camera, views, self._outputs, self.device)
         buffers = {name: output.buffer for name, output in self._outputs.items()}
         return RaycastBackend(self.context, scenes, self.num_views, self.camera, views, buffers)
 
@@ -159,7 +150,7 @@ class BatchRenderer:
         views[:count, 4:8] = poses[:, 3:7]
         self._views.to_gl(count)
         if isinstance(backend, RasterBackend):
-            backend.render(scene_index, self._outputs["depth"])
+            backend.render(scene_index)
         else:
             for output in self._outputs.values():
                 output.to_gl(0)

@@ -4,13 +4,16 @@ Views stand below one another in a framebuffer one view wide, so that its rows a
 order and reading it is one straight copy. Left and right the viewport clips, above and below two clip planes do.
 More views than one column holds stand in further columns, more than the framebuffer holds are drawn in passes.
 
-Depth needs no colour: the depth buffer holds 1 - near / distance (a projection with its far plane at infinity), which
-inverts exactly. On llvmpipe that is a fifth faster than writing the distance from a fragment shader.
+Depth alone needs no colour: the depth buffer holds 1 - near / distance (a projection with its far plane at infinity),
+which inverts exactly. On llvmpipe that is a fifth faster than writing the distance from a fragment shader.
+
+For colours and labels the number of the triangle is drawn beside it, and `Shading` then looks at each pixel once, as it
+does for the ray caster: what is hidden costs no light and no texture, and the two backends cannot look different.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import moderngl
 import numpy as np
@@ -18,6 +21,7 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import RenderError
+from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
 from batchsim.render.shaders import load_shader
 from batchsim.render.sharing import SharedTensor
@@ -28,9 +32,13 @@ _MAX_SIDE = 16384
 
 
 class RasterBackend:
-    """Draws depth of up to `num_views` views of `scenes`.
+    """Draws up to `num_views` views of `scenes`.
 
-    `views` is a buffer of `num_views` records: vec4 (position, scene), vec4 quaternion.
+    - `views`: a buffer of `num_views` records: vec4 (position, scene), vec4 quaternion x y z w.
+    - `outputs`: a tensor for each sensor that is wanted: "depth" float32 and "semantic" int32
+      `[num_views, height, width, 1]`, "rgb" uint8 `[num_views, height, width, 3]`.
+
+    Raises `RenderError` for scenes without a triangle, and where a buffer exceeds what the driver allows.
     """
 
     def __init__(
@@ -40,11 +48,17 @@ class RasterBackend:
         num_views: int,
         camera: Camera,
         views: moderngl.Buffer,
+        outputs: Mapping[str, SharedTensor],
         device: torch.device | str = "cpu",
     ) -> None:
         self.context = context
         self.camera = camera
         self.num_views = num_views
+        self._outputs = dict(outputs)
+        self._shading = None
+        if set(outputs) & set(shading.SENSORS):
+            buffers = {name: output.buffer for name, output in outputs.items()}
+            self._shading = shading.Shading(context, scenes, num_views, camera, views, buffers)
         side = min(_MAX_SIDE, int(context.info["GL_MAX_TEXTURE_SIZE"]))
         # At least two: with one the number of the tile has no use, and compilers drop the input.
         self._rows = min(max(num_views, 2), side // camera.height)
@@ -52,38 +66,36 @@ class RasterBackend:
         self._per_pass = self._rows * self._columns
         self._planes = 2 if self._columns == 1 else 4
 
-        self._depth_texture = context.depth_texture((self._columns * camera.width, self._rows * camera.height))
-        self._framebuffer = context.framebuffer([], self._depth_texture)
-        self._program = context.program(
-            vertex_shader=load_shader(
-                "raster_depth.vert",
-                ROWS=self._rows,
-                COLUMNS=self._columns,
-                PLANES=self._planes,
-                TAN_HALF_WIDTH=camera.tan_half_width,
-                TAN_HALF_HEIGHT=camera.tan_half_height,
-                NEAR=NEAR,
-            ),
-            fragment_shader=load_shader("nothing.frag"),
-        )
+        size = self._columns * camera.width, self._rows * camera.height
+        self._depth_texture = context.depth_texture(size)
+        self._hit_textures = [context.texture(size, 1, dtype="u4")] if self._shading else []
+        self._framebuffer = context.framebuffer(self._hit_textures, self._depth_texture)
         self._upload(scenes)
+        self._index_count = self._index_count.to(device)
+        self._first_index = self._first_index.to(device)
         tile = np.arange(num_views, dtype=np.int32) % self._per_pass
         self._tiles = context.buffer(tile.tobytes())
-        self._array = context.vertex_array(
-            self._program,
-            [
-                (self._vertices, "3f", "position"),
-                (views, "4f 4f/i", "eye_scene", "rotation"),
-                (self._tiles, "i/i", "tile"),
-            ],
-            self._indices,
-        )
         # count, instances, first index, base vertex, base instance: base instance picks the view's record
         self._commands = SharedTensor(context, (num_views, 5), torch.int32, device)
         self._commands.tensor[:, 1] = 1
         self._commands.tensor[:, 4] = torch.arange(num_views, dtype=torch.int32)
-        self._index_count = self._index_count.to(device)
-        self._first_index = self._first_index.to(device)
+        self._array = self._compile(views)
+
+    def _compile(self, views: moderngl.Buffer) -> moderngl.VertexArray:
+        """The programs, and where they find what they read."""
+        constants = {"ROWS": self._rows, "COLUMNS": self._columns, "PLANES": self._planes, "NEAR": NEAR}
+        constants |= {"TAN_HALF_WIDTH": self.camera.tan_half_width, "TAN_HALF_HEIGHT": self.camera.tan_half_height}
+        vertex_shader = load_shader("raster.vert", **constants, WRITE_HIT=int(self._shading is not None))
+        fragment_shader = load_shader("raster_hit.frag" if self._shading else "nothing.frag")
+        self._program = self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
+        content = [
+            (self._vertices, "3f", "position"),
+            (views, "4f 4f/i", "eye_scene", "rotation"),
+            (self._tiles, "i/i", "tile"),
+        ]
+        if self._shading:
+            content.append((self._commands.buffer, "2x4 i 2x4/i", "first_index"))
+        return self.context.vertex_array(self._program, content, self._indices)
 
     def _upload(self, scenes: Sequence[Scene]) -> None:
         """Lay the scenes' welded vertices and triangles end to end in two buffers."""
@@ -102,33 +114,35 @@ class RasterBackend:
         self._index_count = torch.tensor(counts, dtype=torch.int32)
         self._first_index = (torch.cumsum(self._index_count, 0) - self._index_count).to(torch.int32)
 
-    def render(self, scene_index: Tensor, output: SharedTensor) -> None:
-        """Draw `count = len(scene_index)` views, as given in the views buffer, into `output` float32 `[N, h, w, 1]`.
+    def render(self, scene_index: Tensor) -> None:
+        """Draw `count = len(scene_index)` views, as given in the views buffer, into the first `count` of the outputs.
 
-        `output` is written in metres along the camera's axis, 0 where nothing is hit. Views of scene -1 show nothing.
+        Views of scene -1 show nothing.
         """
         count = len(scene_index)
         commands = self._commands.tensor[:count]
         commands[:, 0] = self._index_count[scene_index] * (scene_index >= 0)
         commands[:, 2] = self._first_index[scene_index]
         self._commands.to_gl(count)
-        output.to_gl(0)
+        for output in self._outputs.values():
+            output.to_gl(0)
         for start in range(0, count, self._per_pass):
-            self._draw(start, min(self._per_pass, count - start), output)
+            self._draw(start, min(self._per_pass, count - start))
+        if self._shading:
+            self._shading.run(count)
+            self.context.memory_barrier()
         self._commands.to_torch(0)
-        output.to_torch(0)
-        # window depth z = 1 - near / distance, and 1 where nothing was drawn
-        depth = output.tensor[:count]
-        torch.sub(1.0, depth, out=depth)
-        torch.div(NEAR, depth, out=depth)
-        depth.nan_to_num_(posinf=0.0)
+        for name, output in self._outputs.items():
+            output.to_torch(0 if name == "depth" else count)
+        if "depth" in self._outputs:
+            _to_metres(self._outputs["depth"].tensor[:count])
 
-    def _draw(self, start: int, count: int, output: SharedTensor) -> None:
+    def _draw(self, start: int, count: int) -> None:
         self._framebuffer.use()
         self.context.enable_only(moderngl.DEPTH_TEST)
         for plane in range(self._planes):
             self.context.enable_direct(_CLIP_DISTANCE_0 + plane)
-        self._framebuffer.clear(depth=1.0)
+        self._framebuffer.clear(depth=1.0)  # and 0 for triangles, whose bits are those of a float's 0
         self._array.render_indirect(self._commands.buffer, moderngl.TRIANGLES, count, first=start)
         for plane in range(self._planes):
             self.context.disable_direct(_CLIP_DISTANCE_0 + plane)
@@ -136,29 +150,44 @@ class RasterBackend:
         for column in range(-(-count // self._rows)):
             first = column * self._rows
             rows = min(self._rows, count - first)
-            self._read(output, start + first, rows, (column * width, 0, width, rows * height))
+            self._read(start + first, rows, (column * width, 0, width, rows * height))
 
-    def _read(self, output: SharedTensor, first: int, rows: int, viewport: tuple[int, int, int, int]) -> None:
-        """Copy a part of the depth buffer to `rows` images from `first` on: to torch's memory, or within the GPU."""
-        layout = {"components": 1, "attachment": -1, "alignment": 4, "dtype": "f4"}
-        if output.is_copied:
-            self._framebuffer.read_into(output.tensor[first : first + rows].numpy(), viewport, **layout)
+    def _read(self, first: int, rows: int, viewport: tuple[int, int, int, int]) -> None:
+        """Copy a part of the framebuffer to `rows` images from `first` on."""
+        offset = first * self.camera.width * self.camera.height * 4
+        if self._shading:
+            layout = {"components": 1, "attachment": 0, "alignment": 4, "dtype": "u4"}
+            self._framebuffer.read_into(self._shading.hits, viewport, write_offset=offset, **layout)
+        if "depth" not in self._outputs:
             return
-        offset = first * viewport[2] * self.camera.height * 4
-        self._framebuffer.read_into(output.buffer, viewport, write_offset=offset, **layout)
+        layout = {"components": 1, "attachment": -1, "alignment": 4, "dtype": "f4"}
+        output = self._outputs["depth"]
+        if output.is_copied:  # straight to torch's memory
+            self._framebuffer.read_into(output.tensor[first : first + rows].numpy(), viewport, **layout)
+        else:
+            self._framebuffer.read_into(output.buffer, viewport, write_offset=offset, **layout)
 
     def release(self) -> None:
         """Give all GL objects back."""
         # moderngl binds again what was bound when it makes the next framebuffer: that must not be one that is gone.
         self.context.detect_framebuffer(0).use()
         for resource in (
+            *([self._shading] if self._shading else []),
             self._array,
             self._program,
             self._framebuffer,
             self._depth_texture,
+            *self._hit_textures,
             self._vertices,
             self._indices,
             self._tiles,
             self._commands,
         ):
             resource.release()
+
+
+def _to_metres(depth: Tensor) -> None:
+    """Turn window depth z = 1 - near / distance, 1 where nothing was drawn, into metres, 0 where nothing was drawn."""
+    torch.sub(1.0, depth, out=depth)
+    torch.div(NEAR, depth, out=depth)
+    depth.nan_to_num_(posinf=0.0)

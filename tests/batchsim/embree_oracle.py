@@ -1,4 +1,4 @@
-"""Depth images by Embree, a ray tracer that shares no code with the renderer."""
+"""Depth and label images by Embree, a ray tracer that shares no code with the renderer."""
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
@@ -10,6 +10,11 @@ from batchsim.render.camera import NEAR
 
 def embree_depth(scenes, poses, scene_index, width, height, hfov):
     """float64 `[N, height, width]`: metres along the axis of cameras at `poses` `[N, 7]`, 0 where nothing is hit."""
+    return embree_images(scenes, poses, scene_index, width, height, hfov)[0]
+
+
+def embree_images(scenes, poses, scene_index, width, height, hfov):
+    """The same, and the labels of what is hit, int `[N, height, width]`."""
     across = ((np.arange(width) + 0.5) / width * 2 - 1) * np.tan(np.radians(hfov) / 2)
     down = ((np.arange(height) + 0.5) / height * 2 - 1) * np.tan(np.radians(hfov) / 2) * height / width
     right, below = np.meshgrid(across, down)
@@ -19,14 +24,16 @@ def embree_depth(scenes, poses, scene_index, width, height, hfov):
         worlds.append(EmbreeScene())
         TriangleMesh(worlds[-1], scene.triangles)
     depth = np.zeros((len(poses), height * width))
-    for image, pose, k in zip(depth, np.asarray(poses, float), scene_index, strict=True):
+    label = np.zeros(depth.shape, int)
+    for image, shown, pose, k in zip(depth, label, np.asarray(poses, float), scene_index, strict=True):
         # Not scaled to length 1: along the axis they reach one metre, so that a ray's parameter is depth.
         directions = Rotation.from_quat(pose[3:]).apply(pixels).astype(np.float32)
         origins = (pose[:3] + NEAR * directions).astype(np.float32)
         hit = worlds[int(k)].run(origins, directions, output=True)
         found = hit["primID"] >= 0
         image[found] = hit["tfar"][found] + NEAR
-    return depth.reshape(-1, height, width)
+        shown[found] = scenes[int(k)].labels[hit["primID"][found]]
+    return depth.reshape(-1, height, width), label.reshape(-1, height, width)
 
 
 def share_within(images, expected, metres):

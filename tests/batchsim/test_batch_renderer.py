@@ -187,7 +187,6 @@ def test_other_contexts_keep_what_is_theirs(one_room, make_renderer):
         ({"scenes": []}, "at least one"),
         ({"sensors": ("lidar",)}, "lidar.*expected some of depth"),
         ({"sensors": ("depth", "depth")}, "each once"),
-        ({"sensors": ("rgb",), "backend": "raster"}, "raster.*depth only"),
         ({"sensors": ()}, "expected some of depth"),
         ({"backend": "vulkan"}, "vulkan.*expected one of auto"),
         ({"width": 0}, "width=0.*whole number of pixels"),

@@ -23,9 +23,6 @@ const uint NO_LAYER = 0xFFFFu;
 
 uniform uint pixel_count;
 
-#if WRITE_RGB
-#include "shading.glsl"
-
 vec3 rotate(vec3 v, vec4 q) {
   vec3 t = 2.0 * cross(q.xyz, v);
   return v + q.w * t + cross(q.xyz, t);
@@ -45,7 +42,11 @@ Frame frame(uint view) {
   return Frame(views[2u * view].xyz, corner, right, down);
 }
 
-uvec3 colour(Frame f, vec3 ray, uint triangle) {
+#if WRITE_RGB
+#include "shading.glsl"
+
+uvec3 colour(Frame f, uint at, uint triangle) {
+  vec3 ray = f.corner + float(at % WIDTH) * f.right + float(at / WIDTH % HEIGHT) * f.down;
   uvec4 surface = surfaces[triangle];
   vec4 plane = planes[3u * triangle];
   vec3 albedo = vec3(unpackUnorm2x16(surface.z), unpackUnorm2x16(surface.w).x);
@@ -65,33 +66,32 @@ uvec3 colour(Frame f, vec3 ray, uint triangle) {
 }
 #endif
 
-void main() {
-  uint first = 4u * ((gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * 64u + gl_LocalInvocationIndex);
-  if (first >= pixel_count) return;
-#if WRITE_RGB
-  uint words[3] = uint[3](0u, 0u, 0u);
-  Frame f = frame(first / (WIDTH * HEIGHT));
-#endif
-  for (uint k = 0u; k < 4u; k++) {
-    uint at = min(first + k, pixel_count - 1u);
-    uint triangle = hits[at];
+// Writes the label of one pixel, and returns its colour.
+uvec3 shade(Frame f, uint at) {
+  uint triangle = hits[at];
 #if WRITE_SEMANTIC
-    if (first + k < pixel_count) semantic[at] = triangle == 0u ? 0 : int(surfaces[triangle - 1u].x);
+  semantic[at] = triangle == 0u ? 0 : int(surfaces[triangle - 1u].x);
 #endif
 #if WRITE_RGB
 #if (WIDTH * HEIGHT) % 4
-    f = frame(at / (WIDTH * HEIGHT));  // the four pixels may belong to two views
+  f = frame(at / (WIDTH * HEIGHT));  // four neighbouring pixels may belong to two views
 #endif
-    vec3 ray = f.corner + float(at % WIDTH) * f.right + float(at / WIDTH % HEIGHT) * f.down;
-    uvec3 c = triangle == 0u ? uvec3(0u) : colour(f, ray, triangle - 1u);
-    // byte 3 * k + channel of twelve
-    for (uint channel = 0u; channel < 3u; channel++) {
-      uint place = 3u * k + channel;
-      words[place / 4u] |= c[channel] << (8u * (place % 4u));
-    }
+  if (triangle != 0u) return colour(f, at, triangle - 1u);
 #endif
-  }
+  return uvec3(0u);
+}
+
+void main() {
+  uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+  uint four = group * 64u + gl_LocalInvocationIndex, first = 4u * four, last = pixel_count - 1u;
+  if (first > last) return;
+  Frame f = frame(first / (WIDTH * HEIGHT));
+  // Spelt out, for compilers do not unroll a loop of this size, which costs llvmpipe a quarter.
+  uvec3 a = shade(f, first), b = shade(f, min(first + 1u, last));
+  uvec3 c = shade(f, min(first + 2u, last)), d = shade(f, min(first + 3u, last));
 #if WRITE_RGB
-  for (uint k = 0u; k < 3u; k++) rgb[first / 4u * 3u + k] = words[k];
+  rgb[3u * four] = a.x | a.y << 8 | a.z << 16 | b.x << 24;
+  rgb[3u * four + 1u] = b.y | b.z << 8 | c.x << 16 | c.y << 24;
+  rgb[3u * four + 2u] = c.z | d.x << 8 | d.y << 16 | d.z << 24;
 #endif
 }

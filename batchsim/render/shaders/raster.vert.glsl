@@ -5,6 +5,10 @@ in vec3 position;
 in vec4 eye_scene;  // camera position, scene (unused)
 in vec4 rotation;   // camera to world, quaternion x y z w
 in int tile;
+#if WRITE_HIT
+in int first_index;  // where the view's scene begins among the indices
+flat out int first_hit;
+#endif
 
 out gl_PerVertex {
   vec4 gl_Position;
@@ -18,6 +22,9 @@ vec3 unrotate(vec3 v, vec4 q) {
 }
 
 void main() {
+#if WRITE_HIT
+  first_hit = first_index / 3 + 1;
+#endif
   vec3 p = unrotate(position - eye_scene.xyz, rotation);
   float distance = -p.z;
   float x = p.x / TAN_HALF_WIDTH, y = -p.y / TAN_HALF_HEIGHT;
