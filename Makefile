@@ -7,14 +7,15 @@ ARGS ?=
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test format clean
+.PHONY: help train test gpu-check format clean
 
 help:
 	@echo "make train   train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
 	@echo "make test    lint, formatting, tests (ARGS='-k name' for some of the tests)"
+	@echo "make gpu-check  all that an NVIDIA GPU has to show, in nine minutes: tests and figures (OUT=gpu-check)"
 	@echo "make format  put the code into the project's format"
 	@echo "make clean   remove .venv and caches; runs/ stays"
-	@echo "Each makes .venv and installs what it needs first. PYTHON=python3.12 names the Python to make it with."
+	@echo "All but gpu-check make .venv and install what they need first. PYTHON=python3.12 names the Python to make it with."
 
 train: .venv/.ready
 	@tools/egl.sh
@@ -25,6 +26,10 @@ test: .venv/.ready-dev
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/python -m pytest $(ARGS)
+
+# Installs nothing: on a machine without network the Python at hand has to hold what is needed.
+gpu-check:
+	$(or $(wildcard $(bin)/python),$(PYTHON)) -m agents.benchmarks.gpu_check $(if $(filter file,$(origin OUT)),,$(OUT))
 
 format: .venv/.ready-dev
 	$(bin)/ruff check --fix .

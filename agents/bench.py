@@ -93,10 +93,12 @@ def _print_table(result: BenchRecord) -> None:
         "microseconds a frame": ", ".join(
             f"{stage} {time:,.1f}" for stage, time in result.us_per_frame.items() if time is not None
         ),
+        "of an empty frame": "" if result.us_per_empty_frame is None else f"{result.us_per_empty_frame:,.1f}",
         "memory": f"{result.peak_memory_bytes / 2**20:,.0f} MiB",
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        if value:
+            table.add_row(name, value)
     Console().print(table)
 
 

@@ -48,6 +48,7 @@ class BenchOptions:
         us_per_frame: dict[str, float | None],
         renderer: str | None,
         gl_renderer: str | None,
+        us_per_empty_frame: float | None = None,
     ) -> BenchRecord:
         """The record of what was measured with these options."""
         median, lowest, highest = timing.rates(self.num_envs)
@@ -68,6 +69,7 @@ class BenchOptions:
             steps=timing.steps,
             repeats=self.repeats,
             us_per_frame=us_per_frame,
+            us_per_empty_frame=us_per_empty_frame,
             peak_memory_bytes=record.memory_bytes(device),
             seed=self.seed,
             versions=record.versions(),

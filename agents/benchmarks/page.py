@@ -43,6 +43,8 @@ def _section(records: Sequence[Mapping[str, Any]]) -> str:
 def _cells(record: Mapping[str, Any]) -> list[str]:
     low, high = record["fps_range"]
     stages = ", ".join(f"{name} {time:,.1f}" for name, time in record["us_per_frame"].items() if time is not None)
+    if record.get("us_per_empty_frame") is not None:
+        stages += f" ({record['us_per_empty_frame']:,.1f} empty)"
     return [
         record["mode"],
         ", ".join(record["sensors"]) or "none",

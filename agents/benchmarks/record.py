@@ -25,6 +25,7 @@ class BenchRecord:
     """One measurement. `fps` counts frames of experience a second, the median of the repeats.
 
     `us_per_frame` holds microseconds of each of `STAGES`, None where a stage was not run or not timed apart.
+    `us_per_empty_frame`: what a frame costs the renderer where nothing is to be drawn; the rest of it is the drawing.
     `peak_memory_bytes`: on the CPU the process's largest resident size; on CUDA what all of the device's memory in use
     amounts to after the measurement, which counts OpenGL's share too.
     """
@@ -45,6 +46,7 @@ class BenchRecord:
     steps: int
     repeats: int
     us_per_frame: dict[str, float | None]
+    us_per_empty_frame: float | None
     peak_memory_bytes: int
     seed: int
     versions: dict[str, str]

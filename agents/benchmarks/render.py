@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.benchmarks.measure import synchronizer, time_steps
+from agents.benchmarks.measure import Timing, synchronizer, time_steps
 from agents.benchmarks.options import BenchOptions
 from agents.benchmarks.record import BenchRecord, stage_times
 from batchsim import BatchRenderer
 from batchsim.devices import choose_device
 from batchsim.poses import heading_to_quaternion
+from batchsim.render.batch_renderer import NO_SCENE
 from scenes import Scene, load_all, resolve
 
 _EYE_HEIGHT = 1.25  # metres
@@ -22,23 +23,36 @@ _BATCHES = 8  # different views, drawn in turn: one batch again and again would 
 
 def bench_render(options: BenchOptions) -> BenchRecord:
     """Time `BatchRenderer.render` on views that lie on the device already, into tensors there."""
+    return measure_renderer(options, load_all(resolve(options.scenes)))
+
+
+def measure_renderer(options: BenchOptions, scenes: list[Scene]) -> BenchRecord:
+    """The same with `scenes` instead of those that the options name."""
     device = choose_device(options.device)
-    scenes = load_all(resolve(options.scenes))
-    batches = itertools.cycle(random_views(scenes, options.num_envs, options.seed, device))
+    views = random_views(scenes, options.num_envs, options.seed, device)
     camera = {"width": options.width, "height": options.height}
     renderer = BatchRenderer(
         scenes, options.num_envs, sensors=options.sensors, backend=options.renderer, device=device, **camera
     )
+
+    def timed(batches: list[tuple[Tensor, Tensor]], repeats: int) -> Timing:
+        turn = itertools.cycle(batches)
+        wait = synchronizer(device)
+        return time_steps(lambda: renderer.render(*next(turn)), wait, repeats, options.seconds, options.steps)
+
     try:
-        timing = time_steps(
-            lambda: renderer.render(*next(batches)),
-            synchronizer(device),
-            options.repeats,
-            options.seconds,
-            options.steps,
+        timing = timed(views, options.repeats)
+        empty = timed([(poses, torch.full_like(index, NO_SCENE)) for poses, index in views[:1]], 1)
+        return options.record(
+            "render",
+            timing,
+            scenes,
+            device,
+            stage_times(render=1e6 / timing.rates(options.num_envs)[0]),
+            renderer.backend,
+            renderer.gl_renderer,
+            1e6 / empty.rates(options.num_envs)[0],
         )
-        stages = stage_times(render=1e6 / timing.rates(options.num_envs)[0])
-        return options.record("render", timing, scenes, device, stages, renderer.backend, renderer.gl_renderer)
     finally:
         renderer.close()
 

@@ -126,6 +126,7 @@ def test_json_holds_what_was_measured(capsys, mode, sensors, stages):
     assert set(times) == {"simulate", "render", "infer", "learn"}
     assert {name for name, time in times.items() if time is not None} == stages
     assert sum(times[name] for name in stages) == pytest.approx(1e6 / result["fps"])
+    assert (result["us_per_empty_frame"] is not None) == (mode == "render")
     assert result["peak_memory_bytes"] > 2**20
     assert result["command"].startswith(f"batchsim-bench {mode} --scenes one-room")
 
@@ -174,6 +175,7 @@ def record(**changes):
         "num_scenes": 8,
         "triangles_mean": 1000.0,
         "us_per_frame": {"simulate": None, "render": 81.0, "infer": None, "learn": None},
+        "us_per_empty_frame": 2.5,
         "peak_memory_bytes": 2**30,
         "versions": {"torch": "2.6"},
         "machine": "a machine",
@@ -188,8 +190,8 @@ def test_figures_are_grouped_by_machine_and_day_the_latest_first():
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == ["## a machine, 2026-03-04", "## another, 2026-01-02", "## a machine, 2026-01-02"]
     assert (
-        "| render | depth | 256 of 64×48 | 1,000 in 8 scenes | raycast | **12,346** | 12,000 to 12,500 | render 81.0 | "
-        "1,024 MiB |"
+        "| render | depth | 256 of 64×48 | 1,000 in 8 scenes | raycast | **12,346** | 12,000 to 12,500 | "
+        "render 81.0 (2.5 empty) | 1,024 MiB |"
     ) in text
 
 

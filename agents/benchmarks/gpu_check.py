@@ -1,0 +1,130 @@
+"""Everything that needs an NVIDIA GPU in one go: the tests marked `gpu`, then the figures, within nine minutes.
+
+python -m agents.benchmarks.gpu_check [FOLDER]
+
+Writes to FOLDER, or to the folder that the environment variable OUT names, or to gpu-check: `tests.log`, one JSON file
+for each measurement, and `summary.json`, which says how each part ended. Needs no network, and no more packages than
+batchsim itself with the extra `cuda`, and pytest. What no time is left for is skipped and said to be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BUDGET = 530.0
+"""Seconds for all of it."""
+_LEAST = 20.0  # seconds under which a part is not begun
+
+_BENCH = ("-m", "agents.bench")
+_BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")
+_HIGH = ("--scenes", "homes:train?detail=high&count=4")
+_LOW = ("--scenes", "homes:train?count=16")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One program to run; its standard output goes to `file`. `limit`: seconds it may take."""
+
+    file: str
+    arguments: tuple[str, ...]
+    limit: float = 100.0
+
+
+def _gpu_tests() -> list[str]:
+    """The files with tests marked `gpu`: the others may need packages that this machine lacks."""
+    return sorted(str(file) for file in Path("tests").rglob("test_*.py") if "mark.gpu" in file.read_text("utf-8"))
+
+
+PARTS = (
+    Part("device.json", ("-m", "agents.benchmarks.gpu_facts"), 60.0),
+    Part("tests.log", ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", *_gpu_tests()), 150.0),
+    Part("raycast-depth-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raycast"), 150.0),
+    Part("raycast-rgb-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raycast", "--sensors", "rgb")),
+    Part("raster-depth-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raster", "--repeats", "3")),
+    Part("scaling.json", ("-m", "agents.benchmarks.scaling", *_BATCH, "--repeats", "3"), 180.0),
+    Part("step-depth-high.json", (*_BENCH, "step", *_BATCH, *_HIGH)),
+    Part("raycast-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raycast")),
+    Part("raster-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raster")),
+    Part("step-depth-low.json", (*_BENCH, "step", *_BATCH, *_LOW)),
+    Part("step-rgb-high.json", (*_BENCH, "step", *_BATCH, *_HIGH, "--sensors", "depth,rgb")),
+)
+
+
+def gpu_check(folder: Path, parts: tuple[Part, ...] = PARTS, budget: float = BUDGET) -> dict[str, Any]:
+    """Run `parts` one after the other while `budget` seconds last; returns what `summary.json` holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    summary: dict[str, Any] = {"parts": {}}
+    for part in parts:
+        left = budget - (time.monotonic() - begin)
+        summary["parts"][part.file] = _run(part, folder, left)
+        summary["seconds"] = round(time.monotonic() - begin, 1)
+        summary["passed"] = all(result["ended"] == "well" for result in summary["parts"].values())
+        # Written after every part: whatever happens to the machine, what was measured is there.
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+        print(f"{summary['seconds']:6.1f} s  {part.file}: {_in_words(summary['parts'][part.file])}", flush=True)
+    return summary
+
+
+def _run(part: Part, folder: Path, left: float) -> dict[str, Any]:
+    if left < _LEAST:
+        return {"ended": "skipped", "why": "no time left"}
+    command = [sys.executable, *part.arguments]
+    begin = time.monotonic()
+    with open(folder / part.file, "w", encoding="utf-8") as out:
+        try:
+            done = subprocess.run(
+                command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=min(part.limit, left), check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+            return {"ended": "too late", "seconds": round(time.monotonic() - begin, 1), "said": _end(said)}
+    result: dict[str, Any] = {"ended": "well" if done.returncode == 0 else "badly", "exit_code": done.returncode}
+    result["seconds"] = round(time.monotonic() - begin, 1)
+    if done.returncode:
+        result["said"] = _end(done.stderr)
+    result |= _figures(folder / part.file)
+    return result
+
+
+def _figures(file: Path) -> dict[str, Any]:
+    """The frames a second in a JSON file of figures, by number of triangles."""
+    if file.suffix != ".json":
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    records = content if isinstance(content, list) else [content]
+    found = {f"{record['triangles_mean']:,.0f}": round(record["fps"]) for record in records if "fps" in record}
+    return {"fps_by_triangles": found} if found else {}
+
+
+def _end(text: str) -> str:
+    return text.strip()[-2000:]
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    if "fps_by_triangles" in result:
+        return ", ".join(f"{fps:,} frames/s at {count} triangles" for count, fps in result["fps_by_triangles"].items())
+    said = result.get("why") or result.get("said", "")
+    return f"ended {result['ended']}" + (f": {said.splitlines()[-1]}" if said else "")
+
+
+def main() -> None:
+    """The command line; exit code 1 if any part did not end well."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUT") or "gpu-check")
+    summary = gpu_check(folder)
+    print(f"All of it: {folder.resolve()}")
+    sys.exit(0 if summary["passed"] else 1)
+
+
+if __name__ == "__main__":
+    main()
