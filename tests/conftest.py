@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# Read when torch and numpy are loaded, after this file. Tests work on small arrays, where threads only wait for each
+# other, and sums come out the same on every machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("batchsim", deadline=None, derandomize=True, database=None)
 settings.load_profile("batchsim")
 
