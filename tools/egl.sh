@@ -6,19 +6,25 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(libegl1 libgl1 libgl1-mesa-dri)
 
-try_egl() { .venv/bin/python tools/check_egl.py; }
+# Leaves with 0 where OpenGL works, and with a traceback where not even that can be told.
+try_egl() {
+    local code=0
+    said=$(.venv/bin/python tools/check_egl.py 2>&1) || code=$?
+    case $code in
+        0) exit 0 ;;
+        2) ;;
+        *) echo "$said" >&2; exit "$code" ;;
+    esac
+}
 
-may_install() { [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; }
-
-if said=$(try_egl 2>&1); then exit 0; fi
-
-if may_install; then
+install_mesa() {
     echo "No OpenGL driver yet; installing ${packages[*]} ..."
     export DEBIAN_FRONTEND=noninteractive
-    if apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" < /dev/null; then
-        if said=$(try_egl 2>&1); then exit 0; fi
-    fi
-fi
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" < /dev/null
+}
 
-echo "batchsim: ${said##*$'\n'} Debian's packages: ${packages[*]}." >&2
+try_egl
+if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null && install_mesa; then try_egl; fi
+
+echo "batchsim: ${said%%. *}. Install Mesa's driver (Debian: apt-get install ${packages[*]}), or NVIDIA's with EGL." >&2
 exit 2
