@@ -1,10 +1,12 @@
 """batchsim: thousands of 3D homes stepped and rendered at once.
 
-Importing it registers `batchsim/PointNav-v0` with Gymnasium.
+Importing it registers `batchsim/PointNav-v0` with Gymnasium, and keeps OpenMP's waiting short (`cpu_threads`), which
+works where torch is imported later.
 """
 
 import gymnasium as gym
 
+import batchsim.cpu_threads  # before whatever imports torch
 from batchsim.errors import BatchSimError, OptionError, RenderError
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.single_env import NavEnv
