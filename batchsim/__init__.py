@@ -6,7 +6,7 @@ works where torch is imported later.
 
 import gymnasium as gym
 
-import batchsim.cpu_threads  # before whatever imports torch
+import batchsim.cpu_threads  # noqa: F401  (before whatever imports torch)
 from batchsim.errors import BatchSimError, OptionError, RenderError
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.single_env import NavEnv
