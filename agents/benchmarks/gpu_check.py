@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.command import BAD_INPUT
+from batchsim import BatchSimError
+from batchsim.devices import choose_device
+
 BUDGET = 530.0
 """Seconds for all of it."""
 _LEAST = 20.0  # seconds under which a part is not begun
@@ -119,7 +123,12 @@ def _in_words(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The command line; exit code 1 if any part did not end well."""
+    """The command line; exit code 1 if any part did not end well, 2 where there is no GPU."""
+    try:
+        choose_device("cuda")
+    except BatchSimError as error:
+        print(f"gpu-check: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUT") or "gpu-check")
     summary = gpu_check(folder)
     print(f"All of it: {folder.resolve()}")

@@ -23,12 +23,12 @@ _BATCHES = 8  # different views, drawn in turn: one batch again and again would 
 
 def bench_render(options: BenchOptions) -> BenchRecord:
     """Time `BatchRenderer.render` on views that lie on the device already, into tensors there."""
-    return measure_renderer(options, load_all(resolve(options.scenes)))
+    device = choose_device(options.device)  # before the scenes, which can take minutes to bake
+    return measure_renderer(options, load_all(resolve(options.scenes)), device)
 
 
-def measure_renderer(options: BenchOptions, scenes: list[Scene]) -> BenchRecord:
-    """The same with `scenes` instead of those that the options name."""
-    device = choose_device(options.device)
+def measure_renderer(options: BenchOptions, scenes: list[Scene], device: torch.device) -> BenchRecord:
+    """The same with `scenes` and `device` instead of those that the options name."""
     views = random_views(scenes, options.num_envs, options.seed, device)
     camera = {"width": options.width, "height": options.height}
     renderer = BatchRenderer(

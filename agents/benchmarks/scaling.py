@@ -20,6 +20,7 @@ from agents.benchmarks.options import BenchOptions
 from agents.benchmarks.record import BenchRecord
 from agents.benchmarks.render import measure_renderer
 from agents.command import run_command
+from batchsim.devices import choose_device
 from scenes import Scene, load
 from scenes.bvh import build_bvh
 
@@ -77,6 +78,7 @@ def _pieces(n: int) -> np.ndarray:
 
 def measure_scaling(command: ScalingCommand, typed: str) -> list[BenchRecord]:
     """A record for each number of triangles."""
+    device = choose_device(command.device)
     scene = load(command.scene)
     options = BenchOptions(
         num_envs=command.num_envs,
@@ -89,7 +91,7 @@ def measure_scaling(command: ScalingCommand, typed: str) -> list[BenchRecord]:
     records = []
     for count in command.triangles:
         print(f"{count:,} triangles ...", file=sys.stderr)
-        records.append(measure_renderer(options, [cut_finer(scene, count)]))
+        records.append(measure_renderer(options, [cut_finer(scene, count)], device))
     return records
 
 

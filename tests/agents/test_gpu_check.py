@@ -114,3 +114,13 @@ def test_facts_name_what_is_wrong(monkeypatch):
     assert found["error"] == "no EGL here"
     assert "gl_renderer" not in found
     assert found["egl_devices"]
+
+
+def test_a_machine_without_cuda_is_told_in_one_line(monkeypatch, capsys):
+    from agents.benchmarks import gpu_check as module
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as exit_info:
+        module.main()
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "gpu-check: device='cuda': torch sees no CUDA device; use 'auto' or 'cpu'.\n"
