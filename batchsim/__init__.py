@@ -16,7 +16,7 @@ __all__ = ["BatchRenderer", "BatchSimError", "NavEnv", "NavVectorEnv", "OptionEr
 
 gym.register(
     "batchsim/PointNav-v0",
-    entry_point="batchsim.single_env:NavEnv",
+    entry_point="batchsim.single_env:make_untimed",
     vector_entry_point="batchsim.vector_env:NavVectorEnv",
     max_episode_steps=500,
 )

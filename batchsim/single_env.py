@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -59,3 +60,8 @@ class NavEnv(gym.Env):
 
 def _first_row(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value[0] for name, value in observation.items()}
+
+
+def make_untimed(**options: Any) -> NavEnv:
+    """A `NavEnv` for `gym.make`, whose wrapper keeps the time: `max_episode_steps` given there may be more than 500."""
+    return NavEnv(**options, max_episode_steps=sys.maxsize)

@@ -152,6 +152,8 @@ class NavVectorEnv(VectorEnv):
         system's entropy.
         """
         mask = self._reset_mask(options)
+        if mask is not None and not self._has_begun and not mask.all():
+            raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
         self._begin_streams(seed, mask)
         observation = self.simulator.reset(None, mask)
         self._has_begun = True
@@ -227,9 +229,16 @@ class NavVectorEnv(VectorEnv):
         state.episode = torch.where(which, -1, state.episode)
 
     def _actions(self, actions: Any) -> Tensor:
-        tensor = torch.as_tensor(actions, device=self.device).long().reshape(-1)
-        if len(tensor) != self.num_envs:
-            raise OptionError(f"actions: expected {self.num_envs} of them; got {len(tensor)}.")
+        tensor = torch.as_tensor(actions, device=self.device)
+        if tensor.numel() != self.num_envs or tensor.is_floating_point():
+            raise OptionError(
+                f"actions: expected {self.num_envs} whole numbers; got {tuple(tensor.shape)} of {tensor.dtype}."
+            )
+        tensor = tensor.long().reshape(-1)
+        # On a GPU this would make the host wait.
+        if tensor.device.type == "cpu" and not 0 <= tensor.min() <= tensor.max() < self.single_action_space.n:
+            names = ", ".join(f"{k} {name}" for k, name in enumerate(self.task.action_names))
+            raise OptionError(f"actions: expected each to be one of {names}; got {tensor.min()} to {tensor.max()}.")
         return tensor
 
     def _out(self, value: Any) -> Any:

@@ -42,6 +42,14 @@ def test_make_by_name(gl_watched):
     env.close()
 
 
+def test_make_can_lengthen_episodes(gl_watched):
+    env = gym.make(ID, scenes="one-room", max_episode_steps=600, sensors=())
+    env.reset(seed=0)
+    ends = [env.step(2)[3] for _ in range(600)]
+    assert ends == [False] * 599 + [True]
+    env.close()
+
+
 def test_make_vec_by_name(gl_watched):
     envs = gym.make_vec(ID, num_envs=5, scenes="one-room", max_episode_steps=4, output="numpy", **SMALL)
     assert isinstance(envs, NavVectorEnv)

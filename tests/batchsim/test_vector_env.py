@@ -212,17 +212,31 @@ def test_bad_arguments(one_room, make_env):
     with pytest.raises(OptionError, match=r"seed: expected one int or 2.*got 3"):
         env.reset(seed=[1, 2, 3])
     env.reset(seed=0)
-    with pytest.raises(OptionError, match="expected 2 of them; got 3"):
-        env.step([1, 1, 1])
+    for actions, message in {
+        (1, 1, 1): r"expected 2 whole numbers; got \(3,\)",
+        (0.5, 1.0): "float",
+        (1, 4): "0 stop, 1 forward, 2 left, 3 right; got 1 to 4",
+        (-1, 0): "got -1 to 0",
+    }.items():
+        with pytest.raises(OptionError, match=message):
+            env.step(actions)
     for mask in ([True], [False, False], [1, 0], [True, False, True]):
         with pytest.raises(OptionError, match="reset_mask"):
             env.reset(options={"reset_mask": np.array(mask)})
 
 
+def test_the_first_reset_must_begin_all(one_room, make_env):
+    env = make_env(2, one_room, sensors=())
+    with pytest.raises(gym.error.ResetNeeded, match="all environments"):
+        env.reset(options={"reset_mask": np.array([True, False])})
+    env.reset(options={"reset_mask": np.array([True, True])})
+
+
 def test_options_are_not_changed(one_room, make_env):
     env = make_env(2, one_room, sensors=())
+    env.reset(seed=0)
     options = {"reset_mask": np.array([True, False])}
-    env.reset(seed=0, options=options)
+    env.reset(options=options)
     assert list(options) == ["reset_mask"]
     assert options["reset_mask"].tolist() == [True, False]
 
