@@ -7,14 +7,13 @@ layout(local_size_x = 64) in;
 layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };          // position and scene; quaternion
 layout(std430, binding = 5) readonly buffer Hits { uint hits[]; };            // triangle + 1, 0 = nothing
 // Each triangle's label, texel bias, and material as four numbers of 16 bits: base colour and layer of the texture.
-layout(std430, binding = 8) readonly buffer Surfaces { uvec4 surfaces[]; };
+// For colours, also three linear functions of the place as float bits: distance from the triangle's plane, u and v.
+layout(rgba32ui, binding = 0) uniform readonly uimage2D records;
 #if WRITE_SEMANTIC
 layout(std430, binding = 6) writeonly buffer Semantic { int semantic[]; };
 #endif
 #if WRITE_RGB
 layout(std430, binding = 7) writeonly buffer Rgb { uint rgb[]; };
-// Three each triangle, linear functions of the place: distance from the triangle's plane, then u and v.
-layout(std430, binding = 9) readonly buffer Planes { vec4 planes[]; };
 #if TEXTURED
 layout(binding = 0) uniform sampler2DArray textures;
 const uint NO_LAYER = 0xFFFFu;
@@ -22,6 +21,11 @@ const uint NO_LAYER = 0xFFFFu;
 #endif
 
 uniform uint pixel_count;
+
+uvec4 record(uint triangle, uint part) {
+  uint at = RECORD * triangle + part;
+  return imageLoad(records, ivec2(at % ROW, at / ROW));
+}
 
 vec3 rotate(vec3 v, vec4 q) {
   vec3 t = 2.0 * cross(q.xyz, v);
@@ -47,8 +51,8 @@ Frame frame(uint view) {
 
 uvec3 colour(Frame f, uint at, uint triangle) {
   vec3 ray = f.corner + float(at % WIDTH) * f.right + float(at / WIDTH % HEIGHT) * f.down;
-  uvec4 surface = surfaces[triangle];
-  vec4 plane = planes[3u * triangle];
+  uvec4 surface = record(triangle, 0u);
+  vec4 plane = uintBitsToFloat(record(triangle, 1u));
   vec3 albedo = vec3(unpackUnorm2x16(surface.z), unpackUnorm2x16(surface.w).x);
   float slope = dot(ray, plane.xyz);
 #if TEXTURED
@@ -56,7 +60,8 @@ uvec3 colour(Frame f, uint at, uint triangle) {
   if (layer != NO_LAYER) {
     float depth = -(dot(f.eye, plane.xyz) + plane.w) / slope;
     vec4 seen = vec4(f.eye + ray * depth, 1.0);
-    vec2 uv = vec2(dot(planes[3u * triangle + 1u], seen), dot(planes[3u * triangle + 2u], seen));
+    vec4 u = uintBitsToFloat(record(triangle, 2u)), v = uintBitsToFloat(record(triangle, 3u));
+    vec2 uv = vec2(dot(u, seen), dot(v, seen));
     float level = mip_level(uintBitsToFloat(surface.y), depth, slope);
     albedo *= decode_srgb(textureLod(textures, vec3(uv, float(layer)), level).xyz);
   }
@@ -70,7 +75,7 @@ uvec3 colour(Frame f, uint at, uint triangle) {
 uvec3 shade(Frame f, uint at) {
   uint triangle = hits[at];
 #if WRITE_SEMANTIC
-  semantic[at] = triangle == 0u ? 0 : int(surfaces[triangle - 1u].x);
+  semantic[at] = triangle == 0u ? 0 : int(record(triangle - 1u, 0u).x);
 #endif
 #if WRITE_RGB
 #if (WIDTH * HEIGHT) % 4
