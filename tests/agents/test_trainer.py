@@ -22,7 +22,7 @@ def make_trainer(make_env, one_room, seeded):
 
 def test_a_blind_agent_learns_to_walk_to_the_goal(make_trainer):
     trainer = make_trainer(128, 16, config=PPOConfig(learning_rate=3e-3), turn_angle=30.0, max_episode_steps=100)
-    history = [trainer.iteration() for _ in range(56)]
+    history = [trainer.iteration() for _ in range(48)]
 
     def mean(name, rows):
         episodes = sum(row["episodes"] for row in rows)
