@@ -1,4 +1,4 @@
-"""`batchsim-scenes`: generate, import, inspect and draw scenes."""
+"""The commands of `batchsim-scenes` that need no renderer: generate, import, info."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import tyro
@@ -20,8 +20,8 @@ from scenes.cache import cache_folder
 from scenes.errors import SceneError
 from scenes.library import load, resolve
 from scenes.scene import Scene
-from scenes.scene_file import SCENE_SUFFIX, write_atomically
-from scenes.top_down import storey_levels, top_down
+from scenes.scene_file import SCENE_SUFFIX
+from scenes.top_down import storey_levels
 
 BAD_INPUT = 2
 
@@ -136,50 +136,6 @@ class Info:
         return "\n".join(f"{key + ':':11} {value}" for key, value in lines.items())
 
 
-@dataclass(frozen=True)
-class Preview:
-    """Draw a map of a scene seen from above: floor, furniture and walls, storeys side by side."""
-
-    scene: tyro.conf.Positional[str]
-    """A file, or a name such as "homes:val/3" or "maze"."""
-    out: Path = Path("preview.png")
-    """The picture to write (.png)."""
-    pixels_per_metre: float = 40.0
-    """Scale of the picture."""
-    json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
-
-    def run(self) -> dict:
-        """Draw the map."""
-        import io
-
-        from PIL import Image
-
-        if self.out.suffix.lower() != ".png":
-            raise SceneError(f"{self.out}: a picture's name must end in .png.")
-        if not self.pixels_per_metre > 0:
-            raise SceneError(f"--pixels-per-metre is {self.pixels_per_metre}; expected a positive number.")
-        scene = load(self.scene)
-        drawn = top_down(scene, self.pixels_per_metre)
-        packed = io.BytesIO()
-        Image.fromarray(drawn.image).save(packed, "png")
-        write_atomically(self.out, packed.getvalue())
-        return {
-            "scene": scene.name,
-            "picture": str(self.out),
-            "width": drawn.image.shape[1],
-            "height": drawn.image.shape[0],
-            "storeys_m": drawn.levels.tolist(),
-            "pixels_per_metre": drawn.pixels_per_metre,
-        }
-
-    def say(self, result: dict) -> str:
-        """For people."""
-        return (
-            f"{result['picture']}: {result['width']} x {result['height']} pixels, {len(result['storeys_m'])} storeys."
-        )
-
-
 def describe(scene: Scene) -> dict:
     """What a person would ask about `scene`, as plain numbers and lists. Metres, square metres, bytes."""
     walkable = scene.walkable
@@ -206,21 +162,21 @@ def describe(scene: Scene) -> dict:
     }
 
 
-_Command = (
-    Annotated[Generate, tyro.conf.subcommand("generate")]
-    | Annotated[Import, tyro.conf.subcommand("import")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Preview, tyro.conf.subcommand("preview")]
-)
+def run(
+    commands: Any,
+    description: str | None,
+    arguments: Sequence[str] | None,
+    errors: tuple[type[Exception], ...] = (SceneError,),
+) -> int:
+    """Run the one of `commands` (a union of annotated command classes) that `arguments` name; the exit code.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `batchsim-scenes` with `arguments` (those of the process if None); the exit code."""
-    command = tyro.cli(_Command, prog="batchsim-scenes", description=__doc__, args=arguments)
+    One of `errors` becomes one line on stderr and exit code 2.
+    """
+    command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         result = command.run()
-    except SceneError as error:
+    except errors as error:
         print(f"batchsim-scenes: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     print(json.dumps(result) if command.json else command.say(result))
@@ -234,7 +190,3 @@ def _file_in(folder: Path, name: str) -> Path:
 
 def _point(corner: Sequence[float]) -> str:
     return "(" + ", ".join(f"{value:.2f}" for value in corner) + ")"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import scenes
-from scenes.cli import main
+from batchsim.scenes_command import main
 
 FLOOR = "v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\no Floor\nf 1 2 3 4\n"
 
@@ -87,12 +87,14 @@ def test_generate_into_the_cache_says_where(capsys, tmp_path):
 
 
 def test_preview_draws_a_picture(capsys, tmp_path):
-    code, out, _ = run(
-        capsys, "preview", "four-rooms", "--out", tmp_path / "map.png", "--pixels-per-metre", 10, "--json"
-    )
+    size = ("--views", 2, "--width", 64, "--height", 48)
+    code, out, _ = run(capsys, "preview", "four-rooms", "--out", tmp_path / "a.png", *size, "--json")
     result = json.loads(out)
     assert code == 0
-    assert Image.open(tmp_path / "map.png").size == (result["width"], result["height"]) == (146, 146)
+    assert Image.open(tmp_path / "a.png").size == (result["width"], result["height"])
+    assert result["storeys_m"] == [0]
+    assert len(result["views"]) == 2
+    assert scenes.load("four-rooms").is_navigable(np.array([view["position"] for view in result["views"]])).all()
 
 
 def claims_too_much(path):
@@ -137,6 +139,7 @@ def test_bad_files_are_one_line_and_exit_code_two(capsys, tmp_path, command, nam
         ("import",),
         ("preview", "one-room", "--out", "map.gif"),
         ("preview", "one-room", "--pixels-per-metre", "0"),
+        ("preview", "one-room", "--views", "0"),
         ("info", "homes:val"),
         ("import", "a.obj", "--up", "x"),
     ],
