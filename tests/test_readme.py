@@ -1,0 +1,43 @@
+"""The README says what is so: its Python runs, its files and commands are there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+# The README's scenes are many, or the reader's own; what is said of them holds of a small one.
+SMALLER = {'"homes:train?count=16"': '"four-rooms"', '"building.glb"': '"four-rooms"', "range(100)": "range(2)"}
+
+
+def test_python_of_the_readme_runs(cache_of_this_session):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    for name, smaller in SMALLER.items():
+        assert name in code
+        code = code.replace(name, smaller)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    names["envs"].close()
+    names["renderer"].close()
+    assert names["obs"]["depth"].shape == (256, 64, 64, 1)
+    assert names["obs"]["pointgoal_with_gps_compass"].shape == (256, 2)
+    assert names["info"]["episode"]["spl"].shape == names["info"]["_episode"].shape == (256,)
+    assert names["images"]["depth"].shape == (64, 64, 64, 1)
+    assert names["images"]["rgb"].shape == (64, 64, 64, 3)
+
+
+def test_files_of_the_readme_are_there():
+    links = re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", README)
+    files = [a or b for a, b in links if not (a or b).startswith("http")]
+    assert len(files) >= 4
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_commands_of_the_readme_are_installed():
+    scripts = re.findall(r"^(batchsim-\w+) =", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`(batchsim-\w+)", README)) == set(scripts)
+
+
+def test_targets_of_the_readme_are_in_the_makefile():
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"\bmake (train|test|\w+-\w+)", README)) <= set(targets)
