@@ -66,14 +66,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(command: EvalCommand) -> int:
-    session = EvalSession(command.scenes, command.episodes, command.num_envs, command.seed)
+    # What was asked for is checked before scenes are baked, which may take minutes.
     is_baseline = command.agent in BASELINES
     run = None if is_baseline else _run_folder(command.agent)
     config = TrainConfig.load(run / "config.json") if run else TrainConfig()
+    policy = load_policy(find_checkpoint(run)) if run else None
+    if unknown := sorted(set(command.baselines) - BASELINES.keys()):
+        raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected some of {', '.join(BASELINES)}.")
+    session = EvalSession(command.scenes, command.episodes, command.num_envs, command.seed)
     evaluation = (
-        session.run_baseline(command.agent, config)
-        if is_baseline
-        else session.run_policy(run.name, load_policy(find_checkpoint(run)), config, command.deterministic)
+        session.run_policy(run.name, policy, config, command.deterministic)
+        if policy
+        else session.run_baseline(command.agent, config)
     )
     out = command.out or run
     if out is not None:
@@ -114,7 +118,7 @@ class EvalSession:
         """Run a trained policy in the environment it was trained for."""
         env = self._env(config.env_options())
         _check_fits(policy, env)
-        return self._run(env, PolicyAgent(policy, self.num_envs, self.seed, deterministic), name)
+        return self._run(env, PolicyAgent(policy.to(env.device), self.num_envs, self.seed, deterministic), name)
 
     def run_baseline(self, name: str, config: TrainConfig) -> Evaluation:
         """Run a baseline with the same body; baselines do not look, so nothing is rendered."""
