@@ -69,7 +69,7 @@ class ShortestPathAgent:
         self._simulator = env.simulator
         options = env.simulator.options
         count = round(360 / options.turn_angle)
-        turns = torch.arange(count) - count // 2
+        turns = torch.arange(count, device=env.device) - count // 2
         self._turns = turns[turns.abs().argsort(stable=True)]  # the nearest heading first, so that ties turn least
         self._turn_angle = math.radians(options.turn_angle)
         self._stop_distance = 0.9 * env.task.success_distance

@@ -86,7 +86,10 @@ def _restore_optimizer(trainer: Trainer, tensors: dict[str, torch.Tensor]) -> No
     trainer.generator.set_state(tensors["generator"])
     for name, parameter in trainer.policy.named_parameters():
         keys = ("step", "exp_avg", "exp_avg_sq")
-        trainer.ppo.optimizer.state[parameter] = {key: tensors[f"{key}/{name}"] for key in keys}
+        state = {key: tensors[f"{key}/{name}"] for key in keys}
+        # Adam counts its steps on the CPU, wherever the parameters are.
+        state |= {key: state[key].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+        trainer.ppo.optimizer.state[parameter] = state
 
 
 def _first_line(error: Exception) -> str:

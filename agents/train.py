@@ -72,7 +72,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         max_episode_steps=config.max_episode_steps,
         **config.env_options(),
     )
-    policy = make_policy(config, env)
+    policy = make_policy(config, env).to(env.device)
     trainer = Trainer(env, policy, config.ppo, config.rollout_steps, config.seed)
     if resume:
         load_trainer(checkpoint, trainer)

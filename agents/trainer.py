@@ -61,8 +61,8 @@ class Trainer:
         num_envs = env.num_envs
         self._observation, _ = env.reset(seed=seed * 1_000_003)
         self._state = policy.initial_state(num_envs)
-        self._begun = torch.ones(num_envs, dtype=torch.bool)
-        self._action = torch.zeros(num_envs, dtype=torch.int64)
+        self._begun = torch.ones(num_envs, dtype=torch.bool, device=self._state.device)
+        self._action = torch.zeros(num_envs, dtype=torch.int64, device=self._state.device)
         self.rollout = Rollout(steps, self._observation, self._state)
 
     def iteration(self) -> dict[str, float]:

@@ -235,3 +235,24 @@ def test_gpu_figures_say_so(capsys, mode):
     assert code == 0
     assert result["device"].startswith("cuda:")
     assert "cuda" in result["versions"]
+
+
+@pytest.mark.gpu
+def test_gpu_trains_resumes_and_evaluates(tmp_path):
+    """The learner follows the environment to its device."""
+    from agents.checkpoint import find_checkpoint, load_policy
+    from agents.config import TrainConfig
+    from agents.eval import EvalSession
+    from agents.train import train
+
+    config = TrainConfig(
+        scenes="one-room", num_envs=8, rollout_steps=4, total_frames=64, eval_scenes="", visual_channels=(4, 4)
+    )
+    out = tmp_path / "run"
+    assert train(config, out) == 0
+    assert train(config, out, resume=True) == 0
+    session = EvalSession("one-room", episodes=4, num_envs=2, seed=0)
+    for deterministic in (False, True):
+        session.run_policy("run", load_policy(find_checkpoint(out)), config, deterministic)
+    for baseline in ("random", "greedy", "oracle"):
+        session.run_baseline(baseline, config)
