@@ -11,6 +11,7 @@ import numpy as np
 from scenes.errors import SceneError
 from scenes.library import SceneSet, Spec, resolve
 from scenes.scene import Scene
+from scenes.sources import SceneSource
 from scenes.walkable import MIN_ISLAND_RADIUS
 
 STANDARD_VERSION = 1
@@ -19,6 +20,8 @@ STANDARD_VERSION = 1
 _BATCH = 1024
 _PATIENCE = 64
 _SAME_FLOOR = 0.5
+_OTHER_FLOOR = 2.0
+FLOORS = ("same", "cross")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,7 @@ def sample_episodes(
     seed: int = 0,
     min_distance: float = 1.0,
     max_distance: float = 30.0,
+    floors: str = "same",
 ) -> EpisodeSet:
     """`count` episodes by the rules of Habitat's PointNav generator, spread evenly over `scenes`.
 
@@ -100,51 +104,97 @@ def sample_episodes(
     one floor (height within 0.5 m), on an island of at least 1.5 m radius, `min_distance` to `max_distance` metres
     of walking apart; a nearly straight one (ratio = walk / beeline < 1.1) with probability 20 (ratio - 0.98)^2.
 
-    Episode e lies in scene e mod S. Each scene has its own random stream, from `seed` and its name, so a larger
-    `count` continues a smaller one. Raises `SceneError` naming a scene that has too few such pairs.
+    `floors`: "cross" keeps pairs on different storeys instead, at least 2 m above or below each other and joined by
+    stairs or ramps; scenes without any such pair of cell and goal are left out.
+
+    Episode e lies in scene e mod S, S being the scenes that are used. Each scene has its own random stream, from
+    `seed` and its name, so a larger `count` continues a smaller one. Raises `SceneError` naming a scene that has too
+    few such pairs, and if no scene has two storeys.
     """
     scene_set = resolve(scenes)
+    if floors not in FLOORS:
+        raise SceneError(f"floors is {floors!r}; expected one of {', '.join(map(repr, FLOORS))}.")
     if count < 1:
         raise SceneError(f"count is {count}; at least one episode is needed.")
     if not 0 <= min_distance < max_distance:
         raise SceneError(f"distances run from {min_distance} to {max_distance} m; expected 0 <= min < max.")
-    used = scene_set[: min(count, len(scene_set))]
-    shares = [len(range(i, count, len(scene_set))) for i in range(len(used))]
-    parts = [
-        _sample_in(source.load(), share, seed, min_distance, max_distance)
-        for source, share in zip(used, shares, strict=True)
-    ]
+    rules = _Rules(min_distance, max_distance, floors)
+    used = scene_set if floors == "same" else _with_storeys(scene_set, rules, count)
+    used = used[: min(count, len(used))]
+    shares = [len(range(i, count, len(used))) for i in range(len(used))]
+    parts = [_sample_in(source.load(), share, seed, rules) for source, share in zip(used, shares, strict=True)]
     together = _join(used.names, parts)
     turn = np.concatenate([np.arange(share) for share in shares])
     return together.select(np.lexsort((together.scene_index, turn)))
 
 
-def standard_episodes(spec: str, count: int) -> EpisodeSet:
+def standard_episodes(spec: str, count: int, floors: str = "same") -> EpisodeSet:
     """The first `count` episodes of the fixed series for a named set, such as "homes:val": the same for everyone.
 
-    They change only with `STANDARD_VERSION` and with the home generator.
+    `floors` as in `sample_episodes`. They change only with `STANDARD_VERSION` and with the home generator.
     """
-    return sample_episodes(spec, count, seed=crc32(f"batchsim episodes {STANDARD_VERSION}".encode()))
+    seed = crc32(f"batchsim episodes {STANDARD_VERSION}".encode())
+    return sample_episodes(spec, count, seed, floors=floors)
 
 
-def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_distance: float) -> EpisodeSet:
-    rng = np.random.default_rng([seed, crc32(scene.name.encode())])
+@dataclass(frozen=True)
+class _Rules:
+    """Which pairs of start and goal are episodes; metres."""
+
+    min_distance: float
+    max_distance: float
+    floors: str
+
+    def allow(self, scene: Scene, cells: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """bool, of the broadcast shape of start `cells` and goal indices: floors and length of the walk are right."""
+        walk = scene.goal_distances[goals, cells].astype(np.float32)
+        rise = np.abs(scene.walkable.heights[cells] - scene.goals[goals, 1])
+        right_floor = rise <= _SAME_FLOOR if self.floors == "same" else rise >= _OTHER_FLOOR
+        return right_floor & (walk >= self.min_distance) & (walk <= self.max_distance)
+
+
+def _with_storeys(scene_set: SceneSet, rules: _Rules, count: int) -> SceneSet:
+    """The first `count` of the scenes in which some goal is allowed from some cell."""
+    found: list[SceneSource] = []
+    for source in scene_set:
+        if len(found) < count and _any_allowed(source.load(), rules):
+            found.append(source)
+    if not found:
+        raise SceneError(
+            f"{scene_set.name}: no scene has two storeys joined by stairs or ramps with walks of {rules.min_distance:g}"
+            f" to {rules.max_distance:g} m between them. Use floors='same', or more scenes: one home in six has two."
+        )
+    return SceneSet(found, scene_set.name)
+
+
+def _any_allowed(scene: Scene, rules: _Rules) -> bool:
+    cells = _cells_of_use(scene)
+    return any(rules.allow(scene, cells, np.int64(goal)).any() for goal in range(len(scene.goals)))
+
+
+def _cells_of_use(scene: Scene) -> np.ndarray:
+    """Cells on islands that are large enough for episodes."""
     walkable = scene.walkable
-    cells_of_use = np.flatnonzero(walkable.island_radii[walkable.islands] >= MIN_ISLAND_RADIUS)
+    return np.flatnonzero(walkable.island_radii[walkable.islands] >= MIN_ISLAND_RADIUS)
+
+
+def _sample_in(scene: Scene, count: int, seed: int, rules: _Rules) -> EpisodeSet:
+    rng = np.random.default_rng([seed, crc32(scene.name.encode())])
+    cells_of_use = _cells_of_use(scene)
     kept: list[tuple[np.ndarray, ...]] = []
     found, fruitless = 0, 0
     while found < count:
         if not len(cells_of_use) or not len(scene.goals) or fruitless == _PATIENCE:
             raise SceneError(
-                f"{scene.name}: {found} of {count} episodes with {min_distance:g} to {max_distance:g} m of walking "
-                f"were found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or too cut up; "
-                "lower min_distance or leave the scene out."
+                f"{scene.name}: {found} of {count} episodes with {rules.min_distance:g} to {rules.max_distance:g} m "
+                f"of walking were found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or "
+                "too cut up; lower min_distance or leave the scene out."
             )
         # Always a whole batch, so that the stream does not depend on how many episodes are asked for.
         cells = cells_of_use[rng.integers(len(cells_of_use), size=_BATCH)]
         goals = rng.integers(len(scene.goals), size=_BATCH)
         headings = rng.uniform(-np.pi, np.pi, _BATCH).astype(np.float32)
-        keep = _acceptable(scene, cells, goals, min_distance, max_distance, rng.uniform(size=_BATCH))
+        keep = rules.allow(scene, cells, goals) & _crooked_enough(scene, cells, goals, rng.uniform(size=_BATCH))
         kept.append((cells[keep], goals[keep], headings[keep]))
         found += int(keep.sum())
         fruitless = 0 if keep.any() else fruitless + 1
@@ -152,7 +202,7 @@ def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_dis
     return EpisodeSet(
         scene_names=(scene.name,),
         scene_index=np.zeros(count, np.int32),
-        start_position=walkable.positions[cells].astype(np.float32),
+        start_position=scene.walkable.positions[cells].astype(np.float32),
         start_heading=headings,
         goal=scene.goals[goals],
         goal_index=goals.astype(np.int32),
@@ -161,17 +211,12 @@ def _sample_in(scene: Scene, count: int, seed: int, min_distance: float, max_dis
     )
 
 
-def _acceptable(
-    scene: Scene, cells: np.ndarray, goals: np.ndarray, low: float, high: float, chance: np.ndarray
-) -> np.ndarray:
-    """Habitat's rules, for pairs of start cell and goal index; bool `[n]`. `chance` is uniform in [0, 1)."""
+def _crooked_enough(scene: Scene, cells: np.ndarray, goals: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Habitat's rule against straight walks, for pairs of start cell and goal index; `chance` is uniform in [0, 1)."""
     starts, ends = scene.walkable.positions[cells], scene.goals[goals]
-    walk = scene.goal_distances[goals, cells].astype(np.float32)
     beeline = np.linalg.norm(starts - ends, axis=-1)
-    ratio = walk / np.maximum(beeline, 1e-6)
-    same_floor = np.abs(starts[:, 1] - ends[:, 1]) <= _SAME_FLOOR
-    crooked_enough = (ratio >= 1.1) | (chance < 20 * np.maximum(ratio - 0.98, 0) ** 2)
-    return same_floor & (walk >= low) & (walk <= high) & crooked_enough
+    ratio = scene.goal_distances[goals, cells].astype(np.float32) / np.maximum(beeline, 1e-6)
+    return (ratio >= 1.1) | (chance < 20 * np.maximum(ratio - 0.98, 0) ** 2)
 
 
 def _join(names: Sequence[str], parts: Sequence[EpisodeSet]) -> EpisodeSet:

@@ -86,6 +86,28 @@ def test_standard_sets_are_the_same_for_everyone():
     assert one.episode_id == ("0", "0", "0", "1", "1", "1")
 
 
+def test_episodes_across_floors_climb_or_descend_a_storey(homes):
+    """The second of the homes is the one with two storeys."""
+    across = sample_episodes(homes, 40, seed=1, floors="cross")
+    assert across.scene_names == (homes[1].name,)
+    rise = across.goal[:, 1] - across.start_position[:, 1]
+    assert (np.abs(rise) >= 2).all()
+    # Up and down.
+    assert (rise > 0).any()
+    assert (rise < 0).any()
+    assert ((across.geodesic_distance >= 1) & (across.geodesic_distance <= 30)).all()
+    measured = [homes[1].geodesic_distance(across.start_position[e], across.goal[e]) for e in range(3)]
+    np.testing.assert_allclose(across.geodesic_distance[:3], measured, rtol=2e-3)
+    assert_same(across.select(slice(0, 5)), sample_episodes(homes, 5, seed=1, floors="cross"))
+
+
+def test_floors_that_are_not_there(worlds):
+    with pytest.raises(SceneError, match="no scene has two storeys"):
+        sample_episodes(worlds, 3, floors="cross")
+    with pytest.raises(SceneError, match="expected one of 'same', 'cross'"):
+        sample_episodes(worlds, 3, floors="both")
+
+
 def test_impossible_demands_are_refused(worlds):
     with pytest.raises(SceneError, match="one-room: 0 of 1 episodes with 20 to 30 m"):
         sample_episodes([worlds[0]], 1, min_distance=20)
