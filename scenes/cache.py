@@ -20,7 +20,7 @@ from scenes.scene_file import FORMAT_VERSION, SCENE_SUFFIX
 
 _NOT_BAKING = (
     *("__init__.py", "cache.py", "sources.py", "library.py", "bake_many.py", "bake_worker.py"),
-    *("episodes.py", "habitat_files.py", "cli.py", "top_down.py", "scene.py", "scene_file.py"),
+    *("episodes.py", "habitat_files.py", "cli.py", "top_down.py", "scene.py", "scene_file.py", "packing.py"),
     *("importer.py", "import_checks.py", "worlds.py"),
 )
 """Files beside this one that have no part in turning a mesh into a scene."""

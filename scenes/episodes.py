@@ -14,7 +14,7 @@ from scenes.scene import Scene
 from scenes.sources import SceneSource
 from scenes.walkable import MIN_ISLAND_RADIUS
 
-STANDARD_VERSION = 1
+STANDARD_VERSION = 2
 """Raised when `standard_episodes` would give other episodes than before."""
 
 _BATCH = 1024

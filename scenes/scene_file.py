@@ -1,4 +1,4 @@
-"""Baked scenes as files: safetensors (plain arrays, nothing executable) with the rest as JSON in the header."""
+"""Baked scenes as files: safetensors (packed arrays, nothing executable) with the rest as JSON in the header."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from scenes.bvh import BVH
 from scenes.errors import SceneError
 from scenes.layers import link
 from scenes.mesh import Material
+from scenes.packing import differences, from_differences, pack, unpack
 from scenes.scene import Scene
 from scenes.walkable import Walkable
 
 FORMAT = "batchsim-scene"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SCENE_SUFFIX = ".scene"
 
 _OWN_ARRAYS = ("triangles", "uvs", "materials", "labels", "goals", "goal_distances")
@@ -47,8 +48,10 @@ def write_scene(scene: Scene, path: Path) -> None:
         "body": asdict(scene.body),
         "label_names": scene.label_names,
     }
+    tensors["goal_distances"] = differences(scene.goal_distances)
+    about["arrays"] = {name: [array.dtype.str, array.shape] for name, array in tensors.items()}
     metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "scene": json.dumps(about)}
-    data = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
+    data = save({name: pack(array) for name, array in tensors.items()}, metadata)
     write_atomically(path, data)
 
 
@@ -85,7 +88,7 @@ def read_scene(path: Path) -> Scene:
             f"{path}: not a whole baked scene ({error}). Bake it again from its mesh, or copy the file again."
         ) from error
     try:
-        return _assemble(about, tensors)
+        return _assemble(about, _unpacked(about["arrays"], tensors))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SceneError(f"{path}: the baked scene is damaged ({error!r}). Bake it again from its mesh.") from error
 
@@ -102,6 +105,11 @@ def _check_header(path: Path, metadata: dict[str, str]) -> dict:
         return json.loads(metadata["scene"])
     except (KeyError, json.JSONDecodeError) as error:
         raise SceneError(f"{path}: the baked scene's header is damaged ({error!r}).") from error
+
+
+def _unpacked(arrays: dict[str, list], tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    unpacked = {name: unpack(tensors[name], dtype, tuple(shape)) for name, (dtype, shape) in arrays.items()}
+    return unpacked | {"goal_distances": from_differences(unpacked["goal_distances"])}
 
 
 def _assemble(about: dict, tensors: dict[str, np.ndarray]) -> Scene:

@@ -45,7 +45,7 @@ def test_at_least_one_goal():
 
 def test_a_low_home_is_small_and_its_goals_are_within_reach():
     scene = bake(generate_home(3).mesh, "home")
-    assert scene.goals.shape == (48, 3)
+    assert scene.goals.shape == (64, 3)
     assert scene.is_navigable(scene.goals).all()
     # Every goal can be reached from every goal of its island.
     cells = scene.walkable.locate(scene.goals)

@@ -152,6 +152,12 @@ def rewrite_header(data: bytes, change) -> bytes:
     return struct.pack("<Q", len(packed)) + packed + data[8 + length :]
 
 
+def about(header, old, new):
+    """Change what the header says of the scene."""
+    assert old in header["__metadata__"]["scene"]
+    header["__metadata__"]["scene"] = header["__metadata__"]["scene"].replace(old, new)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -159,7 +165,8 @@ def rewrite_header(data: bytes, change) -> bytes:
         (lambda h: h["__metadata__"].update(format="weights"), "not a baked scene"),
         (lambda h: h["__metadata__"].update(scene="{"), "header is damaged"),
         (lambda h: h.update(odd=h.pop("labels")), "damaged"),
-        (lambda h: h["labels"].update(dtype="F32"), "damaged"),
+        (lambda h: about(h, '"labels": ["<i4"', '"labels": ["<f4"'), "damaged"),
+        (lambda h: about(h, '"labels": ["<i4", [', '"labels": ["<i4", [9, '), "damaged.*expected"),
     ],
 )
 def test_foreign_headers_are_refused(scene, tmp_path, change, message):
