@@ -33,12 +33,12 @@ class Motion:
         - `turn`: float32 `[N]`, in turns to the left (-1 is one to the right).
         - `walk`: bool `[N]`, one step forward or none.
 
-        Sets `position`, `heading`, `collided`; adds to `path_length` and `collisions`.
+        Sets `position`, `heading`, `collided`; adds to `path_length` (up and down count too) and `collisions`.
         """
         state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
         before = state.position
         state.position, state.collided = self._walk(state.scene, before, state.heading, walk)
-        state.path_length = state.path_length + (state.position - before)[:, [0, 2]].norm(dim=-1)
+        state.path_length = state.path_length + (state.position - before).norm(dim=-1)
         state.collisions = state.collisions + state.collided
 
     def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:

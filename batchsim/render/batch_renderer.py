@@ -12,7 +12,7 @@ from torch import Tensor
 
 from batchsim import poses as pose
 from batchsim.devices import choose_device
-from batchsim.errors import OptionError
+from batchsim.errors import OptionError, RenderError
 from batchsim.render.camera import Camera
 from batchsim.render.context import create_context, renderer_name
 from batchsim.render.raster import RasterBackend
@@ -64,7 +64,7 @@ class BatchRenderer:
         candidates = self._candidates(backend)
         self.context = create_context(self.device)
         try:
-            with self.context:  # whatever other context is current in this process stays so
+            with self.context:  # not merely made: several renderers in one process each have their own
                 self._views = SharedTensor(self.context, (num_views, 8), torch.float32, self.device)
                 self._outputs = {name: self._output(name) for name in self.sensors}
                 self.backend = candidates[0] if len(candidates) == 1 else self._fastest(candidates, scenes)
@@ -138,6 +138,8 @@ class BatchRenderer:
                 f"poses {tuple(poses.shape)} and scene_index {tuple(scene_index.shape)}: expected [N, 7] and [N] "
                 f"with N <= num_views = {self.num_views}."
             )
+        if self._backend is None:
+            raise RenderError("This renderer was closed; make a new one.")
         with self.context:
             self._draw(self._backend, poses, scene_index)
         return {name: output.tensor[:count] for name, output in self._outputs.items()}
@@ -160,7 +162,7 @@ class BatchRenderer:
         self._views.to_torch(0)
 
     def close(self) -> None:
-        """Give everything back; the renderer cannot be used afterwards."""
+        """Give everything back. Afterwards `render` raises `RenderError`; closing again does nothing."""
         if self._backend is None:
             return
         with self.context:

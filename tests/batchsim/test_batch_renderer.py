@@ -221,3 +221,11 @@ def test_old_opengl_is_refused_and_given_back(one_room, monkeypatch):
     with pytest.raises(RenderError, match=r"OpenGL 3.3 is too old.*4.3"):
         BatchRenderer([one_room], 1)
     assert released
+
+
+def test_a_closed_renderer_says_so(one_room) -> None:
+    renderer = BatchRenderer([one_room], 2, 8, 8, device="cpu")
+    renderer.close()
+    renderer.close()
+    with pytest.raises(RenderError, match="closed"):
+        renderer.render(torch.zeros(1, 7), torch.zeros(1, dtype=torch.int64))
