@@ -1,7 +1,9 @@
-"""The README says what is so: its Python runs, its files and commands are there."""
+"""The README and docs/architecture.md say what is so: Python runs, files and commands are there, none is left out."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,3 +43,16 @@ def test_commands_of_the_readme_are_installed():
 def test_targets_of_the_readme_are_in_the_makefile():
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"\bmake (train|test|\w+-\w+)", README)) <= set(targets)
+
+
+@pytest.mark.parametrize("package", ["scenes", "batchsim", "agents"])
+def test_architecture_names_every_room(package):
+    """And no room that is gone. A folder stands for its files."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = re.search(rf"\*\*{package}\*\*\n\n(.*?)\n\n", text, re.DOTALL).group(1)
+    named = {name for row in table.splitlines() for name in re.findall(r"`([\w/]+)`", row.split("|")[1])}
+    files = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+    folders = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
+    there = files | folders
+    assert sorted(there - named) == [], "in no table of docs/architecture.md"
+    assert sorted(named - there) == [], "in docs/architecture.md, but gone"
