@@ -110,9 +110,9 @@ class EvalSession:
             raise AgentError(f"episodes is {episodes} and num_envs {num_envs}; expected at least 1 each.")
         self.name, self.seed = scenes, seed
         self.num_envs = min(num_envs, episodes)
+        # Loaded first, since that bakes in parallel what is not in the cache; episode e lies in scene e mod S.
+        self.scenes: list[Scene] = load_all(resolve(scenes)[:episodes])
         self.episodes: EpisodeSet = standard_episodes(scenes, episodes)
-        used = {self.episodes.scene_names[i] for i in self.episodes.scene_index}
-        self.scenes: list[Scene] = load_all([source for source in resolve(scenes) if source.name in used])
 
     def run_policy(self, name: str, policy: Policy, config: TrainConfig, deterministic: bool) -> Evaluation:
         """Run a trained policy in the environment it was trained for."""
