@@ -10,11 +10,11 @@ bin := .venv/bin
 .PHONY: help train test gpu-check format clean
 
 help:
-	@echo "make train   train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
-	@echo "make test    lint, formatting, tests (ARGS='-k name' for some of the tests)"
-	@echo "make gpu-check  all that an NVIDIA GPU has to show, in nine minutes: tests and figures (OUT=gpu-check)"
-	@echo "make format  put the code into the project's format"
-	@echo "make clean   remove .venv and caches; runs/ stays"
+	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
+	@echo "make test        lint, formatting, tests (ARGS='-k name' for some of the tests)"
+	@echo "make gpu-check   all that an NVIDIA GPU has to show, in nine minutes: tests and figures (OUT=gpu-check)"
+	@echo "make format      put the code into the project's format"
+	@echo "make clean       remove .venv and caches; runs/ stays"
 	@echo "All but gpu-check make .venv and install what they need first. PYTHON=python3.12 names the Python to make it with."
 
 train: .venv/.ready
