@@ -11,8 +11,9 @@ from batchsim.render.egl_device import check_device, egl_index_for_cuda
 MINIMUM_VERSION = 430  # compute shaders, shader storage blocks, multi-draw-indirect
 
 _INSTALL = (
-    "Install a driver with EGL: on Debian or Ubuntu `apt-get install libegl1 libgl1-mesa-dri` for the CPU (Mesa's "
-    "llvmpipe), or NVIDIA's driver with its EGL libraries (in containers: NVIDIA_DRIVER_CAPABILITIES=graphics,compute)."
+    "Install a driver with EGL: on Debian or Ubuntu `apt-get install libegl1 libgl1 libgl1-mesa-dri` for the CPU "
+    "(Mesa's llvmpipe), or NVIDIA's driver with its EGL libraries (in containers: "
+    "NVIDIA_DRIVER_CAPABILITIES=graphics,compute)."
 )
 
 
