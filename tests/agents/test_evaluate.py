@@ -61,9 +61,9 @@ def test_records(alone, episodes, homes):
         assert np.allclose(path[0], episodes.start_position[k], atol=1e-3)
         assert np.allclose(record.goal, episodes.goal[k])
         assert record.start_distance == pytest.approx(float(episodes.geodesic_distance[k]))
-        walked = np.linalg.norm(np.diff(path[:, [0, 2]], axis=0), axis=1)
-        assert walked.max() < 0.252
-        assert walked.sum() == pytest.approx(record.measures["path_length"], abs=0.05)
+        steps = np.diff(path, axis=0)
+        assert np.linalg.norm(steps[:, [0, 2]], axis=1).max() < 0.252
+        assert np.linalg.norm(steps, axis=1).sum() == pytest.approx(record.measures["path_length"], abs=0.05)
         left = float(scene.geodesic_distance(path[-1], episodes.goal[k]))
         assert record.measures["distance_to_goal"] == pytest.approx(left, abs=0.06)
         if record.measures["success"]:
