@@ -119,3 +119,17 @@ def test_disabled_goes_on_past_the_end(one_room, make_env):
     env.reset(seed=0)
     ends = [env.step([1, 2])[3].tolist() for _ in range(5)]
     assert ends == [[False, False]] * 2 + [[True, True]] * 3
+
+
+def test_cast_pictures_of_a_slot_equal_the_single_environments_bit_for_bit(homes, make_env, gl_watched):
+    options = SMALL | {"renderer": "raycast"}
+    env, single = make_env(3, homes, output="numpy", **options), NavEnv(homes, **options)
+    observation, _ = env.reset(seed=20)
+    alone, _ = single.reset(seed=22)
+    for action in random_actions(50, 3):
+        assert all(np.array_equal(row(observation, 2)[name], alone[name]) for name in alone)
+        observation, *_ = env.step(action)
+        alone, _, terminated, truncated, _ = single.step(action[2])
+        if terminated or truncated:
+            alone, _ = single.reset()
+    single.close()
