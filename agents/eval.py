@@ -33,6 +33,7 @@ from batchsim import NavVectorEnv
 from scenes import EpisodeSet, Scene, load_all, resolve, standard_episodes
 
 MAX_EPISODE_STEPS = 500
+COMPARED = ("random", "greedy", "oracle")  # baselines that stand beside an agent unless others are named
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class EvalCommand:
     """Environments stepped together; the figures of deterministic agents do not depend on it."""
     out: Path | None = None
     """Folder for evaluation.json and report.html; the run folder itself if not given. Baselines need it to write."""
-    baselines: tuple[str, ...] = ("random", "greedy", "oracle")
+    baselines: tuple[str, ...] = COMPARED
     """Baselines to run on the same episodes for the report."""
     seed: int = 0
     """Seed of what agents draw."""
@@ -96,7 +97,7 @@ def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed
     config = TrainConfig.load(run / "config.json")
     session = EvalSession(scenes, episodes, num_envs, seed)
     evaluations = [session.run_policy(run.name, load_policy(find_checkpoint(run)), config, deterministic=False)]
-    evaluations += [session.run_baseline(name, config) for name in ("random", "greedy", "oracle")]
+    evaluations += [session.run_baseline(name, config) for name in COMPARED]
     for evaluation in evaluations:
         _print_table(evaluation)
     return session.write(run, evaluations, run)

@@ -21,7 +21,7 @@ import tyro
 
 from agents.checkpoint import find_checkpoint, load_trainer, save_checkpoint
 from agents.command import INTERRUPTED, run_command
-from agents.config import PRESETS, TrainConfig, preset
+from agents.config import TrainConfig, preset
 from agents.errors import AgentError
 from agents.eval import evaluate_run
 from agents.networks.policy import Policy, config_for
@@ -155,8 +155,6 @@ class _StopOnInterrupt:
         """Ctrl-C means what it did before."""
         signal.signal(signal.SIGINT, self._previous)
 
-
-__all__ = ["PRESETS", "TrainCommand", "main", "make_policy", "train"]
 
 if __name__ == "__main__":
     main()

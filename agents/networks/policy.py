@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from agents.networks.recurrent import RecurrentCore
 from agents.networks.visual import PatchEncoder
+from batchsim.tasks.pointnav import STOP
 
 GOAL = "pointgoal_with_gps_compass"
-STOP = 0
 
 
 @dataclass(frozen=True)
