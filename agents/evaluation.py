@@ -21,6 +21,8 @@ class EpisodeRecord:
 
     - `measures`: by name, at least `MEASURES`; metres, steps.
     - `path`: where the agent stood, `[steps + 1][3]`, metres; `goal` `[3]`; `start_distance`: geodesic, metres.
+    - `headings`: where it looked, `[steps + 1]`, radians; `actions`: what it did, `[steps]`. Doing the same again walks
+      the same way.
     """
 
     scene: str
@@ -29,6 +31,8 @@ class EpisodeRecord:
     goal: list[float]
     measures: dict[str, float]
     path: list[list[float]] = field(default_factory=list, repr=False)
+    headings: list[float] = field(default_factory=list, repr=False)
+    actions: list[int] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True)

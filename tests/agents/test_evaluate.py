@@ -91,3 +91,18 @@ def test_episodes_that_cannot_be_run(make_env, homes, one_room, episodes):
         make_env(2, one_room, episodes=episodes, sensors=())
     with pytest.raises(OptionError, match="empty"):
         make_env(2, homes, episodes=episodes.select(slice(0, 0)), sensors=())
+
+
+def test_recorded_headings_and_actions_explain_the_path(alone):
+    for record in alone.records:
+        steps = int(record.measures["episode_length"])
+        assert (len(record.headings), len(record.actions)) == (steps + 1, steps)
+        turns = np.diff(record.headings)
+        turned = np.degrees(np.arctan2(np.sin(turns), np.cos(turns)))
+        assert np.allclose(turned, np.choose(record.actions, [0, 0, 10, -10]), atol=0.02)
+        moves = np.diff(np.array(record.path), axis=0)[:, [0, 2]]
+        lengths = np.linalg.norm(moves, axis=1)
+        assert (lengths[np.array(record.actions) != 1] == 0).all()
+        for move, heading, length in zip(moves, record.headings[1:], lengths, strict=True):
+            if length > 0.248:  # a whole step: nothing was in the way
+                assert np.allclose(move, [-0.25 * np.sin(heading), -0.25 * np.cos(heading)], atol=4e-3)
