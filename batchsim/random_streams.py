@@ -42,3 +42,8 @@ def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
     key = mix(mix(seed + _GOLDEN_GAMMA) + (counter + 1) * _GOLDEN_GAMMA)
     index = torch.arange(1, draws + 1, device=seed.device) * _GOLDEN_GAMMA
     return _shift_right(mix(key[:, None] + index), 40).to(torch.float32) * 2.0**-24
+
+
+def pick(draw: Tensor, count: Tensor) -> Tensor:
+    """An int64 in [0, count) from a uniform draw in [0, 1); both broadcast."""
+    return torch.minimum((draw * count).long(), count - 1)

@@ -16,7 +16,7 @@ from batchsim.motion import Motion
 from batchsim.render.batch_renderer import NO_SCENE, BatchRenderer
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
-from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, PointNav
+from batchsim.tasks import Task
 from scenes import Scene
 
 
@@ -69,7 +69,7 @@ class Simulator:
         self,
         scenes: Sequence[Scene],
         num_envs: int,
-        task: PointNav,
+        task: Task,
         episodes: EpisodeSource | None = None,
         options: SimulatorOptions | None = None,
         device: str | torch.device = "cpu",
@@ -97,8 +97,9 @@ class Simulator:
         self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
         # Counting the ended episodes makes the host wait for the device: a GPU draws nothing for the others instead.
         self._count_ended = self.device.type == "cpu"
-        self._turn_of_action = torch.zeros(len(task.action_names), device=self.device)
-        self._turn_of_action[LEFT], self._turn_of_action[RIGHT] = 1.0, -1.0
+        turns = [{"left": 1.0, "right": -1.0}.get(name, 0.0) for name in task.action_names]
+        self._turn_of_action = torch.tensor(turns, device=self.device)
+        self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=self.device)
 
     def _make_renderer(self, scenes: Sequence[Scene]) -> BatchRenderer:
         options = self.options
@@ -142,7 +143,7 @@ class Simulator:
         - `begun`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
         """
         state = self.state
-        self.motion.apply(state, self._turn_of_action[action], action == FORWARD)
+        self.motion.apply(state, self._turn_of_action[action], self._is_walk[action])
         state.step = state.step + 1
         reward, terminated = self.task.step(self.scenes, state, action)
         truncated = (state.step >= self.options.max_episode_steps) & ~terminated
@@ -164,7 +165,7 @@ class Simulator:
     def measures(self) -> dict[str, Tensor]:
         """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
         state = self.state
-        measures = self.task.measures(state)
+        measures = self.task.measures(self.scenes, state)
         return measures | {
             "r": state.episode_return,
             "l": state.step,

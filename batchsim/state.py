@@ -49,3 +49,10 @@ class State:
             collided=zeros(dtype=torch.bool),
             episode_return=zeros(),
         )
+
+    def keep(self, begun: Tensor, **values: Tensor) -> None:
+        """Write `values`, `[N, ...]` each, into `task` where `begun` (bool `[N]`) is set; the rest stays as it was."""
+        for name, value in values.items():
+            old = self.task.get(name)
+            chosen = begun.view(-1, *[1] * (value.ndim - 1))
+            self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)

@@ -16,7 +16,7 @@ from batchsim.devices import choose_device
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.simulator import Simulator, SimulatorOptions, StepResult
-from batchsim.tasks import PointNav
+from batchsim.tasks import Task, choose_task
 from scenes import AgentBody, EpisodeSet, load_all, resolve
 
 OUTPUTS = ("torch", "numpy")
@@ -27,15 +27,17 @@ class NavVectorEnv(VectorEnv):
 
     Observations: of `depth` float32 `[N, height, width, 1]` in [0, 1] (metres clipped to `max_depth`, divided by it),
     `rgb` uint8 `[N, height, width, 3]` and `semantic` int32 `[N, height, width, 1]` those in `sensors`, and the task's
-    (`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
-    Actions: int `[N]` or `[N, 1]`, numpy or torch; 0 stop, 1 forward, 2 left, 3 right.
+    (PointNav: `pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
+    Actions: int `[N]` or `[N, 1]`, numpy or torch; what they mean is in `task.action_names` (PointNav: 0 stop,
+    1 forward, 2 left, 3 right).
 
+    - `task`: "pointnav", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
     - `sensors`: pictures wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
     - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
       `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
-    - `success_distance`: metres of walking from the goal within which a stop succeeds.
+    - `success_distance`: metres of walking from the goal within which a stop succeeds; PointNav's alone, 0.2 if None.
     - `agent_radius`: metres; the scenes are baked for it.
     - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
     - `output`: "torch" or "numpy".
@@ -64,6 +66,7 @@ class NavVectorEnv(VectorEnv):
         num_envs: int = 1,
         scenes: Any = "homes:train",
         *,
+        task: str | Task = "pointnav",
         episodes: EpisodeSet | None = None,
         sensors: Sequence[str] = ("depth",),
         width: int = 64,
@@ -74,7 +77,7 @@ class NavVectorEnv(VectorEnv):
         forward_step: float = 0.25,
         turn_angle: float = 10.0,
         allow_sliding: bool = True,
-        success_distance: float = 0.2,
+        success_distance: float | None = None,
         max_episode_steps: int = 500,
         max_depth: float = 10.0,
         renderer: str = "auto",
@@ -96,10 +99,14 @@ class NavVectorEnv(VectorEnv):
         self.output = output
         self.render_mode = render_mode
         self.device = choose_device(device)
+        task = choose_task(task, success_distance)
+        loaded = load_all(resolve(scenes, AgentBody(radius=agent_radius)))
+        if episodes is not None:
+            loaded, episodes = task.prepare(loaded, episodes)
         self.simulator = Simulator(
-            load_all(resolve(scenes, AgentBody(radius=agent_radius))),
+            loaded,
             num_envs,
-            PointNav(success_distance=success_distance),
+            task,
             None,
             SimulatorOptions(
                 sensors=tuple(sensors),
@@ -127,7 +134,7 @@ class NavVectorEnv(VectorEnv):
         self._has_begun = False
 
     @property
-    def task(self) -> PointNav:
+    def task(self) -> Task:
         """The task that rewards and measures."""
         return self.simulator.task
 

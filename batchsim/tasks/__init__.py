@@ -1,5 +1,7 @@
 """Tasks: what an episode is about, what is rewarded, and how it is measured."""
 
+from batchsim.tasks.choice import TASKS, choose_task
 from batchsim.tasks.pointnav import PointNav
+from batchsim.tasks.task import Task
 
-__all__ = ["PointNav"]
+__all__ = ["TASKS", "PointNav", "Task", "choose_task"]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim import poses
-from batchsim.random_streams import uniform
+from batchsim.random_streams import pick, uniform
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
+from batchsim.tasks.sensors import point_goal
+from batchsim.tasks.task import Task, draw_heading, draw_scene
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 
@@ -26,7 +28,7 @@ _DRAWS = 3 + 3 * _CANDIDATES
 
 
 @dataclass(frozen=True)
-class PointNav:
+class PointNav(Task):
     """The task's constants: distances in metres, rewards per step.
 
     An episode succeeds when the agent stops at less than `success_distance` (geodesic) from the goal. Starts lie
@@ -40,26 +42,24 @@ class PointNav:
     max_distance: float = 30.0
     max_floor_gap: float = 0.5
 
-    action_names = ("stop", "forward", "left", "right")
+    action_names: ClassVar[tuple[str, ...]] = ("stop", "forward", "left", "right")
+    headline_measures: ClassVar[tuple[str, ...]] = ("success", "spl", "soft_spl", "distance_to_goal")
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """The sensors this task adds to the pictures."""
+        """`pointgoal_with_gps_compass`, which tells where the goal lies."""
         low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
         return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw one episode for each environment from its own stream.
-
-        Returns `scene`, `position`, `heading` and the goal's number `goal`, all of length N.
-        """
+        """Draw `scene`, `position`, `heading` and the goal's number `goal` by the rules, all of length N."""
         draws = uniform(seed, episode, _DRAWS)
-        scene = _pick(draws[:, 0], torch.full_like(seed, len(scenes)))
-        heading = draws[:, 1] * (2 * math.pi) - math.pi
+        scene = draw_scene(scenes, draws[:, 0])
+        heading = draw_heading(draws[:, 1])
         # Each candidate is a goal and a cell of the same scene; the first that makes a proper episode is taken.
         draws = draws[:, 3:].reshape(-1, _CANDIDATES, 3)
         scene_of = scene.unsqueeze(-1).expand(-1, _CANDIDATES)
-        goal = _pick(draws[..., 0], scenes.goal_count[scene_of])
-        cell = scenes.cell_offset[scene_of] + _pick(draws[..., 1], scenes.cell_count[scene_of])
+        goal = pick(draws[..., 0], scenes.goal_count[scene_of])
+        cell = scenes.cell_offset[scene_of] + pick(draws[..., 1], scenes.cell_count[scene_of])
         distance = scenes.cell_distance(scene_of, goal, cell)
         gap = scenes.cell_position[cell] - scenes.goal_position(scene_of, goal)
         allowed = (distance >= self.min_distance) & (distance <= self.max_distance)
@@ -79,16 +79,13 @@ class PointNav:
         return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
-        """Start the episodes of the environments in `begun`, bool `[N]`; `state` has their bodies in place already."""
-        task = state.task
+        """Keep the goal, and how far it is."""
         distance = scenes.goal_distance(state.scene, episode["goal"], state.position)
-        task["goal"] = torch.where(begun, episode["goal"], task.get("goal", 0))
-        task["start_distance"] = torch.where(begun, distance, task.get("start_distance", 0.0))
-        task["distance"] = torch.where(begun, distance, task.get("distance", 0.0))
-        task["success"] = torch.zeros_like(begun) if "success" not in task else task["success"] & ~begun
+        state.keep(begun, goal=episode["goal"], start_distance=distance, distance=distance)
+        state.keep(begun, success=torch.zeros_like(begun))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Reward float32 `[N]` and terminated bool `[N]` after the bodies have moved by `action`."""
+        """The way gained and a little less, more for success; a stop ends the episode."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
         stopped = action == STOP
@@ -103,8 +100,8 @@ class PointNav:
         goal = scenes.goal_position(state.scene, state.task["goal"])
         return {"pointgoal_with_gps_compass": point_goal(state.position, state.heading, goal)}
 
-    def measures(self, state: State) -> dict[str, Tensor]:
-        """float32 `[N]` each: how the current episodes stand."""
+    def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
+        """Success, SPL and SoftSPL in [0, 1]; metres left, and metres at the start."""
         task = state.task
         start, distance = task["start_distance"], task["distance"]
         return {
@@ -114,14 +111,6 @@ class PointNav:
             "distance_to_goal": distance,
             "start_distance": start,
         }
-
-
-def point_goal(position: Tensor, heading: Tensor, goal: Tensor) -> Tensor:
-    """(rho, phi) `[N, 2]` of `goal` seen from `position` `[N, 3]`: metres on the ground plane, radians to the left."""
-    gap = goal - position
-    x, z = gap[:, 0], gap[:, 2]
-    # The direction (-sin a, -cos a) has heading a.
-    return torch.stack((torch.hypot(x, z), poses.wrap_angle(torch.atan2(-x, -z) - heading)), -1)
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
@@ -138,8 +127,3 @@ def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> T
 def _efficiency(shortest: Tensor, walked: Tensor) -> Tensor:
     longest = torch.maximum(shortest, walked)
     return torch.where(longest > 0, shortest / longest, 1.0)
-
-
-def _pick(draw: Tensor, count: Tensor) -> Tensor:
-    """An int64 in [0, count) from a uniform draw in [0, 1)."""
-    return torch.minimum((draw * count).long(), count - 1)

@@ -63,7 +63,7 @@ def test_goals_and_distances_are_those_of_the_set(homes, episodes, make_env):
     gap = episodes.goal - episodes.start_position
     rho = observation["pointgoal_with_gps_compass"][:, 0].numpy()
     assert np.allclose(rho, np.hypot(gap[:, 0], gap[:, 2]), atol=1e-4)
-    start = env.simulator.task.measures(env.simulator.state)["start_distance"].numpy()
+    start = env.simulator.measures()["start_distance"].numpy()
     assert np.allclose(start, episodes.geodesic_distance, atol=0.02)
 
 

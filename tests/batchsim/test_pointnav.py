@@ -8,7 +8,8 @@ import torch
 
 from batchsim import poses
 from batchsim.residency import ResidentScenes
-from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP, PointNav, point_goal, soft_spl, spl
+from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP, PointNav, soft_spl, spl
+from batchsim.tasks.sensors import point_goal
 from scenes import AgentBody, EpisodeSet, Mesh, bake
 
 CPU = torch.device("cpu")

@@ -1,0 +1,46 @@
+"""Which task is meant by a name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from batchsim.errors import OptionError
+from batchsim.tasks.pointnav import PointNav
+from batchsim.tasks.task import Task
+
+TASKS: dict[str, type[Task]] = {"pointnav": PointNav}
+
+
+def choose_task(task: str | Task, success_distance: float | None = None) -> Task:
+    """The task called `task`: a name in `TASKS`, or "module:Class" for a class of your own; an instance is itself.
+
+    `success_distance`, metres, is PointNav's. Raises `OptionError` for what is no task, and for a distance that the
+    task has no use for.
+    """
+    if isinstance(task, Task):
+        made = task
+    elif task == "pointnav" and success_distance is not None:
+        return PointNav(success_distance=success_distance)
+    else:
+        made = _class_of(task)()
+    if success_distance is not None:
+        raise OptionError(
+            f"success_distance={success_distance!r} is an option of task='pointnav'; task={task!r} has no use for it."
+        )
+    return made
+
+
+def _class_of(name: str) -> type[Task]:
+    if name in TASKS:
+        return TASKS[name]
+    module, _, attribute = str(name).partition(":")
+    try:
+        found = getattr(import_module(module), attribute) if attribute else None
+    except (ImportError, AttributeError) as error:
+        raise OptionError(f"task={name!r}: {error}.") from None
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise OptionError(
+            f'task={name!r}: expected one of {", ".join(TASKS)}, "module:Class" with a subclass of '
+            "batchsim.tasks.Task, or an instance of one."
+        )
+    return found
