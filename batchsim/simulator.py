@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,8 @@ from batchsim.residency import ResidentScenes
 from batchsim.state import State
 from batchsim.tasks import Task
 from scenes import Scene
+
+_SCENES = "scene_marks"
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,29 @@ class Simulator:
         if "depth" in images:
             images["depth"].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
         return images
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that decides how the episodes go on, by name: `State.state_dict`, and marks of the task and the scenes."""
+        return self.state.state_dict() | {_SCENES: self._scene_marks()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state_dict` gave, of a simulator of as many environments with the same task and scenes.
+
+        Raises `OptionError` where it is of others.
+        """
+        tensors = dict(tensors)
+        marks = tensors.pop(_SCENES, None)
+        if marks is None or not torch.equal(marks.cpu(), self._scene_marks()):
+            raise OptionError(
+                "The state is of environments in other scenes or of another task; load it with those it was saved with."
+            )
+        self.state.load_state_dict(tensors)
+
+    def _scene_marks(self) -> Tensor:
+        """int64 `[1 + K]`: checksums of the task's name, and of each scene's name and size."""
+        marks = [type(self.task).__name__]
+        marks += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
+        return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
 
     def close(self) -> None:
         """Give the renderer's memory back."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
+
+from batchsim.errors import OptionError
+
+_TASK = "task."
 
 
 @dataclass
@@ -56,3 +61,27 @@ class State:
             old = self.task.get(name)
             chosen = begun.view(-1, *[1] * (value.ndim - 1))
             self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies of all tensors by name, those of the task as `task.NAME`: what `load_state_dict` takes."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
+        tensors = own | {_TASK + name: value for name, value in self.task.items()}
+        return {name: value.detach().clone() for name, value in tensors.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` gave, from any device; raises `OptionError` where it is of another batch."""
+        own = {f.name for f in fields(self) if f.name != "task"}
+        names = {name for name in tensors if not name.startswith(_TASK)}
+        if names != own:
+            raise OptionError(f"A state needs exactly {', '.join(sorted(own))}; got {', '.join(sorted(names))}.")
+        for name, value in tensors.items():
+            if len(value) != len(self.seed):
+                raise OptionError(f"{name}: the state is of {len(value)} environments; expected {len(self.seed)}.")
+        device = self.seed.device
+        for name in own:
+            setattr(self, name, tensors[name].to(device, copy=True))
+        self.task = {
+            name.removeprefix(_TASK): value.to(device, copy=True)
+            for name, value in tensors.items()
+            if name.startswith(_TASK)
+        }

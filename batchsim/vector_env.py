@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -98,6 +98,7 @@ class NavVectorEnv(VectorEnv):
         self.num_envs = num_envs
         self.output = output
         self.render_mode = render_mode
+        self.max_episode_steps = max_episode_steps
         self.device = choose_device(device)
         task = choose_task(task, success_distance)
         loaded = load_all(resolve(scenes, AgentBody(radius=agent_radius)))
@@ -191,6 +192,31 @@ class NavVectorEnv(VectorEnv):
         result = self.simulator.step(actions, autoreset=False, begun=begun)
         self._waiting = result.done
         return self._out((result.observation, result.reward, result.terminated, result.truncated, _info(result)))
+
+    def observe(self) -> dict[str, Any]:
+        """The observations of all environments as they stand, drawn again without a step."""
+        return self._out(self.simulator.observe())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that decides how the environments go on, as copies by name; safetensors can keep it.
+
+        What is drawn is not kept: `observe` gives it again after `load_state_dict`.
+        """
+        flags = {"waiting": self._waiting.clone(), "has_begun": torch.tensor(self._has_begun)}
+        return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on exactly where another environment was when its `state_dict` gave `tensors`.
+
+        Raises `OptionError` where that one had another `num_envs`, other scenes or another task.
+        """
+        prefix = "simulator."
+        inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        if not {"waiting", "has_begun"} <= tensors.keys():
+            raise OptionError("Not what NavVectorEnv.state_dict gives: waiting or has_begun is missing.")
+        self.simulator.load_state_dict(inner)
+        self._waiting = tensors["waiting"].to(self.device, copy=True)
+        self._has_begun = bool(tensors["has_begun"])
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near."""
