@@ -65,6 +65,24 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     elif (out / "checkpoint").exists():
         raise AgentError(f"{out} holds a run already: add --resume to go on with it, or choose another --out.")
     config.check()
+    trainer = make_trainer(config)
+    if resume:
+        load_trainer(checkpoint, trainer)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(json.dumps(config.to_json(), indent=2), encoding="utf-8")
+    finished = _run(trainer, config, out)
+    trainer.env.close()
+    if not finished:
+        print(f"Stopped. Go on with: batchsim-train --out {out} --resume", file=sys.stderr)
+        return INTERRUPTED
+    if config.eval_scenes:
+        report = evaluate_run(out, config.eval_scenes, config.eval_episodes)
+        print(f"Report: {report.resolve()}", file=sys.stderr)
+    return 0
+
+
+def make_trainer(config: TrainConfig) -> Trainer:
+    """Environments, a fresh policy and their trainer, as the config says."""
     torch.manual_seed(config.seed)
     env = NavVectorEnv(
         config.num_envs,
@@ -73,20 +91,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         **config.env_options(),
     )
     policy = make_policy(config, env).to(env.device)
-    trainer = Trainer(env, policy, config.ppo, config.rollout_steps, config.seed)
-    if resume:
-        load_trainer(checkpoint, trainer)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(config.to_json(), indent=2), encoding="utf-8")
-    finished = _run(trainer, config, out)
-    env.close()
-    if not finished:
-        print(f"Stopped. Go on with: batchsim-train --out {out} --resume", file=sys.stderr)
-        return INTERRUPTED
-    if config.eval_scenes:
-        report = evaluate_run(out, config.eval_scenes, config.eval_episodes)
-        print(f"Report: {report.resolve()}", file=sys.stderr)
-    return 0
+    return Trainer(env, policy, config.ppo, config.rollout_steps, config.seed)
 
 
 def make_policy(config: TrainConfig, env: NavVectorEnv) -> Policy:
