@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agents.errors import AgentError
 from agents.ppo import PPOConfig
+from agents.schedule import Decay, batch_scale, decay_factor
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class TrainConfig:
     """Height of the depth image, pixels."""
     hfov: float = 90.0
     """Horizontal field of view, degrees."""
+    sensors: tuple[Literal["depth", "rgb"], ...] = ("depth",)
+    """Pictures the agent sees."""
     blind: bool = False
-    """Train without the depth image: by the goal sensor and touch alone."""
+    """Train without pictures: by the goal sensor and touch alone."""
     forward_step: float = 0.25
     """Metres of one step forward."""
     turn_angle: float = 30.0
@@ -43,12 +46,36 @@ class TrainConfig:
     """Steps after which a training episode is cut off. Evaluation allows 500."""
     renderer: str = "auto"
     """The renderer's backend."""
-    hidden_size: int = 128
-    """Units of the recurrent core."""
+    visual: Literal["patches", "se_resnet9", "resnet18"] = "patches"
+    """The visual encoder: patches is for CPUs, se_resnet9 that of Large Batch Simulation, resnet18 Habitat's."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
-    """Channels of the visual encoder's layers."""
+    """Channels of the layers of patches."""
+    fine_goal: bool = True
+    """Give the goal's distance with fine resolution near it; without, distance, cosine and sine alone."""
+    action_units: int = 16
+    """Numbers that stand for the previous action."""
+    core: Literal["gru", "lstm", "mt_lstm"] = "gru"
+    """The recurrent core; mt_lstm has units that forget at fixed paces."""
+    core_layers: int = 1
+    """Layers of the recurrent core; gru has one."""
+    hidden_size: int = 128
+    """Units of a layer of the recurrent core."""
+    decay: Decay = "linear"
+    """How the learning rate falls: straight, or along half a cosine."""
+    warmup: float = 0.0
+    """Share of training in which the learning rate rises from 0."""
     final_learning_rate: float = 0.05
-    """The learning rate falls in a straight line to this share of itself."""
+    """The learning rate falls to this share of itself."""
+    scale_learning_rate: bool = False
+    """Multiply the learning rate by the square root of a minibatch's frames over 256."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """What networks compute in; weights and losses are float32. auto: bfloat16 on CUDA."""
+    channels_last: bool = False
+    """Keep the channels of a pixel together in convolutions."""
+    compile_step: bool = False
+    """Compile the policy's step by torch.compile."""
+    compile_update: bool = False
+    """Compile the parts of the update by torch.compile."""
     checkpoint_minutes: float = 2.0
     """Minutes between two checkpoints."""
     eval_scenes: str = "homes:val"
@@ -67,11 +94,22 @@ class TrainConfig:
                 f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
                 "is split by environment."
             )
+        if not 0 <= self.warmup < 1:
+            raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
+        if self.core == "gru" and self.core_layers != 1:
+            raise AgentError(f"core_layers is {self.core_layers}; the core gru has one layer. Choose lstm for more.")
+
+    def learning_rate_at(self, share: float, ranks: int = 1) -> float:
+        """The learning rate after `share` of training, in [0, 1], where `ranks` processes learn together."""
+        rate = self.ppo.learning_rate * decay_factor(share, self.decay, self.warmup, self.final_learning_rate)
+        if not self.scale_learning_rate:
+            return rate
+        return rate * batch_scale(self.num_envs * self.rollout_steps * ranks, self.ppo.minibatches)
 
     def env_options(self) -> dict[str, Any]:
         """The keywords of `NavVectorEnv` that training and evaluation share."""
         names = ("width", "height", "hfov", "forward_step", "turn_angle", "renderer")
-        return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else ("depth",)}
+        return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
@@ -85,7 +123,7 @@ class TrainConfig:
             known = {f.name for f in fields(TrainConfig)}
             if unknown := sorted(data.keys() - known):
                 raise AgentError(f"{path}: unknown fields {', '.join(unknown)}; it was written by another version.")
-            data["visual_channels"] = tuple(data["visual_channels"])
+            data = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
             return TrainConfig(**{**data, "ppo": PPOConfig(**data["ppo"])})
         except FileNotFoundError:
             raise AgentError(f"{path.parent} is no run folder: it has no {path.name}.") from None
@@ -93,7 +131,35 @@ class TrainConfig:
             raise AgentError(f"{path} is no run's configuration ({error}).") from None
 
 
-PRESETS: dict[str, TrainConfig] = {"quickstart": TrainConfig()}
+# The training of Large Batch Simulation (Shacklett et al., ICLR 2021) on one GPU.
+_LARGE_BATCH = TrainConfig(
+    scenes="homes:train?detail=medium",
+    num_envs=1024,
+    total_frames=250_000_000,
+    max_minutes=25.0,
+    turn_angle=10.0,
+    max_episode_steps=500,
+    visual="se_resnet9",
+    fine_goal=False,
+    action_units=32,
+    core="lstm",
+    core_layers=2,
+    hidden_size=512,
+    decay="cosine",
+    warmup=0.01,
+    final_learning_rate=0.0,
+    scale_learning_rate=True,
+    precision="auto",
+    channels_last=True,
+    eval_scenes="homes:val?detail=medium",
+    ppo=PPOConfig(epochs=1, minibatches=2, learning_rate=5e-4, optimizer="lamb", normalize_advantage=False),
+)
+
+PRESETS: dict[str, TrainConfig] = {
+    "quickstart": TrainConfig(),
+    "pointnav-depth": _LARGE_BATCH,
+    "pointnav-rgb": replace(_LARGE_BATCH, sensors=("rgb",)),
+}
 
 
 def preset(name: str) -> TrainConfig:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from agents.errors import AgentError
+from agents.lamb import Lamb, lamb_groups
 from agents.networks.policy import Policy
 from agents.rollout import Batch, Rollout
 
@@ -32,7 +35,9 @@ class PPOConfig:
     minibatches: int = 4
     """Parts that a rollout is learned in, split by environment."""
     learning_rate: float = 1e-3
-    """Adam's step size at the start."""
+    """The optimiser's step size before any scaling and decay."""
+    optimizer: Literal["adam", "lamb"] = "adam"
+    """adam; lamb for large batches."""
     normalize_advantage: bool = True
     """Scale each minibatch's advantages to mean 0 and deviation 1."""
 
@@ -43,7 +48,7 @@ class PPO:
     def __init__(self, policy: Policy, config: PPOConfig) -> None:
         self.policy = policy
         self.config = config
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        self.optimizer = make_optimizer(policy, config)
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
         """Learn from `rollout`; returns the means of the losses and diagnostics."""
@@ -55,7 +60,8 @@ class PPO:
                 count += 1
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value
-        return {name: float(value) / count for name, value in sums.items()}
+        means = {name: float(value) / count for name, value in sums.items()}
+        return means | {"explained_variance": float(explained_variance(rollout.values, rollout.returns))}
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
@@ -64,13 +70,39 @@ class PPO:
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
+        terms = {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
+        check_finite(terms)
         self.optimizer.step()
-        return {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
+        return terms
 
     def set_learning_rate(self, rate: float) -> None:
         """Use `rate` from the next update on."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+
+def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Optimizer:
+    """The optimiser of `config` over all parameters of `policy`."""
+    if config.optimizer == "lamb":
+        return Lamb(lamb_groups(policy), lr=config.learning_rate)
+    return torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+
+
+def check_finite(terms: dict[str, Tensor]) -> None:
+    """Raise `AgentError` that names the terms, scalars all, that are infinite or not a number."""
+    finite = torch.stack([value.isfinite() for value in terms.values()]).tolist()
+    bad = [name for name, good in zip(terms, finite, strict=True) if not good]
+    if bad:
+        raise AgentError(
+            f"Training broke down: {', '.join(bad)} not finite. The weights were left as they were; the last "
+            "checkpoint is good. A lower --learning-rate may help."
+        )
+
+
+@torch.no_grad()
+def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
+    """1 - Var(returns - values) / Var(returns), a scalar: 1 for a perfect critic, 0 for a constant."""
+    return 1 - (returns - values).var() / returns.var().clamp(min=1e-8)
 
 
 def ppo_loss(logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from agents.command import INTERRUPTED, run_command
 from agents.config import TrainConfig, preset
 from agents.errors import AgentError
 from agents.eval import evaluate_run
-from agents.networks.policy import Policy, config_for
+from agents.make_policy import make_policy
 from agents.run_log import RunLog, TrainingBar
 from agents.trainer import Trainer
 from batchsim import NavVectorEnv
@@ -36,7 +36,7 @@ class TrainCommand:
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = "quickstart"
-    """Which set of defaults to begin from: quickstart."""
+    """Which set of defaults to begin from: quickstart, pointnav-depth, pointnav-rgb."""
     out: Path = Path("runs/quickstart")
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False
@@ -90,20 +90,8 @@ def make_trainer(config: TrainConfig) -> Trainer:
         max_episode_steps=config.max_episode_steps,
         **config.env_options(),
     )
-    policy = make_policy(config, env).to(env.device)
+    policy = make_policy(config, env)
     return Trainer(env, policy, config.ppo, config.rollout_steps, config.seed)
-
-
-def make_policy(config: TrainConfig, env: NavVectorEnv) -> Policy:
-    """A fresh policy that fits the environment and the config."""
-    return Policy(
-        config_for(
-            env.single_observation_space,
-            env.single_action_space,
-            hidden_size=config.hidden_size,
-            visual_channels=config.visual_channels,
-        )
-    )
 
 
 def _run(trainer: Trainer, config: TrainConfig, out: Path) -> bool:
@@ -112,7 +100,7 @@ def _run(trainer: Trainer, config: TrainConfig, out: Path) -> bool:
     last_checkpoint = time.monotonic()
     try:
         while (share := share_done(trainer, config)) < 1 and not stop.requested:
-            rate = config.ppo.learning_rate * (1 - (1 - config.final_learning_rate) * share)
+            rate = config.learning_rate_at(share)
             trainer.ppo.set_learning_rate(rate)
             update = trainer.iteration()
             _check_finite(update, out)

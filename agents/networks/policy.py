@@ -1,59 +1,90 @@
-"""The recurrent actor-critic: what it sees and where the goal is -> action logits and value."""
+"""The recurrent actor-critic: what an agent sees and senses -> action logits and value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.networks.recurrent import RecurrentCore
-from agents.networks.visual import PatchEncoder
-from batchsim.tasks.pointnav import STOP
+from agents.networks.recurrent import make_core
+from agents.networks.sensors import GOAL, feature_count, vector_features
+from agents.networks.visual import IMAGES, make_encoder
 
-GOAL = "pointgoal_with_gps_compass"
+_VECTOR_UNITS = 32
+_RARELY = -3.0  # the first logit of an action that ends the episode: about one in seventy
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """The shape of a policy network, kept beside its weights."""
 
-    hidden_size: int = 128
-    """Units of the recurrent core and of the layer before it."""
+    visual: str = "patches"
+    """The visual encoder: patches, se_resnet9, resnet18."""
+    images: tuple[str, ...] = ("depth",)
+    """Pictures it reads: depth, rgb; none for a blind agent."""
+    image_size: tuple[int, int] = (64, 64)
+    """Height and width of the pictures, pixels."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
-    """Channels of the visual encoder's layers; empty for a blind agent."""
+    """Channels of the layers of "patches"."""
+    vectors: dict[str, int] = field(default_factory=lambda: {GOAL: 2})
+    """Sensors of a few numbers that the policy reads, and how many they give."""
+    fine_goal: bool = True
+    """Give the goal's distance with fine resolution near it."""
+    action_units: int = 16
+    """Numbers that stand for the previous action."""
+    core: str = "gru"
+    """The recurrent core: gru, lstm, mt_lstm."""
+    hidden_size: int = 128
+    """Units of a layer of the core, and what the encoder gives it."""
+    core_layers: int = 1
+    """Layers of the core."""
     num_actions: int = 4
     """Actions to choose from."""
-    image_size: tuple[int, int] = (64, 64)
-    """Height and width of the depth image, pixels."""
+    stop_action: int | None = 0
+    """The action that ends an episode, which a first policy seldom takes; None where there is none."""
 
 
 class Policy(nn.Module):
-    """Depth image, goal and previous action -> GRU -> logits `[N, A]` and value `[N]`.
+    """Pictures, vector sensors and previous action -> recurrent core -> logits `[N, A]` and value `[N]`.
 
-    Observations are dicts with `depth` `[..., height, width, 1]` in [0, 1] and `pointgoal_with_gps_compass` `[..., 2]`.
+    Observations are dicts: `depth` `[..., height, width, 1]` in [0, 1], `rgb` uint8 `[..., height, width, 3]`, and the
+    sensors of `config.vectors` `[..., K]`; what the config does not name is not read.
+
+    Weights, memory, logits and values are float32. Where `compute_dtype` is set, what lies between is computed in it by
+    autocast.
     """
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
         self.config = config
+        self.compute_dtype: torch.dtype | None = None
         hidden = config.hidden_size
-        self.visual = (
-            PatchEncoder(config.image_size, config.visual_channels, hidden) if config.visual_channels else None
+        self.visual = None
+        if config.images:
+            shape = (config.images, config.image_size, config.visual_channels)
+            self.visual = make_encoder(config.visual, *shape, hidden)
+        self.vectors = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Linear(feature_count(name, size, config.fine_goal), _VECTOR_UNITS), nn.ReLU())
+                for name, size in config.vectors.items()
+            }
         )
-        self.goal = nn.Sequential(nn.Linear(_GOAL_FEATURES, 32), nn.ReLU())
-        self.previous_action = nn.Embedding(config.num_actions + 1, 16)  # the last row: an episode begins
-        inputs = 32 + 16 + (hidden if self.visual else 0)
-        self.core = RecurrentCore(inputs, hidden)
+        self.previous_action = nn.Embedding(config.num_actions + 1, config.action_units)  # last row: an episode begins
+        inputs = _VECTOR_UNITS * len(self.vectors) + config.action_units + (hidden if self.visual else 0)
+        self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
         self.critic = nn.Linear(hidden, 1)
         # A nearly uniform first policy explores; the critic starts near zero.
         nn.init.orthogonal_(self.actor.weight, 0.01)
         nn.init.zeros_(self.actor.bias)
-        with torch.no_grad():
-            self.actor.bias[STOP] = -3.0
+        if config.stop_action is not None:
+            with torch.no_grad():
+                self.actor.bias[config.stop_action] = _RARELY
         nn.init.orthogonal_(self.critic.weight, 0.1)
         nn.init.zeros_(self.critic.bias)
 
@@ -68,9 +99,10 @@ class Policy(nn.Module):
 
         `previous_action` int64 `[N]` and `state` are ignored where `begun` (bool `[N]`) is set.
         """
-        features = self._features(observation, previous_action, begun)
-        hidden, state = self.core.step(features, begun, state)
-        return self.actor(hidden), self.critic(hidden).squeeze(-1), state
+        with self._autocast():
+            features = self._features(observation, previous_action, begun)
+            hidden, state = self.core.step(features, begun, state)
+        return *self._heads(hidden), state
 
     def sequence(
         self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
@@ -78,35 +110,73 @@ class Policy(nn.Module):
         """T steps of N environments from `state`: logits `[T, N, A]` and values `[T, N]`."""
         steps, num_envs = begun.shape
         flat = {name: value.flatten(0, 1) for name, value in observations.items()}
-        features = self._features(flat, previous_actions.flatten(), begun.flatten())
-        hidden = self.core.sequence(features.view(steps, num_envs, -1), begun, state)
-        return self.actor(hidden), self.critic(hidden).squeeze(-1)
+        with self._autocast():
+            features = self._features(flat, previous_actions.flatten(), begun.flatten())
+            hidden = self.core.sequence(features.view(steps, num_envs, -1), begun, state)
+        return self._heads(hidden)
+
+    def forward(
+        self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same as `sequence`, for wrappers that call a module."""
+        return self.sequence(observations, previous_actions, begun, state)
+
+    def use_channels_last(self) -> None:
+        """Let convolutions keep the channels of a pixel together, as tensor cores read them."""
+        for module in self.modules():
+            if hasattr(module, "memory_format"):
+                module.memory_format = torch.channels_last
+
+    def compile_step(self) -> None:
+        """Compile `step` as a whole, at its first call."""
+        self.step = torch.compile(self.step)
+
+    def compile_sequence(self) -> None:
+        """Compile what `sequence` is made of: the encoder, and the cell that its loop repeats.
+
+        As a whole it would be unrolled over all steps, which takes minutes to compile and gains nothing more.
+        """
+        if self.visual is not None:
+            self.visual.compile()
+        self.core.compile_cell()
 
     def _features(self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor) -> Tensor:
-        previous = torch.where(begun, self.config.num_actions, previous_action)
-        parts = [self.goal(goal_features(observation[GOAL])), self.previous_action(previous)]
+        config = self.config
+        parts = [
+            encode(vector_features(name, observation[name], config.fine_goal)) for name, encode in self.vectors.items()
+        ]
+        parts.append(self.previous_action(torch.where(begun, config.num_actions, previous_action)))
         if self.visual is not None:
-            parts.append(self.visual(observation["depth"]))
+            parts.append(self.visual(observation))
         return torch.cat(parts, -1)
 
+    def _heads(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = hidden.float()
+        return self.actor(hidden), self.critic(hidden).squeeze(-1)
 
-_GOAL_FEATURES = 5
-
-
-def goal_features(goal: Tensor) -> Tensor:
-    """(rho, phi) `[..., 2]` as numbers of order one, `[..., 5]`, with fine resolution near the goal."""
-    rho, phi = goal.unbind(-1)
-    return torch.stack((rho / 5, torch.exp(-2 * rho), torch.exp(-8 * rho), torch.cos(phi), torch.sin(phi)), -1)
+    def _autocast(self) -> AbstractContextManager:
+        if self.compute_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.critic.weight.device.type, self.compute_dtype)
 
 
 def config_for(
-    observation_space: gym.spaces.Dict, action_space: gym.spaces.Discrete, **options: object
+    observation_space: gym.spaces.Dict,
+    action_space: gym.spaces.Discrete,
+    action_names: tuple[str, ...] = ("stop", "forward", "left", "right"),
+    **options: Any,
 ) -> PolicyConfig:
-    """A config that fits an environment's single spaces; blind where it gives no depth."""
-    if "depth" not in observation_space.spaces:
-        return PolicyConfig(**{**options, "visual_channels": (), "num_actions": int(action_space.n)})
-    height, width, _ = observation_space["depth"].shape
-    return PolicyConfig(**options, num_actions=int(action_space.n), image_size=(height, width))
+    """A config that fits an environment's single spaces: it reads every picture and sensor that policies can."""
+    spaces = observation_space.spaces
+    images = tuple(name for name in IMAGES if name in spaces)
+    config = PolicyConfig(
+        **options,
+        images=images,
+        vectors={name: space.shape[0] for name, space in spaces.items() if len(space.shape) == 1},
+        num_actions=int(action_space.n),
+        stop_action=action_names.index("stop") if "stop" in action_names else None,
+    )
+    return replace(config, image_size=spaces[images[0]].shape[:2]) if images else config
 
 
 def config_to_json(config: PolicyConfig) -> dict[str, object]:

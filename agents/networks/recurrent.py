@@ -1,43 +1,50 @@
-"""The memory of a policy: a gated recurrent unit whose state is wiped where an episode begins."""
+"""Recurrent cores: the memory of a policy, wiped where an episode begins."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from agents.errors import AgentError
 
 
 class RecurrentCore(nn.Module):
-    """A GRU (Cho et al., 2014) over `[T, N, inputs]`, with episode starts anywhere inside."""
+    """What every core does. Its whole memory is one tensor `[N, state_size]`, so that any core fits any caller."""
 
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        self.state_size = hidden
-        self.from_input = nn.Linear(inputs, 3 * hidden)
-        self.from_state = nn.Linear(hidden, 3 * hidden)
-        nn.init.orthogonal_(self.from_input.weight)
-        nn.init.orthogonal_(self.from_state.weight)
-        nn.init.zeros_(self.from_input.bias)
-        nn.init.zeros_(self.from_state.bias)
+    state_size: int
+    """Numbers of memory an environment has."""
 
     def step(self, features: Tensor, begun: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features `[N, inputs]` and state `[N, S]` to output `[N, hidden]` and next state."""
-        state = self._cell(self.from_input(features), state * (~begun).unsqueeze(-1))
-        return state, state
+        """One step: features `[N, inputs]`, `begun` bool `[N]` and state `[N, S]` to `[N, hidden]` and next state."""
+        raise NotImplementedError
 
     def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
-        """Features `[T, N, inputs]` to outputs `[T, N, hidden]`; the inputs' share of the gates is one product."""
-        gates = self.from_input(features)
-        keep = (~begun).unsqueeze(-1).to(state.dtype)
-        outputs = []
-        for t in range(len(features)):
-            state = self._cell(gates[t], state * keep[t])
-            outputs.append(state)
-        return torch.stack(outputs)
+        """T steps with episode starts anywhere inside: features `[T, N, inputs]`, `begun` `[T, N]` to `[T, N, hidden]`.
 
-    def _cell(self, gates: Tensor, state: Tensor) -> Tensor:
-        hidden = self.state_size
-        recurrent = functional.linear(state, self.from_state.weight, self.from_state.bias)
-        reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, -1)
-        candidate = torch.tanh(gates[:, 2 * hidden :] + reset * recurrent[:, 2 * hidden :])
-        return torch.lerp(candidate, state, update)
+        Without a look at `begun` from the host, which packing the episodes for cuDNN's LSTM would need: the inputs'
+        share of the gates is one product over all steps, and what is left in the loop is small beside the encoder.
+        """
+        raise NotImplementedError
+
+    def compile_cell(self) -> None:
+        """Fuse what a cell does element by element, by `torch.compile`."""
+        raise NotImplementedError
+
+
+def keep_mask(begun: Tensor, like: Tensor) -> Tensor:
+    """1 where the memory goes on and 0 where an episode begins: bool `[..., N]` to `[..., N, 1]`."""
+    return (~begun).unsqueeze(-1).to(like.dtype)
+
+
+def make_core(name: str, inputs: int, hidden: int, layers: int = 1) -> RecurrentCore:
+    """The core called `name`: "gru", "lstm" or "mt_lstm"; raises `AgentError` for another."""
+    from agents.networks.gru import GRU
+    from agents.networks.lstm import LSTM, MultiTimescaleLSTM
+
+    if name == "gru":
+        if layers != 1:
+            raise AgentError(f"core_layers is {layers}; the core gru has one layer. Choose lstm for more.")
+        return GRU(inputs, hidden)
+    cores = {"lstm": LSTM, "mt_lstm": MultiTimescaleLSTM}
+    if name not in cores:
+        raise AgentError(f"There is no core {name!r}; there are: {', '.join(['gru', *cores])}.")
+    return cores[name](inputs, hidden, layers)

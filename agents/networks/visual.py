@@ -1,43 +1,30 @@
-"""Visual encoders for small images on a CPU."""
+"""Visual encoders by name."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-_FIRST_PATCH, _PATCH = 4, 2
+from agents.errors import AgentError
+from agents.networks.patch_encoder import PatchEncoder
+from agents.networks.resnet18 import ResNet18
+from agents.networks.se_resnet import SEResNet9
+
+ENCODERS = ("patches", "se_resnet9", "resnet18")
+IMAGES = ("depth", "rgb")
 
 
-class PatchEncoder(nn.Module):
-    """A convolutional network whose strides equal its kernels: patches of 4 x 4 pixels, then 2 x 2 of those, ...
+def make_encoder(
+    name: str, images: tuple[str, ...], image_size: tuple[int, int], channels: tuple[int, ...], outputs: int
+) -> nn.Module:
+    """The encoder called `name` for the pictures `images`, of `image_size` (height, width): to `[B, outputs]`.
 
-    Written as matrix products over patches: forward and backward take 34 us an image of 64 x 64 on 2 cores, where the
-    same channels as overlapping 3 x 3 convolutions take 55.
+    `channels` are those of "patches". Raises `AgentError` for a name, picture or size that there is no encoder for.
     """
-
-    def __init__(self, image_size: tuple[int, int], channels: tuple[int, ...], outputs: int) -> None:
-        super().__init__()
-        shrink = _FIRST_PATCH * _PATCH ** (len(channels) - 1)
-        height, width = image_size
-        if height % shrink or width % shrink:
-            raise ValueError(f"image_size {image_size}: both sides must be multiples of {shrink}.")
-        widths = [_FIRST_PATCH**2, *(c * _PATCH**2 for c in channels[:-1])]
-        self.patches = nn.ModuleList(nn.Linear(i, o) for i, o in zip(widths, channels, strict=True))
-        self.out = nn.Linear(height // shrink * (width // shrink) * channels[-1], outputs)
-        for layer in (*self.patches, self.out):
-            nn.init.orthogonal_(layer.weight, 2**0.5)
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, depth: Tensor) -> Tensor:
-        """`[B, height, width, 1]` in [0, 1] to features `[B, outputs]`."""
-        x = torch.exp(-4.0 * depth)  # most of the range for what is near: 1 at the camera, 0.67 at 1 m, 0.02 at 10 m
-        for layer, patch in zip(self.patches, [_FIRST_PATCH] + [_PATCH] * (len(self.patches) - 1), strict=True):
-            x = torch.relu(layer(_to_patches(x, patch)))
-        return torch.relu(self.out(x.flatten(1)))
-
-
-def _to_patches(x: Tensor, size: int) -> Tensor:
-    """`[B, H, W, C]` to `[B, H / size, W / size, size * size * C]`."""
-    batch, height, width, channels = x.shape
-    x = x.view(batch, height // size, size, width // size, size, channels).transpose(2, 3)
-    return x.reshape(batch, height // size, width // size, size * size * channels)
+    if unknown := sorted(set(images) - set(IMAGES)):
+        raise AgentError(f"A policy reads the pictures {' and '.join(IMAGES)}, not {', '.join(unknown)}.")
+    if name == "patches":
+        return PatchEncoder(image_size, channels, outputs, images)
+    encoders = {"se_resnet9": SEResNet9, "resnet18": ResNet18}
+    if name not in encoders:
+        raise AgentError(f"There is no visual encoder {name!r}; there are: {', '.join(ENCODERS)}.")
+    return encoders[name](image_size, images, outputs)

@@ -7,23 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from agents.networks.policy import (
-    GOAL,
-    Policy,
-    PolicyConfig,
-    config_for,
-    config_from_json,
-    config_to_json,
-    goal_features,
-)
-from agents.networks.recurrent import RecurrentCore
-from agents.networks.visual import PatchEncoder
+from agents.errors import AgentError
+from agents.networks.gru import GRU
+from agents.networks.patch_encoder import PatchEncoder
+from agents.networks.policy import Policy, PolicyConfig, config_for, config_from_json, config_to_json
+from agents.networks.sensors import GOAL, goal_features
 
 STEPS, ENVS = 7, 5
 
 
 def make_policy(blind=False):
-    return Policy(PolicyConfig(hidden_size=24, visual_channels=() if blind else (4, 8), image_size=(16, 24)))
+    images = () if blind else ("depth",)
+    return Policy(PolicyConfig(hidden_size=24, images=images, visual_channels=(4, 8), image_size=(16, 24)))
 
 
 def experience(seed=0):
@@ -86,7 +81,7 @@ def test_without_a_start_memory_and_previous_action_matter(seeded):
 
 def test_the_cell_is_a_gated_recurrent_unit(seeded):
     # Against torch's own, whose gates are in the same order.
-    core, reference = RecurrentCore(6, 9), torch.nn.GRUCell(6, 9)
+    core, reference = GRU(6, 9), torch.nn.GRUCell(6, 9)
     with torch.no_grad():
         for own in (core.from_input.bias, core.from_state.bias):
             own.normal_()
@@ -109,11 +104,11 @@ def test_the_encoder_is_a_convolution(seeded):
     kernel = second.weight.view(5, 2, 2, 3).permute(0, 3, 1, 2)
     x = torch.relu(torch.nn.functional.conv2d(x, kernel, second.bias, stride=2))
     expected = torch.relu(encoder.out(x.permute(0, 2, 3, 1).flatten(1)))
-    assert torch.allclose(encoder(depth), expected, atol=1e-5)
+    assert torch.allclose(encoder({"depth": depth}), expected, atol=1e-5)
 
 
 def test_the_encoder_names_sizes_it_cannot_take():
-    with pytest.raises(ValueError, match=r"\(20, 24\).*multiples of 8"):
+    with pytest.raises(AgentError, match=r"\(20, 24\).*multiples of 8"):
         PatchEncoder((20, 24), (3, 5), 7)
 
 
@@ -142,7 +137,12 @@ def test_configs_fit_the_environment_and_come_back_from_json():
     seeing = config_for(gym.spaces.Dict({"depth": depth, GOAL: goal}), gym.spaces.Discrete(6), hidden_size=8)
     assert (seeing.image_size, seeing.num_actions, seeing.hidden_size) == ((48, 64), 6, 8)
     blind = config_for(gym.spaces.Dict({GOAL: goal}), gym.spaces.Discrete(4), visual_channels=(8, 8))
-    assert blind.visual_channels == ()
-    for config in (seeing, blind):
+    assert blind.images == ()
+    rgb = gym.spaces.Box(0, 255, (48, 64, 3), np.uint8)
+    semantic = gym.spaces.Box(0, 9, (48, 64, 1), np.int32)
+    both = gym.spaces.Dict({"semantic": semantic, "rgb": rgb, "depth": depth})
+    without_goal = config_for(both, gym.spaces.Discrete(3), ("forward", "left", "right"))
+    assert (without_goal.images, without_goal.vectors, without_goal.stop_action) == (("depth", "rgb"), {}, None)
+    for config in (seeing, blind, without_goal):
         assert config_from_json(config_to_json(config)) == config
         Policy(config)

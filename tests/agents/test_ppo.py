@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from agents.networks.policy import GOAL, Policy, PolicyConfig
+from agents.networks.policy import Policy, PolicyConfig
+from agents.networks.sensors import GOAL
 from agents.ppo import PPO, PPOConfig, ppo_loss
 from agents.rollout import Batch, Rollout
 
@@ -81,7 +82,7 @@ def filled(policy, good_action, steps=8, num_envs=16):
 
 @pytest.fixture
 def policy(seeded):
-    return Policy(PolicyConfig(hidden_size=16, visual_channels=()))
+    return Policy(PolicyConfig(hidden_size=16, images=()))
 
 
 @pytest.mark.parametrize("good", [0, 2])

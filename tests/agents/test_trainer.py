@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from agents.networks.policy import GOAL, Policy, config_for
+from agents.networks.policy import Policy, config_for
+from agents.networks.sensors import GOAL
 from agents.ppo import PPOConfig
 from agents.trainer import EpisodeSums, Trainer
 

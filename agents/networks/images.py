@@ -1,0 +1,47 @@
+"""Pictures as the channels that encoders read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+DEPTH_BINS = 10
+CHANNELS = {"depth": 1 + DEPTH_BINS, "rgb": 3}
+
+
+def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
+    """The pictures called `names` side by side, `[B, height, width, C]`, in the precision that layers compute in.
+
+    Depth gives 11 channels: itself, and which tenth of its range it lies in as ten channels of 0 and 1 (Shacklett et
+    al., 2021). Colour gives 3, in [-1, 1].
+    """
+    dtype = _working_dtype(observation[names[0]].device)
+    makers = {"depth": _depth, "rgb": _rgb}
+    parts = [makers[name](observation[name], dtype) for name in names]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+
+def _depth(depth: Tensor, dtype: torch.dtype) -> Tensor:
+    tenths = (depth * DEPTH_BINS).long().clamp_(max=DEPTH_BINS - 1)
+    bins = tenths == torch.arange(DEPTH_BINS, device=depth.device)
+    return torch.cat([depth.to(dtype), bins.to(dtype)], -1)
+
+
+def _rgb(rgb: Tensor, dtype: torch.dtype) -> Tensor:
+    return (rgb.float() * (2 / 255) - 1).to(dtype)
+
+
+def _working_dtype(device: torch.device) -> torch.dtype:
+    """What autocast would turn the input of a matrix product into."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return torch.float32
+
+
+def to_patches(x: Tensor, size: int) -> Tensor:
+    """Space to depth: `[B, H, W, C]` to `[B, H / size, W / size, size * size * C]`."""
+    batch, height, width, channels = x.shape
+    x = x.view(batch, height // size, size, width // size, size, channels).transpose(2, 3)
+    return x.reshape(batch, height // size, width // size, size * size * channels)
