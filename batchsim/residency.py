@@ -10,6 +10,7 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from scenes import Scene
+from scenes.squares import floor_squares
 
 
 class ResidentScenes:
@@ -53,11 +54,19 @@ class ResidentScenes:
         self._max_step = tensor([scene.body.max_step for scene in scenes], torch.float32)
         self.cell_position = tensor(np.concatenate([w.positions for w in walkables]), torch.float32)
 
+        # the floor in squares of a metre
+        squares = [floor_squares(scene) for scene in scenes]
+        self._square = tensor(np.concatenate(squares), torch.int32)
+        square_counts = [int(square.max()) + 1 for square in squares]
+        self.square_count = tensor(square_counts, torch.int64)
+        self.most_squares = max(square_counts)
+
         # the goals and their distance fields
         goal_counts = [len(scene.goals) for scene in scenes]
         self.goal_count = tensor(goal_counts, torch.int64)
         self._goal_offset = offsets(goal_counts)
         self._goals = tensor(np.concatenate([scene.goals for scene in scenes]), torch.float32)
+        self._farthest = tensor(np.concatenate([_farthest(scene.goal_distances) for scene in scenes]), torch.float32)
         self._field_offset = offsets([scene.goal_distances.size for scene in scenes])
         self._distances = tensor(np.concatenate([s.goal_distances.ravel() for s in scenes]), torch.float16)
 
@@ -98,6 +107,18 @@ class ResidentScenes:
         """float32 `[..., 3]`, metres, of the scene's goal with number `goal`."""
         return self._goals[self._goal_offset[scene] + goal]
 
+    def farthest_distance(self, scene: Tensor, goal: Tensor) -> Tensor:
+        """Metres of walking (float32) from `goal` to the farthest cell that can be reached from there."""
+        return self._farthest[self._goal_offset[scene] + goal]
+
+    def square(self, scene: Tensor, points: Tensor) -> Tensor:
+        """Numbers (int64) of the squares of floor that `points` lie in, -1 where nobody can stand.
+
+        Each scene counts its `square_count` squares from 0 (`scenes.squares`); `most_squares` is the largest count.
+        """
+        cell = self.locate(scene, points)
+        return torch.where(cell >= 0, self._square[cell.clamp(min=0)].long(), -1)
+
     def cell_distance(self, scene: Tensor, goal: Tensor, cell: Tensor) -> Tensor:
         """Metres of walking (float32) from the middle of `cell` to `goal`; inf if unreachable or `cell` is -1."""
         local = (cell - self.cell_offset[scene]).clamp(min=0)
@@ -126,6 +147,11 @@ class ResidentScenes:
         total = weights.sum(0)
         mean = (weights * torch.where(known, distances, 0.0)).sum(0) / total
         return torch.where(total > 0, mean, torch.inf)
+
+
+def _farthest(fields: np.ndarray) -> np.ndarray:
+    """The largest finite value of each of `fields` `[G, C]`."""
+    return np.where(np.isfinite(fields), fields, 0).max(1)
 
 
 def _pad_layers(index: np.ndarray, layers: int) -> np.ndarray:

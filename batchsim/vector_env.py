@@ -31,7 +31,7 @@ class NavVectorEnv(VectorEnv):
     Actions: int `[N]` or `[N, 1]`, numpy or torch; what they mean is in `task.action_names` (PointNav: 0 stop,
     1 forward, 2 left, 3 right).
 
-    - `task`: "pointnav", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
+    - `task`: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
     - `sensors`: pictures wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.

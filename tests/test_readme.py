@@ -1,4 +1,4 @@
-"""The README and docs/architecture.md say what is so: Python runs, files and commands are there, none is left out."""
+"""The README and the pages in docs/ say what is so: Python runs, files and commands are there, none is left out."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+TASKS = (ROOT / "docs" / "tasks.md").read_text("utf-8")
 
 # The README's scenes are many, or the reader's own; what is said of them holds of a small one.
 SMALLER = {'"homes:train?count=16"': '"four-rooms"', '"building.glb"': '"four-rooms"', "range(100)": "range(2)"}
@@ -26,6 +27,42 @@ def test_python_of_the_readme_runs(cache_of_this_session):
     assert names["info"]["episode"]["spl"].shape == names["info"]["_episode"].shape == (256,)
     assert names["images"]["depth"].shape == (64, 64, 64, 1)
     assert names["images"]["rgb"].shape == (64, 64, 64, 3)
+
+
+def test_python_of_the_tasks_page_runs(cache_of_this_session):
+    import gymnasium as gym
+
+    (code,) = re.findall(r"```python\n(.*?)```", TASKS, re.DOTALL)
+    assert '"homes:train?count=8"' in code
+    names = {"__name__": "tasks_page"}
+    exec(compile(code.replace("homes:train?count=8", "four-rooms"), "tasks.md", "exec"), names)
+    envs = names["envs"]
+    try:
+        assert names["observation"]["homeward"].shape == (64, 1)
+        assert names["info"]["episode"]["success"].shape == (64,)
+        assert set(names["observation"]) == set(envs.single_observation_space.spaces)
+        body = code[code.index("@dataclass") : code.index("batchsim.register_task")]
+        assert len([line for line in body.splitlines() if line]) <= 30
+    finally:
+        envs.close()
+        del gym.registry["ThereAndBack-v0"]
+
+
+def test_the_tasks_page_lists_every_task():
+    import gymnasium as gym
+
+    from batchsim.tasks import TASKS as tasks
+
+    rows = re.findall(
+        r"^\| `(batchsim/\w+-v0)` \| `(\w+)` \| ([\w, ]+) \|.*\| ([`\w, ]+) \| ([`\w, ]+) \|$", TASKS, re.M
+    )
+    assert [row[1] for row in rows] == list(tasks)
+    for env_id, name, actions, sensors, measures in rows:
+        task = tasks[name]()
+        assert gym.spec(env_id).kwargs == {"task": name}
+        assert actions.split(", ") == list(task.action_names)
+        assert sensors.replace("`", "").split(", ") == list(task.observation_spaces())
+        assert measures.replace("`", "").split(", ") == list(task.headline_measures)
 
 
 def test_files_of_the_readme_are_there():

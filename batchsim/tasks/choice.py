@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from batchsim.errors import OptionError
+from batchsim.tasks.explore import Explore
+from batchsim.tasks.flee import Flee
 from batchsim.tasks.pointnav import PointNav
 from batchsim.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"pointnav": PointNav}
+TASKS: dict[str, type[Task]] = {"pointnav": PointNav, "flee": Flee, "explore": Explore}
 
 
 def choose_task(task: str | Task, success_distance: float | None = None) -> Task:

@@ -7,6 +7,7 @@ Rewards and success as in Wijmans et al., "DD-PPO" (ICLR 2020) and Shacklett et 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from batchsim.residency import ResidentScenes
 from batchsim.state import State
 from batchsim.tasks.sensors import point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
+from scenes import EpisodeSet, Scene
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 
@@ -111,6 +113,10 @@ class PointNav(Task):
             "distance_to_goal": distance,
             "start_distance": start,
         }
+
+    def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
+        """Episodes of point-goal navigation are what this task runs."""
+        return scenes, episodes
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import gymnasium as gym
@@ -84,8 +85,13 @@ class Task(ABC):
         return {}
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """A fixed set of episodes, and its scenes, as this task needs them; most take them as they are."""
-        return scenes, episodes
+        """A fixed set of episodes and its scenes, made ready for this task: here the goals, which it does not have.
+
+        Starts and headings stay; the start stands for the goal.
+        """
+        nothing = np.zeros(len(episodes), np.int32)
+        start = episodes.start_position
+        return scenes, replace(episodes, goal=start, goal_index=nothing, geodesic_distance=nothing.astype(np.float32))
 
 
 def draw_scene(scenes: ResidentScenes, draw: Tensor) -> Tensor:
