@@ -1,7 +1,9 @@
-"""`batchsim-bench`: how many frames a second this machine simulates and renders.
+"""`batchsim-bench`: how many frames a second this machine renders, simulates and trains.
 
 batchsim-bench render --num-envs 256 --sensors depth,rgb --scenes "homes:train?detail=high&count=8"
 batchsim-bench step --num-envs 1024 --json
+batchsim-bench train --preset quickstart
+batchsim-bench step --sweep num_envs=16,64,256,1024 --sweep detail=low,high --out sweep
 """
 
 from __future__ import annotations
@@ -10,96 +12,64 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-import tyro
-from rich.console import Console
-from rich.table import Table
-
-from agents.benchmarks.options import BenchOptions
-from agents.benchmarks.record import BenchRecord
-from agents.benchmarks.render import bench_render
-from agents.benchmarks.step import bench_step
+from agents.benchmarks.command import BenchCommand, parse
+from agents.benchmarks.plot import plot_sweeps
+from agents.benchmarks.sweep import parse_axes, run_sweep, write_csv
+from agents.benchmarks.table import print_record, print_sweep
 from agents.command import run_command
-
-MODES = {"render": bench_render, "step": bench_step}
-
-
-@dataclass(frozen=True)
-class BenchCommand:
-    """Measure frames a second: the median of several runs, warm-up left out, the device finished at both ends."""
-
-    mode: tyro.conf.Positional[Literal["render", "step"]]
-    """render: the renderer alone. step: the whole environment under random actions."""
-    num_envs: int = 256
-    """Views or environments at once."""
-    width: int = 64
-    """Width of the pictures, pixels."""
-    height: int = 64
-    """Height of the pictures, pixels."""
-    sensors: str = "depth"
-    """Pictures wanted: depth, rgb, semantic, with commas between; "none" steps without any."""
-    scenes: str = "homes:train?count=8"
-    """Scenes: a set such as "homes:train?detail=high&count=8", a file or a folder."""
-    renderer: Literal["auto", "raycast", "raster"] = "auto"
-    """The renderer's backend; auto times both and takes the faster."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
-    steps: int | None = None
-    """Steps of one run; as many as fill --seconds if not given."""
-    seconds: float = 1.0
-    """Length of one run where --steps is not given."""
-    repeats: int = 5
-    """Runs; the median counts, the range is shown."""
-    seed: int = 0
-    """Seed of views and actions."""
-    json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
+from agents.errors import AgentError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
-    command = tyro.cli(BenchCommand, args=typed, prog="batchsim-bench")
-    run_command("batchsim-bench", lambda: _main(command, shlex.join(["batchsim-bench", *typed])))
+    run_command("batchsim-bench", lambda: _main(typed))
 
 
-def _main(command: BenchCommand, typed: str) -> int:
-    result = MODES[command.mode](_options(command, typed))
+def _main(typed: list[str]) -> int:
+    line = shlex.join(["batchsim-bench", *typed])
+    command = parse(typed)
+    if command.sweep:
+        _sweep(command, typed, line)
+        return 0
+    result = command.measure(line)
     if command.json:
         print(json.dumps(result.to_json()))
     else:
-        _print_table(result)
+        print_record(result)
     return 0
 
 
-def _options(command: BenchCommand, typed: str) -> BenchOptions:
-    names = [name.strip() for name in command.sensors.split(",") if name.strip()]
-    shared = {name: getattr(command, name) for name in BenchOptions.__dataclass_fields__ if hasattr(command, name)}
-    return BenchOptions(**shared | {"sensors": () if names == ["none"] else tuple(names), "command": typed})
+def _sweep(command: BenchCommand, typed: list[str], line: str) -> None:
+    """Measure the grid; leave `sweep.csv`, `sweep.json` and `sweep.png` in the folder `out`."""
+    axes = parse_axes(command.sweep)
+    command.out.mkdir(parents=True, exist_ok=True)
+    sweep = run_sweep(typed[0], _without_sweep(typed[1:]), axes, line)
+    write_csv(sweep, command.out / "sweep.csv")
+    (command.out / "sweep.json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+    records = [cell.record for cell in sweep.cells if cell.record is not None]
+    if not records:
+        raise AgentError(f"No cell of the sweep could be measured; the last said: {sweep.cells[-1].failure}")
+    plot_sweeps([(f"{typed[0]}: cost of a frame", sweep)], command.out / "sweep.png")
+    if command.json:
+        print(json.dumps(records))
+    else:
+        print_sweep(sweep)
+        print(f"{command.out.resolve()}: sweep.csv, sweep.json, sweep.png")
 
 
-def _print_table(result: BenchRecord) -> None:
-    table = Table(show_header=False, title=f"batchsim-bench {result.mode}")
-    low, high = result.fps_range
-    pictures = ", ".join(result.sensors) or "no pictures"
-    rows = {
-        "frames a second": f"{result.fps:,.0f}  ({low:,.0f} to {high:,.0f} in {result.repeats} runs)",
-        "at once": f"{result.num_envs} of {result.width} x {result.height}, {pictures}",
-        "scenes": f"{result.num_scenes} of {result.scenes}, {result.triangles_mean:,.0f} triangles each",
-        "renderer": f"{result.renderer or 'none'} on {result.gl_renderer or result.device}",
-        "device": f"{result.device}: {result.machine}",
-        "microseconds a frame": ", ".join(
-            f"{stage} {time:,.1f}" for stage, time in result.us_per_frame.items() if time is not None
-        ),
-        "of an empty frame": "" if result.us_per_empty_frame is None else f"{result.us_per_empty_frame:,.1f}",
-        "memory": f"{result.peak_memory_bytes / 2**20:,.0f} MiB",
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, value)
-    Console().print(table)
+def _without_sweep(typed: list[str]) -> list[str]:
+    """What was typed, less what each cell of a sweep does not take."""
+    kept, skip = [], False
+    for word in typed:
+        if skip:
+            skip = False
+        elif word in ("--sweep", "--out"):
+            skip = True
+        elif word != "--json" and not word.startswith(("--sweep=", "--out=")):
+            kept.append(word)
+    return kept
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ _LEAST = 20.0  # seconds under which a part is not begun
 _BENCH = ("-m", "agents.bench")
 _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")
 _HIGH = ("--scenes", "homes:train?detail=high&count=4")
+_ONE = ("--scenes", "homes:train/0")
+_FINER = ("--sweep", "triangles=20000,200000,2000000")
 _LOW = ("--scenes", "homes:train?count=16")
 
 
@@ -52,7 +54,9 @@ PARTS = (
     Part("raycast-depth-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raycast"), 150.0),
     Part("raycast-rgb-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raycast", "--sensors", "rgb")),
     Part("raster-depth-high.json", (*_BENCH, "render", *_BATCH, *_HIGH, "--renderer", "raster", "--repeats", "3")),
-    Part("scaling.json", ("-m", "agents.benchmarks.scaling", *_BATCH, "--repeats", "3"), 180.0),
+    Part(
+        "scaling.json", (*_BENCH, "render", *_BATCH, *_ONE, "--renderer", "raycast", "--repeats", "3", *_FINER), 180.0
+    ),
     Part("step-depth-high.json", (*_BENCH, "step", *_BATCH, *_HIGH)),
     Part("raycast-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raycast")),
     Part("raster-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raster")),

@@ -81,3 +81,60 @@ class Stopwatch:
         self._synchronize()
         self.seconds += time.perf_counter() - start
         return result
+
+
+class EventWatch:
+    """The same on CUDA without a wait: events on torch's current stream before and after each call.
+
+    What is added up is the device's time between the two, drawing by OpenGL included, since torch's stream waits for
+    it where pictures change hands. Reading `seconds` waits for the device.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self._function = function
+        self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    def __call__(self, *arguments, **named):
+        """Call the function between two events."""
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        result = self._function(*arguments, **named)
+        end.record()
+        self._pairs.append((begin, end))
+        return result
+
+    @property
+    def seconds(self) -> float:
+        """Device time of all calls so far."""
+        torch.cuda.synchronize()
+        return sum(begin.elapsed_time(end) for begin, end in self._pairs) / 1e3
+
+
+class Stages:
+    """Times what methods take while steps run, in a run of its own: the watching may slow the steps down.
+
+    `methods`: (object, name of its method) by the name of a stage. Between `with` the methods are wrapped.
+    """
+
+    def __init__(self, device: torch.device, **methods: tuple[object, str]) -> None:
+        self._device = device
+        self._methods = methods
+        self.watches: dict[str, Stopwatch | EventWatch] = {}
+
+    def __enter__(self) -> Stages:
+        for stage, (owner, name) in self._methods.items():
+            self.watches[stage] = self.watch(getattr(owner, name))
+            setattr(owner, name, self.watches[stage])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for owner, name in self._methods.values():
+            delattr(owner, name)  # the class's own method shows again
+
+    def seconds(self, stage: str) -> float:
+        """Time spent in the method of `stage`; 0 for a stage that was not watched."""
+        return self.watches[stage].seconds if stage in self.watches else 0.0
+
+    def watch(self, function: Callable) -> Stopwatch | EventWatch:
+        """What times calls of `function` as this device is best timed."""
+        return EventWatch(function) if self._device.type == "cuda" else Stopwatch(function, synchronizer(self._device))

@@ -1,29 +1,38 @@
-"""What all benchmarks take."""
+"""What the benchmarks of the renderer and of the whole environment take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from agents.benchmarks import record
+from agents.benchmarks.limits import shares
 from agents.benchmarks.measure import Timing
 from agents.benchmarks.record import BenchRecord
+from agents.benchmarks.refine import cut_finer
 from agents.errors import AgentError
-from scenes import Scene
+from scenes import Scene, load_all, resolve
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Sizes and repeats of a measurement; `command` is what was typed, for the record."""
+    """Sizes and repeats of a measurement; `command` is what was typed, for the record.
+
+    `triangles`: cut the scenes finer, to about that many triangles each; the pictures stay the same.
+    """
 
     num_envs: int = 256
     width: int = 64
     height: int = 64
     sensors: tuple[str, ...] = ("depth",)
     scenes: str = "homes:train?count=8"
+    triangles: int | None = None
     renderer: str = "auto"
     device: str = "auto"
+    limits: bool = True
     steps: int | None = None
     seconds: float = 1.0
     repeats: int = 5
@@ -34,10 +43,17 @@ class BenchOptions:
         for name in ("num_envs", "repeats"):
             if getattr(self, name) < 1:
                 raise AgentError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        if self.steps is not None and self.steps < 1:
-            raise AgentError(f"steps is {self.steps}; expected at least 1.")
+        for name in ("steps", "triangles"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise AgentError(f"{name} is {value}; expected at least 1.")
         if not 0 < self.seconds <= 3600:
             raise AgentError(f"seconds is {self.seconds}; expected more than 0, at most 3600.")
+
+    def load_scenes(self) -> list[Scene]:
+        """The scenes to measure in."""
+        found = load_all(resolve(self.scenes))
+        return found if self.triangles is None else [cut_finer(scene, self.triangles) for scene in found]
 
     def record(
         self,
@@ -49,9 +65,21 @@ class BenchOptions:
         renderer: str | None,
         gl_renderer: str | None,
         us_per_empty_frame: float | None = None,
+        measure_limits: Callable[[], dict[str, float]] | None = None,
     ) -> BenchRecord:
-        """The record of what was measured with these options."""
+        """The record of what was measured with these options.
+
+        - `measure_limits`: gives by name "traversal_rays_per_second", "copy_bytes_per_second". It takes memory of its
+          own, and is called after the peaks were read.
+        """
         median, lowest, highest = timing.rates(self.num_envs)
+        memory = record.memory(device)
+        limits = measure_limits() if measure_limits and self.limits else {}
+        bytes_per_frame = record.picture_bytes(self.sensors, self.width, self.height)
+        rays = median * self.width * self.height if self.sensors else None
+        reached = {"copy_bytes_per_second": median * bytes_per_frame}
+        if rays is not None and renderer == "raycast":
+            reached["traversal_rays_per_second"] = rays
         return BenchRecord(
             mode=mode,
             fps=median,
@@ -70,10 +98,20 @@ class BenchOptions:
             repeats=self.repeats,
             us_per_frame=us_per_frame,
             us_per_empty_frame=us_per_empty_frame,
-            peak_memory_bytes=record.memory_bytes(device),
+            **memory,
+            rays_per_second=rays,
+            picture_bytes_per_frame=bytes_per_frame,
+            limits=limits,
+            limit_shares=shares(reached, limits),
+            options=self._options(),
             seed=self.seed,
             versions=record.versions(),
             machine=record.machine(device),
             date=record.today(),
+            commit=record.commit(),
             command=self.command,
         )
+
+    def _options(self) -> dict[str, Any]:
+        """All that was chosen, but for what the record holds under its own name."""
+        return {name: value for name, value in asdict(self).items() if name not in BenchRecord.__dataclass_fields__}

@@ -6,9 +6,11 @@ import datetime
 import os
 import platform
 import resource
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from scenes import Scene
 
 STAGES = ("simulate", "render", "infer", "learn")
+_PIXEL_BYTES = {"depth": 4, "rgb": 3, "semantic": 4}
 _PACKAGES = ("batchsim", "torch", "numpy", "moderngl", "glcontext", "gymnasium", "cuda-core")
 
 
@@ -27,7 +30,10 @@ class BenchRecord:
     `us_per_frame` holds microseconds of each of `STAGES`, None where a stage was not run or not timed apart.
     `us_per_empty_frame`: what a frame costs the renderer where nothing is to be drawn; the rest of it is the drawing.
     `peak_memory_bytes`: on the CPU the process's largest resident size; on CUDA what all of the device's memory in use
-    amounts to after the measurement, which counts OpenGL's share too.
+    amounts to after the measurement, which counts OpenGL's share too. `peak_host_bytes` is the former on either, and
+    `peak_torch_bytes` the most that torch itself held on CUDA.
+    `limits`: what the machine can do at most, see `agents.benchmarks.limits`; `limit_shares`: what was reached of it.
+    `options`: everything else that was chosen. `commit`: of the code, None outside a checkout.
     """
 
     mode: str
@@ -48,10 +54,18 @@ class BenchRecord:
     us_per_frame: dict[str, float | None]
     us_per_empty_frame: float | None
     peak_memory_bytes: int
+    peak_host_bytes: int
+    peak_torch_bytes: int | None
+    rays_per_second: float | None
+    picture_bytes_per_frame: int
+    limits: dict[str, float | None]
+    limit_shares: dict[str, float]
+    options: dict[str, Any]
     seed: int
     versions: dict[str, str]
     machine: str
     date: str
+    commit: str | None
     command: str
 
     def to_json(self) -> dict[str, Any]:
@@ -69,12 +83,32 @@ def mean_triangles(scenes: Sequence[Scene]) -> float:
     return float(np.mean([len(scene.triangles) for scene in scenes]))
 
 
-def memory_bytes(device: torch.device) -> int:
-    """See `BenchRecord.peak_memory_bytes`."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        return total - free
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def memory(device: torch.device) -> dict[str, int | None]:
+    """The three peaks of `BenchRecord`, by name, up to now."""
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device.type != "cuda":
+        return {"peak_memory_bytes": host, "peak_host_bytes": host, "peak_torch_bytes": None}
+    free, total = torch.cuda.mem_get_info(device)
+    held = torch.cuda.max_memory_allocated(device)
+    return {"peak_memory_bytes": total - free, "peak_host_bytes": host, "peak_torch_bytes": held}
+
+
+def picture_bytes(sensors: Sequence[str], width: int, height: int) -> int:
+    """Bytes of one frame's pictures."""
+    return width * height * sum(_PIXEL_BYTES[name] for name in sensors)
+
+
+def commit() -> str | None:
+    """The commit that runs, with a plus sign where files were changed since; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        done = [
+            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True).stdout
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done[0].strip() + ("+" if done[1].strip() else "")
 
 
 def versions() -> dict[str, str]:

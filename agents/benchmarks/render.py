@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.benchmarks.limits import copy_bytes_per_second, traversal_rays_per_second
 from agents.benchmarks.measure import Timing, synchronizer, time_steps
 from agents.benchmarks.options import BenchOptions
 from agents.benchmarks.record import BenchRecord, stage_times
@@ -15,7 +16,7 @@ from batchsim import BatchRenderer
 from batchsim.devices import choose_device
 from batchsim.poses import heading_to_quaternion
 from batchsim.render.batch_renderer import NO_SCENE
-from scenes import Scene, load_all, resolve
+from scenes import Scene
 
 _EYE_HEIGHT = 1.25  # metres
 _BATCHES = 8  # different views, drawn in turn: one batch again and again would flatter the caches
@@ -24,11 +25,7 @@ _BATCHES = 8  # different views, drawn in turn: one batch again and again would 
 def bench_render(options: BenchOptions) -> BenchRecord:
     """Time `BatchRenderer.render` on views that lie on the device already, into tensors there."""
     device = choose_device(options.device)  # before the scenes, which can take minutes to bake
-    return measure_renderer(options, load_all(resolve(options.scenes)), device)
-
-
-def measure_renderer(options: BenchOptions, scenes: list[Scene], device: torch.device) -> BenchRecord:
-    """The same with `scenes` and `device` instead of those that the options name."""
+    scenes = options.load_scenes()
     views = random_views(scenes, options.num_envs, options.seed, device)
     camera = {"width": options.width, "height": options.height}
     renderer = BatchRenderer(
@@ -52,9 +49,19 @@ def measure_renderer(options: BenchOptions, scenes: list[Scene], device: torch.d
             renderer.backend,
             renderer.gl_renderer,
             1e6 / empty.rates(options.num_envs)[0],
+            lambda: _limits(scenes, views[0], renderer, device),
         )
     finally:
         renderer.close()
+
+
+def _limits(
+    scenes: list[Scene], views: tuple[Tensor, Tensor], renderer: BatchRenderer, device: torch.device
+) -> dict[str, float]:
+    return {
+        "traversal_rays_per_second": traversal_rays_per_second(scenes, views, renderer.camera, device),
+        "copy_bytes_per_second": copy_bytes_per_second(device),
+    }
 
 
 def random_views(scenes: list[Scene], count: int, seed: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:

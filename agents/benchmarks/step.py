@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from agents.benchmarks.measure import Stopwatch, Timing, synchronizer, time_steps
+from agents.benchmarks.limits import copy_bytes_per_second
+from agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
 from agents.benchmarks.options import BenchOptions
 from agents.benchmarks.record import BenchRecord, stage_times
 from batchsim import NavVectorEnv
@@ -22,7 +24,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
     """Time `NavVectorEnv.step` from actions on the device to observations there, new episodes included."""
     env = NavVectorEnv(
         options.num_envs,
-        options.scenes,
+        options.scenes if options.triangles is None else options.load_scenes(),
         sensors=options.sensors,
         width=options.width,
         height=options.height,
@@ -54,25 +56,23 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
         stages,
         renderer and renderer.backend,
         renderer and renderer.gl_renderer,
+        measure_limits=lambda: {"copy_bytes_per_second": copy_bytes_per_second(env.device)},
     )
 
 
-def _stages(env: NavVectorEnv, step, options: BenchOptions, timing: Timing) -> dict[str, float | None]:
-    """Microseconds a frame of each stage, in a run of its own: waiting between stages would slow the other one down."""
+def _stages(
+    env: NavVectorEnv, step: Callable[[], None], options: BenchOptions, timing: Timing
+) -> dict[str, float | None]:
+    """Microseconds a frame of each stage: the shares of a run of their own, the sum of the undisturbed one."""
     us_per_frame = 1e6 / timing.rates(options.num_envs)[0]
     renderer = env.simulator.renderer
     if renderer is None:
         return stage_times(simulate=us_per_frame)
-    watch = Stopwatch(renderer.render, synchronizer(env.device))
-    renderer.render = watch
-    try:
-        steps = max(1, timing.steps // 2)
-        whole = Stopwatch(lambda: [step() for _ in range(steps)], synchronizer(env.device))
+    steps = max(1, timing.steps // 2)
+    with Stages(env.device, render=(renderer, "render")) as stages:
+        whole = stages.watch(lambda: [step() for _ in range(steps)])
         whole()
-    finally:
-        del renderer.render
-    # The shares are measured here, the sum is the undisturbed run's.
-    render = us_per_frame * watch.seconds / whole.seconds
+    render = us_per_frame * stages.seconds("render") / whole.seconds
     return stage_times(render=render, simulate=us_per_frame - render)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from agents import bench
 from agents.benchmarks import measure
-from agents.benchmarks.measure import Stopwatch, Timing, time_steps
+from agents.benchmarks.measure import Stages, Stopwatch, Timing, time_steps
 from agents.benchmarks.page import BEGIN, END, figures, main, read_records, write_page
 from agents.benchmarks.step import random_actions
 from agents.errors import AgentError
@@ -127,8 +127,41 @@ def test_json_holds_what_was_measured(capsys, mode, sensors, stages):
     assert {name for name, time in times.items() if time is not None} == stages
     assert sum(times[name] for name in stages) == pytest.approx(1e6 / result["fps"])
     assert (result["us_per_empty_frame"] is not None) == (mode == "render")
-    assert result["peak_memory_bytes"] > 2**20
+    assert result["peak_memory_bytes"] == result["peak_host_bytes"] > 2**20
+    shares = {"copy_bytes_per_second"} | ({"traversal_rays_per_second"} if result["renderer"] == "raycast" else set())
+    assert set(result["limit_shares"]) == (shares if mode == "render" else {"copy_bytes_per_second"})
+    assert result["options"].keys() >= {"seconds", "triangles"}
     assert result["command"].startswith(f"batchsim-bench {mode} --scenes one-room")
+
+
+def test_training_is_measured_from_end_to_end(capsys):
+    options = ["--scenes", "one-room", "--num-envs", "4", "--rollout-steps", "4", "--visual-channels", "4", "4"]
+    options += ["--width", "16", "--height", "16", "--iterations", "1", "--repeats", "2", "--renderer", "raster"]
+    code, printed = run(capsys, "train", *options, "--json")
+    assert code == 0
+    result = json.loads(printed.out)
+    assert set(result) >= FIELDS
+    assert (result["mode"], result["num_envs"], result["sensors"], result["steps"]) == ("train", 4, ["depth"], 4)
+    assert all(time > 0 for time in result["us_per_frame"].values())
+    assert sum(result["us_per_frame"].values()) == pytest.approx(1e6 / result["fps"])
+    assert result["options"]["config"]["rollout_steps"] == 4
+
+
+def test_stages_are_timed_while_watched_only(monkeypatch):
+    clock = Clock(monkeypatch)
+
+    class Worker:
+        def work(self):
+            clock.step()
+
+    worker = Worker()
+    with Stages(torch.device("cpu"), work=(worker, "work")) as stages:
+        worker.work()
+        worker.work()
+    worker.work()
+    assert stages.seconds("work") == 1.0
+    assert stages.seconds("other") == 0.0
+    assert clock.calls == 3
 
 
 def test_the_table_is_for_people(capsys):
@@ -149,6 +182,11 @@ def test_the_table_is_for_people(capsys):
         (["render", "--sensors", "none", "--scenes", "one-room"], "expected some of depth"),
         (["render", "--scenes", "nowhere"], "nowhere"),
         (["render", "--scenes", "one-room", "--device", "tpu"], "device='tpu'"),
+        (["step", "--triangles", "0"], "triangles is 0"),
+        (["train", "--iterations", "0"], "iterations is 0"),
+        (["train", "--num-envs", "0"], "num_envs is 0"),
+        (["train", "--preset", "none"], "no preset 'none'"),
+        (["step", "--sweep", "num_envs"], "expected an option and its values"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):
@@ -233,6 +271,8 @@ def test_gpu_figures_say_so(capsys, mode):
     code, printed = run(capsys, mode, "--scenes", "one-room", "--json", *small)
     result = json.loads(printed.out)
     assert code == 0
+    assert result["peak_torch_bytes"] > 0
+    assert result["us_per_frame"]["render"] > 0
     assert result["device"].startswith("cuda:")
     assert "cuda" in result["versions"]
 

@@ -10,7 +10,7 @@ import torch
 
 from agents.benchmarks.gpu_check import PARTS, Part, gpu_check
 from agents.benchmarks.gpu_facts import facts
-from agents.benchmarks.scaling import cut_finer, main
+from agents.benchmarks.refine import cut_finer
 
 FIGURES = '{"fps": 1234.5, "triangles_mean": 1000, "command": ""}'
 
@@ -82,16 +82,6 @@ def test_winding_survives_the_cut(homes):
     wanted = np.cross(*(one.triangles[0, 1:] - one.triangles[0, 0]))
     assert len(normals) == 25
     assert (normals @ wanted > 0).all()
-
-
-def test_scaling_prints_a_list(capsys):
-    arguments = ["--scene", "one-room", "--triangles", "12", "300", "--num-envs", "2", "--repeats", "1", "--json"]
-    with pytest.raises(SystemExit) as exit_info:
-        main([*arguments, "--device", "cpu"])
-    assert exit_info.value.code == 0
-    records = json.loads(capsys.readouterr().out)
-    assert [record["triangles_mean"] for record in records] == [12, 300]
-    assert all(record["fps"] > 0 and record["us_per_empty_frame"] > 0 for record in records)
 
 
 def test_facts_are_found_without_a_gpu_too():

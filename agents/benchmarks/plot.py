@@ -1,0 +1,136 @@
+"""How the cost of a frame grows along a sweep's axis, drawn: one line for each combination of the other axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from agents.benchmarks.sweep import Cell, Sweep
+
+AXIS_WORDS = {
+    "num_envs": "environments at once, N",
+    "triangles": "triangles of a scene",
+    "resolution": "side of the square pictures, pixels",
+    "num_resident_scenes": "resident scenes, K",
+    "rollout_steps": "steps of a rollout",
+}
+_COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3", "#8a6d1a", "#3b8ea5", "#a83a64", "#555555")
+
+
+def plot_sweeps(sweeps: Sequence[tuple[str, Sweep]], path: Path) -> None:
+    """A panel for each (title, sweep), written to `path`, whose ending says the format; failed cells are left out."""
+    columns = min(2, len(sweeps))
+    rows = math.ceil(len(sweeps) / columns)
+    with matplotlib.rc_context({"font.size": 10, "svg.fonttype": "none"}):
+        figure = Figure(figsize=(6.0 * columns, 3.9 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).flat
+        for (title, sweep), panel in zip(sweeps, panels, strict=False):
+            _draw(panel, title, sweep)
+        for panel in list(panels)[len(sweeps) :]:
+            panel.set_axis_off()
+        figure.savefig(path, dpi=110)
+
+
+def main_axis(sweep: Sweep) -> str:
+    """The axis along which the sweep is drawn: the numbers' longest, or else the longest."""
+    numbers = [name for name in sweep.axes if _are_numbers(sweep.axes[name])]
+    return max(numbers or sweep.axes, key=lambda name: len(sweep.axes[name]))
+
+
+def lines(sweep: Sweep) -> dict[str, list[tuple[float | str, Cell]]]:
+    """The measured cells by what they have in common off the main axis, each with its place along that axis."""
+    along = main_axis(sweep)
+    measured = _are_numbers(sweep.axes[along])
+    found: dict[str, list[tuple[float | str, Cell]]] = {}
+    for cell in sweep.cells:
+        if cell.record is None:
+            continue
+        words = [_in_words(name, value, sweep) for name, value in cell.values.items() if name != along]
+        place = _place(along, cell) if measured else cell.values[along]
+        found.setdefault(", ".join(words), []).append((place, cell))
+    return found
+
+
+def _place(axis: str, cell: Cell) -> float:
+    """What there was, where that may differ from what was asked for."""
+    return cell.record["triangles_mean"] if axis == "triangles" else float(cell.values[axis])
+
+
+def _in_words(name: str, value: str, sweep: Sweep) -> str:
+    others = [axis for axis in sweep.axes if axis != main_axis(sweep)]
+    # The values of a single other axis speak for themselves.
+    return value if len(others) == 1 and not _are_numbers(sweep.axes[name]) else f"{name.replace('_', ' ')} {value}"
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(value.replace(".", "", 1).isdigit() for value in values)
+
+
+def _draw(panel: Axes, title: str, sweep: Sweep) -> None:
+    along = main_axis(sweep)
+    ends = []
+    for color, (name, points) in zip(_COLORS * len(sweep.cells), lines(sweep).items(), strict=False):
+        places = [place for place, _ in points]
+        costs = [1e6 / cell.record["fps"] for _, cell in points]
+        spans = [[1e6 / cell.record["fps_range"][side] for _, cell in points] for side in (1, 0)]
+        panel.plot(places, costs, "o-", color=color, linewidth=2, markersize=4)
+        panel.fill_between(places, *spans, color=color, alpha=0.15, linewidth=0)
+        ends.append((costs[-1], places[-1], name, color))
+    panel.set_title(title, loc="left", fontweight="bold")
+    panel.set_xlabel(AXIS_WORDS.get(along, along.replace("_", " ")))
+    panel.set_ylabel("µs a frame")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis="y", which="major", color="#dddddd", linewidth=0.8)
+    panel.set_axisbelow(True)
+    _scale(panel, sorted({place for points in lines(sweep).values() for place, _ in points}, key=_as_number))
+    _label_ends(panel, ends)
+
+
+def _as_number(place: float | str) -> float:
+    return place if isinstance(place, float) else 0.0
+
+
+def _scale(panel: Axes, places: list) -> None:
+    """Powers of ten on both axes, with the measured places and plain numbers as ticks."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    ticks = [m * 10**e for e in range(-3, 9) for m in (1, 2, 5) if low <= m * 10**e <= high]
+    panel.yaxis.set_major_locator(FixedLocator(ticks))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    if places and all(isinstance(place, float) and place > 0 for place in places):
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(FixedLocator(places))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (value >= size and unit == "M"):
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.4g}"
+
+
+def _label_ends(panel: Axes, ends: list[tuple[float, float | str, str, str]]) -> None:
+    """The lines' names at their right ends, moved apart where they would touch."""
+    low, high = (math.log(limit) for limit in panel.get_ylim())
+    gap = 0.075 * (high - low)
+    height = -math.inf
+    for cost, place, name, color in sorted(ends):
+        height = max(math.log(cost), height + gap)
+        panel.annotate(
+            name,
+            (place, math.exp(height)),
+            xytext=(7, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )

@@ -1,0 +1,121 @@
+"""A grid of measurements: every combination of some options' values, each measured by a process of its own.
+
+Processes of their own, because the peak of memory is one process's, and because what one cell breaks (too many views
+for the driver, too little memory) shall not end the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.errors import AgentError
+
+_LIMIT = 600.0  # seconds that one cell may take
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of `values` by axis, with its `record`, or with `failure`, the reason why there is none."""
+
+    values: dict[str, str]
+    record: dict[str, Any] | None = None
+    failure: str = ""
+
+
+@dataclass
+class Sweep:
+    """The mode, the grid's axes, its cells in order, and the command that measured them."""
+
+    axes: dict[str, tuple[str, ...]]
+    cells: list[Cell] = field(default_factory=list)
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts."""
+        cells = [{"values": c.values, "record": c.record, "failure": c.failure} for c in self.cells]
+        return {"axes": {name: list(values) for name, values in self.axes.items()}, "cells": cells} | {
+            "command": self.command
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Sweep:
+        """What `to_json` gave."""
+        axes = {name: tuple(values) for name, values in data["axes"].items()}
+        return Sweep(axes, [Cell(**cell) for cell in data["cells"]], data["command"])
+
+
+def parse_axes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`["num_envs=64,256", "detail=low,high"]` as values by name; raises `AgentError` for what is not of that form."""
+    axes: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.strip().removeprefix("--").replace("-", "_")
+        found = tuple(value.strip() for value in values.split(",") if value.strip())
+        if not equals or not name or not found:
+            raise AgentError(f"--sweep {text}: expected an option and its values, such as num_envs=64,256,1024.")
+        if name in axes:
+            raise AgentError(f"--sweep {name} is given twice; put all of its values into one.")
+        axes[name] = found
+    return axes
+
+
+def run_sweep(mode: str, arguments: Sequence[str], axes: Mapping[str, Sequence[str]], command: str = "") -> Sweep:
+    """Measure every cell with `batchsim-bench MODE ARGUMENTS --AXIS VALUE ...`; progress goes to stderr."""
+    sweep = Sweep({name: tuple(values) for name, values in axes.items()}, command=command)
+    for values in itertools.product(*axes.values()):
+        cell = _measure(mode, arguments, dict(zip(axes, values, strict=True)))
+        sweep.cells.append(cell)
+        words = ", ".join(f"{name}={value}" for name, value in cell.values.items())
+        said = f"{cell.record['fps']:,.0f} frames/s" if cell.record else f"failed: {cell.failure}"
+        print(f"{words}: {said}", file=sys.stderr, flush=True)
+    return sweep
+
+
+def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
+    options = [part for name, value in values.items() for part in _typed(name, value)]
+    command = [sys.executable, "-m", "agents.bench", mode, *arguments, *options, "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        return Cell(values, failure=f"took longer than {_LIMIT:.0f} s")
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Cell(values, failure=said[-1])
+    return Cell(values, json.loads(done.stdout))
+
+
+def _typed(name: str, value: str) -> list[str]:
+    """The option on the command line. "on" and "off" are switches; a plus sign stands for a comma, as in depth+rgb."""
+    option = name.replace("_", "-")
+    if value in ("on", "off"):
+        return [f"--{option}" if value == "on" else f"--no-{option}"]
+    return [f"--{option}", value.replace("+", ",")]
+
+
+_COLUMNS = ("fps", "fps_low", "fps_high", "us_per_frame", "triangles_mean", "num_scenes", "renderer", "rays_per_second")
+_MEMORY = ("peak_host_bytes", "peak_torch_bytes", "peak_memory_bytes")
+
+
+def write_csv(sweep: Sweep, path: Path) -> None:
+    """A row for each cell: its axes, its figures, and why there are none where it failed."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, [*sweep.axes, *_COLUMNS, *_MEMORY, "failure"])
+        rows.writeheader()
+        for cell in sweep.cells:
+            rows.writerow(cell.values | _figures(cell.record) | {"failure": cell.failure})
+
+
+def _figures(record: dict[str, Any] | None) -> dict[str, Any]:
+    if record is None:
+        return {}
+    low, high = record["fps_range"]
+    found = {"fps_low": low, "fps_high": high, "us_per_frame": 1e6 / record["fps"]}
+    return {name: record[name] for name in (*_COLUMNS, *_MEMORY) if name not in found} | found

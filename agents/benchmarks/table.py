@@ -1,0 +1,68 @@
+"""Benchmark figures as tables for people at a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.benchmarks.record import BenchRecord
+from agents.benchmarks.sweep import Sweep
+
+_LIMIT_WORDS = {
+    "traversal_rays_per_second": "of the rays that bare traversal walks",
+    "copy_bytes_per_second": "of the memory's bandwidth",
+    "matmul_flops_per_second": "of the FLOP/s of a large matrix product",
+}
+
+
+def print_record(result: BenchRecord) -> None:
+    """One measurement."""
+    table = Table(show_header=False, title=f"batchsim-bench {result.mode}")
+    for name, value in _rows(result).items():
+        if value:
+            table.add_row(name, value)
+    Console().print(table)
+
+
+def _rows(result: BenchRecord) -> dict[str, str]:
+    low, high = result.fps_range
+    pictures = ", ".join(result.sensors) or "no pictures"
+    memory = f"{result.peak_host_bytes / 2**20:,.0f} MiB of the host"
+    if result.peak_torch_bytes is not None:
+        memory += (
+            f", {result.peak_memory_bytes / 2**20:,.0f} of the device ({result.peak_torch_bytes / 2**20:,.0f} torch's)"
+        )
+    return {
+        "frames a second": f"{result.fps:,.0f}  ({low:,.0f} to {high:,.0f} in {result.repeats} runs)",
+        "at once": f"{result.num_envs} of {result.width} x {result.height}, {pictures}",
+        "scenes": f"{result.num_scenes} of {result.scenes}, {result.triangles_mean:,.0f} triangles each",
+        "renderer": f"{result.renderer or 'none'} on {result.gl_renderer or result.device}",
+        "device": f"{result.device}: {result.machine}",
+        "microseconds a frame": ", ".join(
+            f"{stage} {time:,.1f}" for stage, time in result.us_per_frame.items() if time is not None
+        ),
+        "of an empty frame": "" if result.us_per_empty_frame is None else f"{result.us_per_empty_frame:,.1f}",
+        "rays a second": "" if result.rays_per_second is None else f"{result.rays_per_second:,.0f}",
+        "share of the limit": ", ".join(
+            f"{share:.1%} {_LIMIT_WORDS[name]}" for name, share in result.limit_shares.items()
+        ),
+        "memory": memory,
+    }
+
+
+def print_sweep(sweep: Sweep) -> None:
+    """A row for each cell, with why it failed where it did."""
+    table = Table(*(name.replace("_", " ") for name in sweep.axes), "frames/s", "range", "µs a frame", "host MiB")
+    for cell in sweep.cells:
+        if cell.record is None:
+            table.add_row(*cell.values.values(), "failed", cell.failure)
+            continue
+        low, high = cell.record["fps_range"]
+        table.add_row(
+            *cell.values.values(),
+            f"{cell.record['fps']:,.0f}",
+            f"{low:,.0f} to {high:,.0f}",
+            f"{1e6 / cell.record['fps']:,.1f}",
+            f"{cell.record['peak_host_bytes'] / 2**20:,.0f}",
+        )
+    Console().print(table)
