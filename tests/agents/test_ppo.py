@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from agents.errors import AgentError
 from agents.networks.policy import Policy, PolicyConfig
 from agents.networks.sensors import GOAL
-from agents.ppo import PPO, PPOConfig, ppo_loss
+from agents.ppo import PPO, PPOConfig, check_finite, explained_variance, ppo_loss
 from agents.rollout import Batch, Rollout
 
 PLAIN = PPOConfig(normalize_advantage=False, clip=0.2, value_coefficient=0.5, entropy_coefficient=0.1)
@@ -102,7 +103,7 @@ def test_an_update_makes_the_rewarded_action_likelier(policy, good):
     assert chance() > 1.2 * before
     assert losses[-1]["value_loss"] < losses[0]["value_loss"]
     wanted = {"loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm"}
-    assert wanted <= set(losses[0])
+    assert wanted | {"explained_variance"} <= set(losses[0])
     assert all(math.isfinite(value) for value in losses[0].values())
 
 
@@ -120,3 +121,51 @@ def test_the_learning_rate_can_be_set(policy):
     before = [p.detach().clone() for p in policy.parameters()]
     ppo.update(rollout, torch.Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
+
+
+def test_explained_variance_by_hand():
+    returns = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert float(explained_variance(returns, returns)) == 1
+    assert float(explained_variance(torch.full((2, 2), 7.0), returns)) == pytest.approx(0)
+    # Errors 1, 1, -1, -1 have four fifths of the variance of returns 1, 2, 3, 4: 4/3 against 5/3.
+    assert float(explained_variance(returns - torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), returns)) == pytest.approx(0.2)
+
+
+def test_terms_that_are_not_finite_are_named():
+    good, bad, worse = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(float("-inf"))
+    check_finite({"policy_loss": good, "entropy": good})
+    with pytest.raises(AgentError, match=r"value_loss, gradient_norm not finite"):
+        check_finite({"policy_loss": good, "value_loss": bad, "entropy": good, "gradient_norm": worse})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lamb"])
+@pytest.mark.parametrize(("broken", "named"), [("advantages", "policy_loss"), ("returns", "value_loss")])
+def test_no_step_is_taken_from_a_loss_that_is_not_finite(policy, optimizer, broken, named):
+    rollout, _ = filled(policy, 1)
+    ppo = PPO(policy, PPOConfig(optimizer=optimizer, minibatches=1, normalize_advantage=False))
+    ppo.update(rollout, torch.Generator().manual_seed(0))
+    before = [p.detach().clone() for p in policy.parameters()]
+    moments = [v.clone() for state in ppo.optimizer.state.values() for v in state.values()]
+    getattr(rollout, broken)[3, 2] = float("inf")
+    with pytest.raises(AgentError, match=rf"{named}.*gradient_norm"):
+        ppo.update(rollout, torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
+    after = [v for state in ppo.optimizer.state.values() for v in state.values()]
+    assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
+
+
+def test_lamb_learns_too(policy):
+    rollout, observation = filled(policy, 2)
+    begun = torch.ones(16, dtype=torch.bool)
+    arguments = observation, torch.zeros(16, dtype=torch.int64), begun, policy.initial_state(16)
+
+    def chance():
+        with torch.no_grad():
+            return float(torch.softmax(policy.step(*arguments)[0], -1)[:, 2].mean())
+
+    before = chance()
+    ppo = PPO(policy, PPOConfig(optimizer="lamb", learning_rate=0.02))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        ppo.update(rollout, generator)
+    assert chance() > 1.2 * before
