@@ -1,10 +1,15 @@
-"""Checkpoints: weights and optimiser as safetensors, counters as JSON, in a folder swapped in as a whole."""
+"""Checkpoints: weights, optimiser and environments as safetensors, counters as JSON, in a folder swapped in as a whole.
+
+`environments-R.safetensors` is rank R's. A run that goes on with other environments or ranks begins new episodes.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -14,24 +19,70 @@ from safetensors.torch import load_file, save_file
 from agents.errors import AgentError
 from agents.networks.policy import Policy, config_from_json, config_to_json
 from agents.trainer import Progress, Trainer
+from batchsim import OptionError
 
 _WEIGHTS, _NETWORK, _OPTIMIZER, _COUNTERS = "policy.safetensors", "policy.json", "optimizer.safetensors", "trainer.json"
 
 
+class CheckpointError(AgentError):
+    """A checkpoint that could not be written; the one before it is as it was."""
+
+
 def save_checkpoint(folder: Path, trainer: Trainer) -> None:
-    """Write `trainer` to `folder`. A crash at any moment leaves the old or the new checkpoint whole."""
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    save_file(trainer.policy.state_dict(), new / _WEIGHTS)
-    save_file(_optimizer_tensors(trainer), new / _OPTIMIZER)
-    (new / _NETWORK).write_text(json.dumps(config_to_json(trainer.policy.config)), encoding="utf-8")
-    (new / _COUNTERS).write_text(json.dumps(asdict(trainer.progress)), encoding="utf-8")
+    """Write `trainer` to `folder`; called by all ranks, of which the first writes.
+
+    A crash at any moment leaves the old or the new checkpoint whole. Raises `CheckpointError` where the disk is full or
+    the folder cannot be written.
+    """
+    environments = trainer.ranks.gather({name: value.cpu() for name, value in trainer.state_dict().items()})
+    if environments is not None:
+        write_checkpoint(folder, trainer, environments)
+
+
+def write_checkpoint(folder: Path, trainer: Trainer, environments: list[Mapping[str, torch.Tensor]]) -> None:
+    """The same, by one rank alone, with what it has of the ranks' `environments`."""
+    new = folder.with_name(folder.name + ".new")
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        save_file(trainer.policy.state_dict(), new / _WEIGHTS)
+        save_file(_optimizer_tensors(trainer), new / _OPTIMIZER)
+        for rank, tensors in enumerate(environments):
+            save_file(tensors, new / _environments(rank))
+        (new / _NETWORK).write_text(json.dumps(config_to_json(trainer.policy.config)), encoding="utf-8")
+        (new / _COUNTERS).write_text(json.dumps(_counters(trainer)), encoding="utf-8")
+        for path in (*new.iterdir(), new):
+            _flush(path)
+        _swap_in(new, folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise CheckpointError(
+            f"The checkpoint in {folder} could not be written: {_first_line(error)}. The one before is kept, if there "
+            "is one; make room on the disk, or see who may write there."
+        ) from None
+
+
+def _swap_in(new: Path, folder: Path) -> None:
+    old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written, so that not even a power cut leaves a renamed folder of empty files."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def find_checkpoint(run: Path) -> Path:
@@ -56,8 +107,12 @@ def load_policy(folder: Path) -> Policy:
     return policy.eval()
 
 
-def load_trainer(folder: Path, trainer: Trainer) -> None:
-    """Put weights, optimiser and counters of a checkpoint into `trainer`, whose policy must have the same shape."""
+def load_trainer(folder: Path, trainer: Trainer) -> str | None:
+    """Put a checkpoint into `trainer`, whose policy must have the same shape; called by all ranks.
+
+    Returns None where training goes on exactly where it was. Where there are now other environments or ranks, new
+    episodes are begun, and the reason is returned. Raises `AgentError` for a checkpoint that cannot be used.
+    """
     saved = load_policy(folder)
     if saved.config != trainer.policy.config:
         raise AgentError(
@@ -67,29 +122,61 @@ def load_trainer(folder: Path, trainer: Trainer) -> None:
     trainer.policy.load_state_dict(saved.state_dict())
     try:
         _restore_optimizer(trainer, load_file(folder / _OPTIMIZER))
-        trainer.progress = Progress(**json.loads((folder / _COUNTERS).read_text(encoding="utf-8")))
+        counters = json.loads((folder / _COUNTERS).read_text(encoding="utf-8"))
+        trainer.progress = Progress(**{f.name: counters[f.name] for f in fields(Progress)})
+        return _restore_environments(folder, trainer, counters["ranks"])
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise AgentError(f"{folder} cannot be read as a checkpoint: {error}") from None
 
 
+def _restore_environments(folder: Path, trainer: Trainer, saved_ranks: int) -> str | None:
+    """Go on with the saved episodes if all ranks can, else begin new ones and return why."""
+    ranks, reason = trainer.ranks, ""
+    path = folder / _environments(ranks.rank)
+    if saved_ranks != ranks.size:
+        reason = f"the checkpoint is of {saved_ranks} ranks, and this run has {ranks.size}"
+    elif not path.exists():
+        reason = f"{path} is missing"
+    else:
+        try:
+            trainer.load_state_dict(load_file(path))
+        except OptionError as error:
+            reason = str(error)
+    # One rank that begins anew makes all do so, lest the same run differ by who was unlucky.
+    (unable,) = ranks.any(bool(reason))
+    if not unable:
+        return None
+    trainer.begin_episodes()
+    return reason or "another rank cannot go on with its own"
+
+
+def _counters(trainer: Trainer) -> dict[str, object]:
+    return asdict(trainer.progress) | {"ranks": trainer.ranks.size, "seed": trainer.seed}
+
+
+def _environments(rank: int) -> str:
+    return f"environments-{rank}.safetensors"
+
+
 def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Adam's moments by parameter name, and the state of the generator of random numbers."""
-    tensors = {"generator": trainer.generator.get_state()}
-    state = trainer.ppo.optimizer.state
+    """What the optimiser keeps of each parameter, as `KEY/PARAMETER`."""
+    tensors = {}
     for name, parameter in trainer.policy.named_parameters():
-        for key, value in state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = value.detach().clone()
+        for key, value in trainer.ppo.optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = torch.as_tensor(value).detach().clone()
     return tensors
 
 
-def _restore_optimizer(trainer: Trainer, tensors: dict[str, torch.Tensor]) -> None:
-    trainer.generator.set_state(tensors["generator"])
-    for name, parameter in trainer.policy.named_parameters():
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        state = {key: tensors[f"{key}/{name}"] for key in keys}
-        # Adam counts its steps on the CPU, wherever the parameters are.
-        state |= {key: state[key].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-        trainer.ppo.optimizer.state[parameter] = state
+def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Through the optimiser's own `load_state_dict`, which knows what belongs on which device."""
+    optimizer = trainer.ppo.optimizer
+    numbers = {parameter: i for i, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])}
+    parameters = dict(trainer.policy.named_parameters())
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for full, value in tensors.items():
+        key, name = full.split("/", 1)
+        state.setdefault(numbers[parameters[name]], {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _first_line(error: Exception) -> str:

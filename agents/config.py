@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from agents.distributed import DistributedConfig
 from agents.errors import AgentError
 from agents.ppo import PPOConfig
 from agents.schedule import Decay, batch_scale, decay_factor
@@ -76,6 +77,10 @@ class TrainConfig:
     """Compile the policy's step by torch.compile."""
     compile_update: bool = False
     """Compile the parts of the update by torch.compile."""
+    device: str = "auto"
+    """Device to train on: "auto", "cpu", "cuda" or "cuda:1"; under torchrun "auto" is each rank's own GPU."""
+    log_every: int = 8
+    """Updates averaged into one line of the log."""
     checkpoint_minutes: float = 2.0
     """Minutes between two checkpoints."""
     eval_scenes: str = "homes:val"
@@ -83,10 +88,19 @@ class TrainConfig:
     eval_episodes: int = 200
     """Episodes of that evaluation."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     def check(self) -> None:
         """Raise `AgentError` for values that no run can use."""
-        for name in ("num_envs", "rollout_steps", "total_frames", "max_minutes", "max_episode_steps", "hidden_size"):
+        for name in (
+            "num_envs",
+            "rollout_steps",
+            "total_frames",
+            "max_minutes",
+            "max_episode_steps",
+            "hidden_size",
+            "log_every",
+        ):
             if not getattr(self, name) > 0:
                 raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
         if not 1 <= self.ppo.minibatches <= self.num_envs:
@@ -120,11 +134,18 @@ class TrainConfig:
         """Read a run's config.json; raises `AgentError` if it is none."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+            data.pop("versions", None)
             known = {f.name for f in fields(TrainConfig)}
             if unknown := sorted(data.keys() - known):
                 raise AgentError(f"{path}: unknown fields {', '.join(unknown)}; it was written by another version.")
             data = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-            return TrainConfig(**{**data, "ppo": PPOConfig(**data["ppo"])})
+            return TrainConfig(
+                **{
+                    **data,
+                    "ppo": PPOConfig(**data["ppo"]),
+                    "distributed": DistributedConfig(**data.get("distributed", {})),
+                }
+            )
         except FileNotFoundError:
             raise AgentError(f"{path.parent} is no run folder: it has no {path.name}.") from None
         except (KeyError, TypeError, json.JSONDecodeError) as error:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from agents.distributed import ALONE, Ranks
 from agents.errors import AgentError
 from agents.lamb import Lamb, lamb_groups
 from agents.networks.policy import Policy
@@ -43,11 +44,13 @@ class PPOConfig:
 
 
 class PPO:
-    """Improves `policy` from rollouts."""
+    """Improves `policy` from rollouts: from those of all `ranks` together."""
 
-    def __init__(self, policy: Policy, config: PPOConfig) -> None:
+    def __init__(self, policy: Policy, config: PPOConfig, ranks: Ranks = ALONE) -> None:
         self.policy = policy
         self.config = config
+        self.ranks = ranks
+        self._sequence = ranks.learner(policy)
         self.optimizer = make_optimizer(policy, config)
 
     def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
@@ -61,12 +64,15 @@ class PPO:
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value
         means = {name: float(value) / count for name, value in sums.items()}
-        return means | {"explained_variance": float(explained_variance(rollout.values, rollout.returns))}
+        filled = slice(rollout.length)
+        return means | {
+            "explained_variance": float(explained_variance(rollout.values[filled], rollout.returns[filled]))
+        }
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        logits, values = self.policy.sequence(batch.observations, batch.previous_actions, batch.begun, batch.state)
-        terms = ppo_loss(logits, values, batch, config)
+        logits, values = self._sequence(batch.observations, batch.previous_actions, batch.begun, batch.state)
+        terms = ppo_loss(logits, values, batch, config, self.ranks)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
@@ -105,7 +111,9 @@ def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
     return 1 - (returns - values).var() / returns.var().clamp(min=1e-8)
 
 
-def ppo_loss(logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
+def ppo_loss(
+    logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig, ranks: Ranks = ALONE
+) -> dict[str, Tensor]:
     """The clipped surrogate loss and its parts, each a scalar.
 
     `logits` `[T, M, A]` and `values` `[T, M]` are the present policy's for the steps of `batch`.
@@ -114,7 +122,7 @@ def ppo_loss(logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig) ->
     log_prob = log_probs.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
     advantages = batch.advantages
     if config.normalize_advantage:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-5)
+        advantages = ranks.standardized(advantages)
     log_ratio = log_prob - batch.log_probs
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)

@@ -25,7 +25,7 @@ class Batch:
 
 
 class Rollout:
-    """Tensors `[T, N, ...]`, written in place again by every rollout.
+    """Tensors `[T, N, ...]`, written in place again by every rollout; the first `length` steps are of the present one.
 
     Pictures are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
     resolution of 5 mm.
@@ -34,6 +34,7 @@ class Rollout:
     def __init__(self, steps: int, observation: Mapping[str, Tensor], state: Tensor) -> None:
         num_envs = len(state)
         self.steps, self.num_envs = steps, num_envs
+        self.length = steps
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(steps, num_envs, *shape, dtype=dtype, device=state.device)
@@ -56,6 +57,11 @@ class Rollout:
         self.returns = zeros()
         self.state = torch.zeros_like(state)
 
+    def begin(self, state: Tensor) -> None:
+        """Forget what is there; `state` `[N, S]` is the policy's before the first step."""
+        self.length = self.steps
+        self.state.copy_(state)
+
     def store_decision(
         self,
         t: int,
@@ -76,14 +82,17 @@ class Rollout:
         self.values[t] = value
 
     def store_outcome(self, t: int, reward: Tensor, done: Tensor) -> None:
-        """What step t brought; the reward of a truncated step holds the value of what was cut off."""
+        """What step t brought."""
         self.rewards[t] = reward
         self.done[t] = done
 
     def compute_returns(self, next_value: Tensor, gamma: float, gae_lambda: float) -> None:
-        """Generalised advantage estimates (Schulman et al., 2016) and the returns they give."""
+        """Generalised advantage estimates (Schulman et al., 2016) and the returns they give.
+
+        The rewards of truncated steps must hold the values of what was cut off.
+        """
         advantage = torch.zeros_like(next_value)
-        for t in reversed(range(self.steps)):
+        for t in reversed(range(self.length)):
             going_on = (~self.done[t]).float()
             delta = self.rewards[t] + gamma * next_value * going_on - self.values[t]
             advantage = delta + gamma * gae_lambda * going_on * advantage
@@ -93,18 +102,19 @@ class Rollout:
 
     def minibatches(self, count: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rollout in `count` parts, each the whole stretch of some environments, in random order."""
+        filled = slice(self.length)
         for chosen in torch.randperm(self.num_envs, generator=generator).chunk(count):
-            columns = chosen.to(self.state.device)
+            columns = chosen.to(self.state.device, non_blocking=True)
             yield Batch(
-                {name: _widen(value[:, columns]) for name, value in self.observations.items()},
-                self.previous_actions[:, columns],
-                self.begun[:, columns],
+                {name: _widen(value[filled, columns]) for name, value in self.observations.items()},
+                self.previous_actions[filled, columns],
+                self.begun[filled, columns],
                 self.state[columns],
-                self.actions[:, columns],
-                self.log_probs[:, columns],
-                self.values[:, columns],
-                self.advantages[:, columns],
-                self.returns[:, columns],
+                self.actions[filled, columns],
+                self.log_probs[filled, columns],
+                self.values[filled, columns],
+                self.advantages[filled, columns],
+                self.returns[filled, columns],
             )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -26,45 +28,67 @@ _TAGS = {
     "approx_kl": "losses/approx_kl",
     "clip_fraction": "losses/clipfrac",
     "gradient_norm": "losses/gradient_norm",
+    "loss": "losses/loss",
+    "explained_variance": "losses/explained_variance",
     "us_collect": "performance/us_collect",
     "us_learn": "performance/us_learn",
 }
-_BY_EPISODE = ("success", "spl", "reward", "episode_length")
+_UNTAGGED = ("frames", "updates", "seconds", "episodes")
 
 
 class RunLog:
-    """Averages updates over `window` of them and writes the means to `log.jsonl` and TensorBoard."""
+    """Averages updates over `window` of them and writes the means to `log.jsonl` and TensorBoard.
 
-    def __init__(self, folder: Path, window: int = 8) -> None:
-        self._file = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+    - `by_episode`: names of figures that are means over the episodes that ended.
+    - `frames`: where the run goes on; what was logged after that, by a run that then died, is taken back.
+    """
+
+    def __init__(self, folder: Path, by_episode: Sequence[str], window: int = 8, frames: int = 0) -> None:
+        path = folder / "log.jsonl"
+        again = path.exists()
+        if again:
+            _take_back(path, frames)
+        self._file = path.open("a", encoding="utf-8")
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=frames + 1 if again else None)
+        self._by_episode = tuple(by_episode)
         self._window = window
         self._pending: list[dict[str, float]] = []
+        self._is_writable = True
         self.latest: dict[str, float | None] = {}
 
     def add(self, update: dict[str, float]) -> None:
         """Count one update; every `window` of them a line is written."""
         self._pending.append(update)
-        if len(self._pending) >= self._window:
+        # Counted from the run's first update, so that a run that was interrupted logs the same lines.
+        if update["updates"] % self._window == 0:
             self.flush()
 
     def flush(self) -> None:
         """Write what is pending."""
         if not self._pending:
             return
-        self.latest = _mean_of(self._pending)
+        self.latest = _mean_of(self._pending, self._by_episode)
         self._pending = []
-        self._file.write(json.dumps(self.latest) + "\n")
-        self._file.flush()
-        for name, tag in _TAGS.items():
-            if (value := self.latest.get(name)) is not None:
-                self._writer.add_scalar(tag, value, int(self.latest["frames"]))
+        if self._is_writable:
+            self._write(self.latest)
+
+    def _write(self, line: dict[str, float | None]) -> None:
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            for name, value in line.items():
+                if value is not None and name not in _UNTAGGED:
+                    self._writer.add_scalar(_TAGS.get(name, f"charts/{name}"), value, int(line["frames"]))
+        except OSError as error:
+            self._is_writable = False
+            print(f"The log cannot be written any more, and training goes on without: {error}", file=sys.stderr)
 
     def close(self) -> None:
         """Write what is pending, and end both files."""
         self.flush()
-        self._file.close()
-        self._writer.close()
+        for file in (self._file, self._writer):
+            with contextlib.suppress(OSError):  # it was said when it happened
+                file.close()
 
 
 def read_curves(folder: Path) -> list[dict[str, float]]:
@@ -80,13 +104,21 @@ def read_curves(folder: Path) -> list[dict[str, float]]:
     return curves
 
 
-def _mean_of(updates: list[dict[str, float]]) -> dict[str, float | None]:
+def _take_back(path: Path, frames: int) -> None:
+    """Leave out the lines of a log after `frames`, which a resumed run will write again."""
+    kept = [line for line in read_curves(path.parent) if line["frames"] <= frames]
+    new = path.with_name(path.name + ".new")
+    new.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    new.replace(path)
+
+
+def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict[str, float | None]:
     """Means over updates; those of episodes are weighted by how many ended, and None where none did."""
     last = updates[-1]
-    means: dict[str, float | None] = {"frames": last["frames"], "seconds": round(last["seconds"], 3)}
+    means: dict[str, float | None] = {name: last[name] for name in ("frames", "updates", "seconds")}
     episodes = sum(update["episodes"] for update in updates)
     means["episodes"] = episodes
-    for name in _BY_EPISODE:
+    for name in by_episode:
         total = sum(update[name] * update["episodes"] for update in updates if update["episodes"])
         means[name] = total / episodes if episodes else None
     for name in last.keys() - means.keys():

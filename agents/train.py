@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import signal
+import platform
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 import tyro
 
-from agents.checkpoint import find_checkpoint, load_trainer, save_checkpoint
-from agents.command import INTERRUPTED, run_command
+from agents.checkpoint import find_checkpoint, load_trainer
+from agents.command import run_command
 from agents.config import TrainConfig, preset
+from agents.distributed import ALONE, Ranks
 from agents.errors import AgentError
 from agents.eval import evaluate_run
 from agents.make_policy import make_policy
-from agents.run_log import RunLog, TrainingBar
+from agents.preemption import Preemption
+from agents.run import TrainingRun
 from agents.trainer import Trainer
 from batchsim import NavVectorEnv
+from scenes import resolve
 
 
 @dataclass(frozen=True)
@@ -65,88 +67,59 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     elif (out / "checkpoint").exists():
         raise AgentError(f"{out} holds a run already: add --resume to go on with it, or choose another --out.")
     config.check()
-    trainer = make_trainer(config)
-    if resume:
-        load_trainer(checkpoint, trainer)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(config.to_json(), indent=2), encoding="utf-8")
-    finished = _run(trainer, config, out)
+    ranks = Ranks.join(config.distributed)
+    trainer = make_trainer(config, ranks)
+    config = with_renderer(config, trainer.env)
+    if resume and (reason := load_trainer(checkpoint, trainer)) and ranks.is_first:
+        print(f"Going on with new episodes: {reason}", file=sys.stderr)
+    if ranks.is_first:
+        out.mkdir(parents=True, exist_ok=True)
+        record = config.to_json() | {"versions": versions()}
+        (out / "config.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+        if ranks.size > 1:
+            print(
+                f"{ranks.size} ranks of {config.num_envs} environments: {ranks.size * config.num_envs} in all.",
+                file=sys.stderr,
+            )
+    stopped_by = TrainingRun(trainer, config, out).run()
     trainer.env.close()
-    if not finished:
+    ranks.leave()
+    if not ranks.is_first:
+        return 0 if stopped_by is None else 128 + stopped_by
+    if stopped_by is not None:
         print(f"Stopped. Go on with: batchsim-train --out {out} --resume", file=sys.stderr)
-        return INTERRUPTED
+        return 128 + stopped_by  # as shells count
     if config.eval_scenes:
         report = evaluate_run(out, config.eval_scenes, config.eval_episodes)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     return 0
 
 
-def make_trainer(config: TrainConfig) -> Trainer:
-    """Environments, a fresh policy and their trainer, as the config says."""
+def make_trainer(config: TrainConfig, ranks: Ranks = ALONE) -> Trainer:
+    """Environments, a fresh policy and their trainer, as the config says; of several ranks, this one's."""
     torch.manual_seed(config.seed)
     env = NavVectorEnv(
         config.num_envs,
-        config.scenes,
+        config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)),
         max_episode_steps=config.max_episode_steps,
+        device=config.device,
         **config.env_options(),
     )
     policy = make_policy(config, env)
-    return Trainer(env, policy, config.ppo, config.rollout_steps, config.seed)
+    preempts = config.distributed.preemption and ranks.size > 1
+    preemption = Preemption(ranks, config.distributed, config.rollout_steps) if preempts else None
+    return Trainer(env, policy, config.ppo, config.rollout_steps, config.seed, ranks, preemption)
 
 
-def _run(trainer: Trainer, config: TrainConfig, out: Path) -> bool:
-    """Train to the end of the budget, or to Ctrl-C (False); a checkpoint is left in both cases."""
-    log, bar, stop = RunLog(out), TrainingBar(), _StopOnInterrupt()
-    last_checkpoint = time.monotonic()
-    try:
-        while (share := share_done(trainer, config)) < 1 and not stop.requested:
-            rate = config.learning_rate_at(share)
-            trainer.ppo.set_learning_rate(rate)
-            update = trainer.iteration()
-            _check_finite(update, out)
-            log.add(update | {"learning_rate": rate})
-            bar.update(share_done(trainer, config), log.latest, trainer.progress.frames, update["fps"])
-            if time.monotonic() - last_checkpoint > 60 * config.checkpoint_minutes:
-                save_checkpoint(out / "checkpoint", trainer)
-                last_checkpoint = time.monotonic()
-        save_checkpoint(out / "checkpoint", trainer)
-    finally:
-        stop.restore()
-        bar.close()
-        log.close()
-    return not stop.requested
+def with_renderer(config: TrainConfig, env: NavVectorEnv) -> TrainConfig:
+    """`config` with the name of what "auto" chose: the backends agree, but not bit for bit."""
+    renderer = env.simulator.renderer
+    return config if renderer is None else replace(config, renderer=renderer.backend)
 
 
-def share_done(trainer: Trainer, config: TrainConfig) -> float:
-    """How much of the budget is used, in [0, 1]: of frames or of minutes, whichever is further."""
-    progress = trainer.progress
-    return min(1.0, max(progress.frames / config.total_frames, progress.seconds / (60 * config.max_minutes)))
-
-
-def _check_finite(update: dict[str, float], out: Path) -> None:
-    bad = [name for name, value in update.items() if not math.isfinite(value)]
-    if bad:
-        raise AgentError(
-            f"Training broke down: {', '.join(bad)} is not finite after {update['frames']} frames. The last checkpoint "
-            f"in {out} is from before; a lower --learning-rate may help."
-        )
-
-
-class _StopOnInterrupt:
-    """Ctrl-C asks for a stop after the update under way; a second one ends the program at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._previous = signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, *_: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-    def restore(self) -> None:
-        """Ctrl-C means what it did before."""
-        signal.signal(signal.SIGINT, self._previous)
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    return {"batchsim": version("batchsim"), "python": platform.python_version(), "torch": torch.__version__}
 
 
 if __name__ == "__main__":

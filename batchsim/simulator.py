@@ -234,7 +234,7 @@ class Simulator:
         return images
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that decides how the episodes go on, by name: `State.state_dict`, and marks of the task and the scenes."""
+        """All that decides how the episodes go on: `State.state_dict`, and marks of the task and the scenes."""
         return self.state.state_dict() | {_SCENES: self._scene_marks()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:

@@ -15,7 +15,7 @@ def make_trainer(make_env, one_room, seeded):
         torch.manual_seed(seed)
         env = make_env(num_envs, scenes, **{"sensors": (), **options})
         spaces = env.single_observation_space, env.single_action_space
-        policy = policy or Policy(config_for(*spaces, hidden_size=32))
+        policy = policy or Policy(config_for(*spaces, hidden_size=32)).to(env.device)
         return Trainer(env, policy, config or PPOConfig(), steps, seed)
 
     return make
@@ -123,14 +123,6 @@ def test_terminated_episodes_are_not_bootstrapped(make_trainer):
     assert torch.allclose(trainer.rollout.returns, trainer.rollout.rewards, atol=1e-3)
 
 
-def test_actions_are_drawn_from_the_policy(make_trainer):
-    trainer = make_trainer()
-    probs = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    action, log_prob = trainer._sample(probs.log().expand(40_000, 4))
-    assert torch.allclose(torch.bincount(action, minlength=4) / 40_000, probs, atol=0.01)
-    assert torch.allclose(log_prob, probs.log()[action])
-
-
 def test_a_seeing_agent_trains(make_trainer, homes):
     options = {"sensors": ("depth",), "width": 16, "height": 16, "renderer": "raster", "max_episode_steps": 5}
     row = make_trainer(num_envs=4, steps=6, scenes=homes[0], **options).iteration()
@@ -139,13 +131,48 @@ def test_a_seeing_agent_trains(make_trainer, homes):
 
 
 def test_sums_over_episodes():
-    sums = EpisodeSums()
-    assert sums.means() == {"episodes": 0}
-    measures = {"success": torch.tensor([1.0, 0.0, 1.0]), "r": torch.tensor([5.0, 1.0, 100.0])}
+    sums = EpisodeSums(("success", "r", "distance"), 3, torch.device("cpu"))
+    assert sums.totals() == {"episodes": 0, "success": 0, "reward": 0, "distance": 0}
+    measures = {
+        "success": torch.tensor([1.0, 0.0, 1.0]),
+        "r": torch.tensor([5.0, 1.0, 100.0]),
+        "distance": torch.tensor([2.0, 3.0, torch.inf]),
+    }
     sums.add(measures, torch.tensor([True, True, False]))
     sums.add(measures, torch.tensor([False, False, False]))
     sums.add(measures, torch.tensor([False, True, False]))
-    means = sums.means()
-    assert means["episodes"] == 3
-    assert means["success"] == pytest.approx(1 / 3)
-    assert means["reward"] == pytest.approx((5 + 1 + 1) / 3)
+    assert sums.totals() == {"episodes": 3, "success": 1, "reward": 5 + 1 + 1, "distance": 2 + 3 + 3}
+
+
+@pytest.mark.parametrize("max_episode_steps", [3, 7, 100])
+def test_values_cut_off_are_the_same_found_at_once_and_at_the_end(make_trainer, homes, max_episode_steps):
+    """The first is the way of a CPU, the second of a GPU, which nothing may wait for."""
+    rollouts = []
+    for at_once in (True, False):
+        options = {"sensors": ("depth",), "width": 16, "height": 16, "renderer": "raycast", "device": "cpu"}
+        trainer = make_trainer(6, 20, scenes=homes, max_episode_steps=max_episode_steps, **options)
+        with torch.no_grad():
+            trainer.policy.critic.bias.fill_(10.0)
+        trainer._cut_offs.at_once = at_once
+        trainer.collect()
+        trainer.collect()
+        rollouts.append(trainer.rollout)
+    now, later = rollouts
+    assert torch.equal(now.actions, later.actions)
+    torch.testing.assert_close(now.rewards, later.rewards, atol=1e-4, rtol=0)
+    torch.testing.assert_close(now.advantages, later.advantages, atol=1e-3, rtol=0)
+    assert (now.rewards > 5).any() == (max_episode_steps < 40)
+
+
+@pytest.mark.gpu
+def test_gpu_rollout_is_collected_without_waiting(make_trainer, homes):
+    """Torch raises for whatever makes the host wait for the device."""
+    options = {"sensors": ("depth",), "renderer": "raycast", "device": "cuda", "max_episode_steps": 10}
+    trainer = make_trainer(16, 16, scenes=homes, **options)
+    trainer.collect()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.collect()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert trainer.rollout.done.any()
