@@ -23,9 +23,7 @@ class Motion:
         self._scenes = scenes
         self._turn_angle = turn_angle
         self._allow_sliding = allow_sliding
-        # No part of a step may jump over a wall one cell thick.
-        self._parts = max(1, math.ceil(forward_step / scenes.smallest_cell))
-        self._part = forward_step / self._parts
+        self._forward_step = forward_step
 
     def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
         """Turn, then walk; `state` is changed in place.
@@ -46,7 +44,9 @@ class Motion:
         return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
 
     def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
-        stride = poses.forward(heading) * (self._part * walk).unsqueeze(-1)
+        # No part of a step may jump over a wall one cell thick.
+        parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
+        stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
         # The whole step, and what is left of it along either axis, tried in this order.
         tries = [stride]
         if self._allow_sliding:
@@ -58,7 +58,7 @@ class Motion:
         offsets = torch.stack(tries)
         scenes = scene.expand(len(tries), -1)
         collided = torch.zeros_like(walk)
-        for _ in range(self._parts):
+        for _ in range(parts):
             cell = self._scenes.locate(scenes, position + offsets)
             free = (cell >= 0).unsqueeze(-1)
             candidates = self._scenes.at_height(cell, position + offsets)

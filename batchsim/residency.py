@@ -2,77 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
+from batchsim.packed_scene import PackedScene, pack_scene
+from batchsim.slotted import SlottedTensor
 from scenes import Scene
-from scenes.squares import floor_squares
 
 
 class ResidentScenes:
     """K scenes laid end to end in flat tensors, so that one look-up serves environments in different scenes.
 
     A cell id is an index into `cell_position`, counted through all scenes. Look-ups take `scene`, int64 of any shape,
-    and points of that shape with a trailing 3.
+    and points of that shape with a trailing 3. `scenes` lists the scenes by slot.
+
+    - `replaceable`: others may take the place of `scenes` (`replace`), which costs some memory.
+
+    Raises `OptionError` for no scenes, `SceneError` for one without goals.
     """
 
-    def __init__(self, scenes: Sequence[Scene], device: torch.device) -> None:
+    def __init__(self, scenes: Sequence[Scene], device: torch.device, replaceable: bool = False) -> None:
         if not scenes:
             raise OptionError("scenes is empty: expected at least one.")
-        without_goals = [scene.name for scene in scenes if len(scene.goals) == 0]
-        if without_goals:
-            raise OptionError(f"{', '.join(without_goals)}: no goal could be placed; the walkable floor is too small.")
-        self.scenes = tuple(scenes)
+        self.scenes = list(scenes)
         self.device = device
-        walkables = [scene.walkable for scene in scenes]
-        self.smallest_cell = min(w.cell_size for w in walkables)
+        packed = [pack_scene(scene) for scene in scenes]
+        self._layers = max(p.layers for p in packed)
+        self._grid_columns = [p.columns for p in packed]
 
-        def tensor(values: object, dtype: torch.dtype) -> Tensor:
-            return torch.as_tensor(np.asarray(values), dtype=dtype, device=device)
+        def slotted(arrays: Sequence[Tensor]) -> SlottedTensor:
+            return SlottedTensor(arrays, device, replaceable)
 
-        def offsets(counts: Sequence[int]) -> Tensor:
-            return tensor(np.cumsum([0, *counts[:-1]]), torch.int64)
+        self._grid = slotted([p.padded_index(self._layers) for p in packed])
+        self._cells = slotted([p.positions for p in packed])
+        self._squares = slotted([p.squares for p in packed])
+        self.most_squares = max(p.num_squares for p in packed)
+        self._goals = slotted([p.goals for p in packed])
+        self._farthest = slotted([p.farthest for p in packed])
+        self._fields = slotted([p.distances for p in packed])
 
-        # the layered height grids
-        self._origin = tensor([w.origin for w in walkables], torch.float32)
-        self._inverse_cell_size = tensor([1.0 / w.cell_size for w in walkables], torch.float32)
-        self._cell_size = tensor([w.cell_size for w in walkables], torch.float32)
-        self._corners = tensor([(0, 0), (1, 0), (0, 1), (1, 1)], torch.int64)
-        self._layers = max(w.index.shape[0] for w in walkables)
-        self._rows = tensor([w.index.shape[1] for w in walkables], torch.int64)
-        self._columns = tensor([w.index.shape[2] for w in walkables], torch.int64)
-        cell_counts = [w.num_cells for w in walkables]
-        self.cell_offset = offsets(cell_counts)
-        self.cell_count = tensor(cell_counts, torch.int64)
-        padded = [_pad_layers(w.index, self._layers) for w in walkables]
-        self._grid_offset = offsets([grid.size for grid in padded])
-        self._index = tensor(np.concatenate([grid.ravel() for grid in padded]), torch.int32)
-        self._max_step = tensor([scene.body.max_step for scene in scenes], torch.float32)
-        self.cell_position = tensor(np.concatenate([w.positions for w in walkables]), torch.float32)
-
-        # the floor in squares of a metre
-        squares = [floor_squares(scene) for scene in scenes]
-        self._square = tensor(np.concatenate(squares), torch.int32)
-        square_counts = [int(square.max()) + 1 for square in squares]
-        self.square_count = tensor(square_counts, torch.int64)
-        self.most_squares = max(square_counts)
-
-        # the goals and their distance fields
-        goal_counts = [len(scene.goals) for scene in scenes]
-        self.goal_count = tensor(goal_counts, torch.int64)
-        self._goal_offset = offsets(goal_counts)
-        self._goals = tensor(np.concatenate([scene.goals for scene in scenes]), torch.float32)
-        self._farthest = tensor(np.concatenate([_farthest(scene.goal_distances) for scene in scenes]), torch.float32)
-        self._field_offset = offsets([scene.goal_distances.size for scene in scenes])
-        self._distances = tensor(np.concatenate([s.goal_distances.ravel() for s in scenes]), torch.float16)
+        facts = [_facts(p) for p in packed]
+        self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
+        self._corners = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], device=device)
+        self._drawn = torch.arange(len(scenes), device=device)
+        self._all_drawn = True
 
     def __len__(self) -> int:
         """K, the number of resident scenes."""
         return len(self.scenes)
+
+    @property
+    def smallest_cell(self) -> float:
+        """Metres, of the scenes resident now."""
+        return min(scene.walkable.cell_size for scene in self.scenes)
+
+    @property
+    def cell_position(self) -> Tensor:
+        """float32 `[cells, 3]`, metres: the floor under the middle of each cell, by cell id."""
+        return self._cells.data
+
+    @property
+    def cell_offset(self) -> Tensor:
+        """int64 `[K]`: the cell id with which each scene begins."""
+        return self._cells.offset
+
+    @property
+    def cell_count(self) -> Tensor:
+        """int64 `[K]`: the number of cells of each scene."""
+        return self._facts["cell_count"]
+
+    @property
+    def goal_count(self) -> Tensor:
+        """int64 `[K]`: the number of goals of each scene."""
+        return self._facts["goal_count"]
+
+    @property
+    def square_count(self) -> Tensor:
+        """int64 `[K]`: the number of squares of floor of each scene."""
+        return self._facts["square_count"]
+
+    def draw(self, draws: Tensor) -> Tensor:
+        """int64: for each uniform number in [0, 1) one of the slots in which episodes may begin."""
+        number = (draws * len(self._drawn)).long().clamp(max=len(self._drawn) - 1)
+        return number if self._all_drawn else self._drawn[number]
+
+    def draw_among(self, slots: Sequence[int]) -> None:
+        """Let new episodes begin in `slots` alone."""
+        self._all_drawn = list(slots) == list(range(len(self)))
+        drawn = torch.tensor(slots)
+        self._drawn = (drawn.pin_memory() if self.device.type == "cuda" else drawn).to(self.device, non_blocking=True)
+
+    def replace(self, slot: int, packed: PackedScene) -> Iterator[int]:
+        """Put another scene into `slot`, in which nobody stands or will stand until all is copied.
+
+        Yields the bytes copied, piece by piece; the rest of the scenes can be looked up all the while.
+        """
+        layers = max(self._layers, packed.layers)
+        self._grid_columns[slot] = packed.columns
+        yield from self._grid.grow(layers * max(self._grid_columns))
+        yield from self._cells.grow(len(packed.positions))
+        yield from self._squares.grow(len(packed.squares))
+        yield from self._goals.grow(len(packed.goals))
+        yield from self._farthest.grow(len(packed.farthest))
+        yield from self._fields.grow(len(packed.distances))
+        if layers > self._layers:
+            for other in range(len(self)):
+                yield from self._empty_layers(other, self._layers, layers)
+            self._layers = layers
+        yield from self._grid.write(slot, packed.index)
+        yield from self._empty_layers(slot, packed.layers, layers)
+        yield from self._cells.write(slot, packed.positions)
+        yield from self._squares.write(slot, packed.squares)
+        self.most_squares = max(self.most_squares, packed.num_squares)
+        yield from self._goals.write(slot, packed.goals)
+        yield from self._farthest.write(slot, packed.farthest)
+        yield from self._fields.write(slot, packed.distances)
+        self._set_facts(slot, _facts(packed))
+        self.scenes[slot] = packed.scene
+
+    def _empty_layers(self, slot: int, first: int, end: int) -> Iterator[int]:
+        columns = self._grid_columns[slot]
+        empty = torch.full(((end - first) * columns,), -1, dtype=torch.int32, device=self.device)
+        return self._grid.write(slot, empty, first * columns)
+
+    def _set_facts(self, slot: int, facts: dict[str, float | int | list[float]]) -> None:
+        for name, value in facts.items():
+            numbers = value if isinstance(value, list) else [value]
+            # Filling takes the number along with the command; a tensor would have to be copied to the device first.
+            for place, number in zip(self._facts[name][slot].view(-1), numbers, strict=True):
+                place.fill_(number)
 
     def locate(self, scene: Tensor, points: Tensor) -> Tensor:
         """Cell ids (int64) under `points`, or -1 where nobody can stand within one step up or down of there."""
@@ -80,17 +141,17 @@ class ResidentScenes:
 
     def _grid_coordinates(self, scene: Tensor, points: Tensor) -> Tensor:
         """Column and row, `[..., 2]`, as real numbers; the cell (0, 0) reaches from 0 to 1."""
-        return (points[..., ::2] - self._origin[scene]) * self._inverse_cell_size[scene].unsqueeze(-1)
+        return (points[..., ::2] - self._facts["origin"][scene]) * self._facts["inverse_cell_size"][scene].unsqueeze(-1)
 
     def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor) -> Tensor:
         column, row = column_row[..., 0], column_row[..., 1]
-        columns, rows = self._columns[scene], self._rows[scene]
+        columns, rows = self._facts["columns"][scene], self._facts["rows"][scene]
         inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-        slot = self._grid_offset[scene] + torch.where(inside, row * columns + column, 0)
+        slot = self._grid.offset[scene] + torch.where(inside, row * columns + column, 0)
         best = torch.full_like(slot, -1)
-        best_gap = self._max_step[scene] + 1e-3
+        best_gap = self._facts["max_step"][scene] + 1e-3
         for layer in range(self._layers):
-            local = self._index[slot + layer * rows * columns]
+            local = self._grid.data[slot + layer * rows * columns]
             cell = local + self.cell_offset[scene]
             gap = (self.cell_position[cell.clamp(min=0), 1] - points[..., 1]).abs()
             nearer = inside & (local >= 0) & (gap <= best_gap)
@@ -105,11 +166,11 @@ class ResidentScenes:
 
     def goal_position(self, scene: Tensor, goal: Tensor) -> Tensor:
         """float32 `[..., 3]`, metres, of the scene's goal with number `goal`."""
-        return self._goals[self._goal_offset[scene] + goal]
+        return self._goals.data[self._goals.offset[scene] + goal]
 
     def farthest_distance(self, scene: Tensor, goal: Tensor) -> Tensor:
         """Metres of walking (float32) from `goal` to the farthest cell that can be reached from there."""
-        return self._farthest[self._goal_offset[scene] + goal]
+        return self._farthest.data[self._farthest.offset[scene] + goal]
 
     def square(self, scene: Tensor, points: Tensor) -> Tensor:
         """Numbers (int64) of the squares of floor that `points` lie in, -1 where nobody can stand.
@@ -117,12 +178,13 @@ class ResidentScenes:
         Each scene counts its `square_count` squares from 0 (`scenes.squares`); `most_squares` is the largest count.
         """
         cell = self.locate(scene, points)
-        return torch.where(cell >= 0, self._square[cell.clamp(min=0)].long(), -1)
+        local = (cell - self.cell_offset[scene]).clamp(min=0)
+        return torch.where(cell >= 0, self._squares.data[self._squares.offset[scene] + local].long(), -1)
 
     def cell_distance(self, scene: Tensor, goal: Tensor, cell: Tensor) -> Tensor:
         """Metres of walking (float32) from the middle of `cell` to `goal`; inf if unreachable or `cell` is -1."""
         local = (cell - self.cell_offset[scene]).clamp(min=0)
-        distance = self._distances[self._field_offset[scene] + goal * self.cell_count[scene] + local].float()
+        distance = self._fields.data[self._fields.offset[scene] + goal * self.cell_count[scene] + local].float()
         return torch.where(cell >= 0, distance, torch.inf)
 
     def goal_distance(self, scene: Tensor, goal: Tensor, points: Tensor) -> Tensor:
@@ -149,11 +211,16 @@ class ResidentScenes:
         return torch.where(total > 0, mean, torch.inf)
 
 
-def _farthest(fields: np.ndarray) -> np.ndarray:
-    """The largest finite value of each of `fields` `[G, C]`."""
-    return np.where(np.isfinite(fields), fields, 0).max(1)
-
-
-def _pad_layers(index: np.ndarray, layers: int) -> np.ndarray:
-    """`index` `[L, rows, columns]` with empty layers on top up to `layers`."""
-    return np.pad(index, ((0, layers - len(index)), (0, 0), (0, 0)), constant_values=-1)
+def _facts(packed: PackedScene) -> dict[str, float | int | list[float]]:
+    """The numbers that look-ups need of each scene."""
+    scene, walkable = packed.scene, packed.scene.walkable
+    return {
+        "origin": [float(x) for x in walkable.origin],
+        "inverse_cell_size": 1.0 / walkable.cell_size,
+        "rows": walkable.index.shape[1],
+        "columns": walkable.index.shape[2],
+        "max_step": scene.body.max_step,
+        "cell_count": walkable.num_cells,
+        "square_count": packed.num_squares,
+        "goal_count": len(scene.goals),
+    }

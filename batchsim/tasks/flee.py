@@ -38,8 +38,8 @@ class Flee(Task):
         """Keep which field measures the distance from the start, and the farthest that one can get."""
         super().begin(scenes, state, begun, episode)
         zero = torch.zeros_like(state.heading)
-        farthest = scenes.farthest_distance(state.scene, episode["goal"])
-        state.keep(begun, origin=episode["goal"], distance=zero, max_distance=zero, farthest=farthest)
+        state.keep(begun, origin=episode["goal"], distance=zero, max_distance=zero)
+        state.keep(begun, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
         """The distance gained; never terminated."""

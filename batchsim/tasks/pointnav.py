@@ -82,9 +82,10 @@ class PointNav(Task):
 
     def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
         """Keep the goal, and how far it is."""
-        distance = scenes.goal_distance(state.scene, episode["goal"], state.position)
-        state.keep(begun, goal=episode["goal"], start_distance=distance, distance=distance)
-        state.keep(begun, success=torch.zeros_like(begun))
+        # The others go on with theirs: what was drawn for them now may be of another scene.
+        state.keep(begun, goal=episode["goal"])
+        distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
+        state.keep(begun, start_distance=distance, distance=distance, success=torch.zeros_like(begun))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
         """The way gained and a little less, more for success; a stop ends the episode."""

@@ -95,8 +95,8 @@ class Task(ABC):
 
 
 def draw_scene(scenes: ResidentScenes, draw: Tensor) -> Tensor:
-    """Resident scenes int64 from uniform draws in [0, 1), each as likely as another."""
-    return (draw * len(scenes)).long().clamp(max=len(scenes) - 1)
+    """Resident scenes int64 from uniform draws in [0, 1), each as likely as another; none that is about to go."""
+    return scenes.draw(draw)
 
 
 def draw_heading(draw: Tensor) -> Tensor:

@@ -1,11 +1,15 @@
 """Look-ups in several scenes at once against look-ups in each scene alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from batchsim.errors import OptionError
+from batchsim.packed_scene import pack_scene
 from batchsim.residency import ResidentScenes
+from scenes import SceneError
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +124,47 @@ def test_nowhere_is_infinitely_far(all_scenes, resident):
 def test_no_scenes():
     with pytest.raises(OptionError, match="at least one"):
         ResidentScenes([], torch.device("cpu"))
+
+
+def assert_equal_look_ups(ours, slot, fresh, number, scene):
+    """What `ours` says of its `slot` is what `fresh` says of its scene `number`."""
+    rng = np.random.default_rng(5)
+    points = torch.tensor(scene.sample_navigable(300, rng))
+    goal = torch.tensor(rng.integers(len(scene.goals), size=300))
+    mine, theirs = torch.full_like(goal, slot), torch.full_like(goal, number)
+    cells, expected = ours.locate(mine, points), fresh.locate(theirs, points)
+    assert torch.equal(cells - ours.cell_offset[slot], expected - fresh.cell_offset[number])
+    assert torch.equal(ours.cell_position[cells], fresh.cell_position[expected])
+    assert torch.equal(ours.goal_position(mine, goal), fresh.goal_position(theirs, goal))
+    assert torch.equal(ours.goal_distance(mine, goal, points), fresh.goal_distance(theirs, goal, points))
+    assert ours.goal_count[slot] == fresh.goal_count[number]
+    assert ours.scenes[slot] is scene
+
+
+def test_scenes_take_each_others_place(all_scenes, resident):
+    """A small scene gives way to one of two storeys, for which everything must grow, and that to a small one."""
+    changing = ResidentScenes([all_scenes[1], all_scenes[3]], torch.device("cpu"), replaceable=True)
+    slots = [1, 3]
+    for slot, number in [(0, 0), (1, 2), (0, 3), (1, 0), (0, 4)]:
+        for _ in changing.replace(slot, pack_scene(all_scenes[number])):
+            other = 1 - slot
+            assert_equal_look_ups(changing, other, resident, slots[other], all_scenes[slots[other]])
+        slots[slot] = number
+        for k in (0, 1):
+            assert_equal_look_ups(changing, k, resident, slots[k], all_scenes[slots[k]])
+
+
+def test_slots_in_which_episodes_may_begin(all_scenes):
+    scenes = ResidentScenes(all_scenes, torch.device("cpu"))
+    draws = torch.tensor([0.0, 0.3, 0.59, 0.6, 0.999999])
+    assert scenes.draw(draws).tolist() == [0, 1, 2, 3, 4]
+    scenes.draw_among([4, 1])
+    assert scenes.draw(draws).tolist() == [4, 4, 1, 1, 1]
+    scenes.draw_among(range(5))
+    assert scenes.draw(draws).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_scene_without_goals(one_room):
+    no_goals = replace(one_room, goals=one_room.goals[:0], goal_distances=one_room.goal_distances[:0])
+    with pytest.raises(SceneError, match="one-room: no goal"):
+        ResidentScenes([one_room, no_goals], torch.device("cpu"))

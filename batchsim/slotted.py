@@ -1,0 +1,71 @@
+"""K arrays of different lengths in one flat tensor, where one of them can be replaced a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+_PIECE = 1 << 18  # bytes copied at once
+_HEAD_ROOM = 1.25
+
+
+class SlottedTensor:
+    """`data[offset[k] : offset[k] + length of k]` is the k-th of `arrays`, `[length, ...]` each and of one type.
+
+    - `data`: all of them, `[sum of lengths or K * capacity, ...]`; `offset`: int64 `[K]`. Growing replaces both.
+    - `replaceable`: give each slot the same capacity, with head-room over the longest; without, nothing is wasted.
+    """
+
+    def __init__(self, arrays: Sequence[Tensor], device: torch.device, replaceable: bool = False) -> None:
+        lengths = torch.tensor([len(array) for array in arrays])
+        self._num_slots = len(arrays)
+        self.capacity = 0
+        if not replaceable:
+            self.data = torch.cat(list(arrays)).to(device)
+            self.offset = (lengths.cumsum(0) - lengths).to(device)
+            return
+        self.capacity = int(lengths.max() * _HEAD_ROOM)
+        self.data, self.offset = self._room(arrays[0].to(device), self.capacity)
+        for slot, array in enumerate(arrays):
+            at_once(self.write(slot, array))
+
+    def _room(self, like: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+        data = like.new_empty((self._num_slots * capacity, *like.shape[1:]))
+        return data, torch.arange(self._num_slots, device=like.device) * capacity
+
+    def write(self, slot: int, values: Tensor, first: int = 0) -> Iterator[int]:
+        """Replace what lies in `slot` from its element `first` on; yields the bytes copied, piece by piece.
+
+        Copies from pinned memory make nothing wait. `values` must fit (`grow`).
+        """
+        begin = slot * self.capacity + first
+        return _copy(values, self.data[begin : begin + len(values)])
+
+    def grow(self, length: int) -> Iterator[int]:
+        """Make room for arrays of `length` in all slots; yields the bytes copied, piece by piece.
+
+        Look-ups go on all the while; no slot may be written.
+        """
+        if length <= self.capacity:
+            return
+        capacity = int(length * _HEAD_ROOM)
+        data, offset = self._room(self.data, capacity)
+        for slot in range(self._num_slots):
+            kept = self.data[slot * self.capacity : (slot + 1) * self.capacity]
+            yield from _copy(kept, data[slot * capacity : slot * capacity + self.capacity])
+        self.data, self.offset, self.capacity = data, offset, capacity
+
+
+def at_once(pieces: Iterator[int]) -> None:
+    """Copy all pieces now."""
+    for _ in pieces:
+        pass
+
+
+def _copy(source: Tensor, target: Tensor) -> Iterator[int]:
+    rows = max(1, _PIECE // max(1, source[:1].nbytes))
+    for part, place in zip(source.split(rows), target.split(rows), strict=True):
+        place.copy_(part, non_blocking=True)
+        yield part.nbytes
