@@ -119,12 +119,12 @@ class EvalSession:
         """Run a trained policy in the environment it was trained for."""
         env = self._env(config.env_options())
         _check_fits(policy, env)
-        return self._run(env, PolicyAgent(policy.to(env.device), self.num_envs, self.seed, deterministic), name)
+        return self._run(env, PolicyAgent(policy.to(env.device), self.num_envs, deterministic), name)
 
     def run_baseline(self, name: str, config: TrainConfig) -> Evaluation:
         """Run a baseline with the same body; baselines do not look, so nothing is rendered."""
         env = self._env(config.env_options() | {"sensors": ()})
-        return self._run(env, make_baseline(name, env, self.seed), name)
+        return self._run(env, make_baseline(name, env), name)
 
     def write(self, out: Path, evaluations: Sequence[Evaluation], run: Path | None) -> Path:
         """Write evaluation.json (of the first) and report.html into `out`; returns the report's path."""

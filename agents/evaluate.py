@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from agents.baselines import Agent
-from agents.evaluation import EpisodeRecord, Evaluation
+from agents.episode_log import EpisodeLog
+from agents.evaluation import Evaluation
 from batchsim import NavVectorEnv
+from batchsim.random_streams import uniform
 from scenes import EpisodeSet
+
+# How often a GPU is asked whether all episodes have ended, in steps: each time, the host waits for it.
+_STEPS_BETWEEN_LOOKS = 16
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the agent saw in N environments and decided, before anything moves; clone what is to be kept.
+
+    - `index` int64 `[N]`: which episode of the set each environment is in, -1 where none is left to run.
+    - `step` int64 `[N]`: how many actions the episode saw before this one.
+    - `observation`: what the agent saw; `begun` bool `[N]`: for the first time in its episode.
+    - `action` int64 `[N]`: what it is about to do.
+    """
+
+    index: Tensor
+    step: Tensor
+    observation: dict[str, Tensor]
+    begun: Tensor
+    action: Tensor
 
 
 def run_episodes(
@@ -21,63 +46,57 @@ def run_episodes(
     scenes: str,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_step: Callable[[Moment], None] | None = None,
 ) -> Evaluation:
     """Let `agent` act in `env`, which was made with `episodes`, until each of them has ended once.
 
-    `on_progress` is called with the number of episodes that have ended and their total.
+    An episode goes the same way, bit for bit on one device, whatever runs beside it: any number of environments, the
+    whole set or a part of it, in any order. What the agent draws depends on `seed`, the episode and the step alone.
+
+    - `on_progress` is called with the number of episodes that have ended and their total.
+    - `on_step` is called with each decision, of all environments at once; how the episodes end is in their records.
     """
-    total, num_envs = len(episodes), env.num_envs
+    total, num_envs, device = len(episodes), env.num_envs, env.device
+    streams = torch.as_tensor(episode_streams(episodes, seed), device=device)
+    log = EpisodeLog(episodes)
     observation, _ = env.reset(seed=seed)
-    begun = torch.ones(num_envs, dtype=torch.bool)
-    # Environment i runs the episodes i, i + N, i + 2N, ...: the same deal as `FixedEpisodes`.
-    running = list(range(num_envs))
-    tracks = [_Track.begun(episodes, i) for i in range(num_envs)]
-    records: dict[int, EpisodeRecord] = {}
-    while len(records) < total:
-        action = agent.act(observation, begun)
+    begun = torch.ones(num_envs, dtype=torch.bool, device=device)
+    # Environment i runs the episodes i, i + N, i + 2N, ...: the same deal as `FixedEpisodes`, which begins anew after
+    # the last. All wait for the longest: stopping at a number of ended episodes would favour the short ones.
+    number = torch.arange(num_envs, device=device)
+    step = torch.zeros_like(number)
+    ended = torch.zeros((), dtype=torch.int64, device=device)
+    steps, known = 0, 0
+    while known < total:
+        chance = uniform(streams[number % total], step, 1).squeeze(-1)
+        action = agent.act(observation, begun, chance)
+        if on_step is not None:
+            on_step(Moment(torch.where(number < total, number, -1), step, observation, begun, action))
         observation, _, terminated, truncated, info = env.step(action)
         begun = terminated | truncated
-        moves = zip(tracks, info["position"].tolist(), info["heading"].tolist(), action.tolist(), strict=True)
-        for track, *move in moves:
-            track.add(*move)
-        for i in begun.nonzero().squeeze(-1).tolist():
-            if running[i] < total:
-                measures = {key: value[i].item() for key, value in info["episode"].items()}
-                records[running[i]] = _record(episodes, running[i], measures, tracks[i])
-            running[i] += num_envs
-            tracks[i] = _Track.begun(episodes, running[i])
-        on_progress(len(records), total)
-    return Evaluation(name, scenes, seed, tuple(records[i] for i in range(total)))
+        log.add(number, begun, action, info)
+        ended += (begun & (number < total)).sum()
+        number = number + begun * num_envs
+        step = torch.where(begun, 0, step + 1)
+        steps += 1
+        if device.type == "cpu" or steps % _STEPS_BETWEEN_LOOKS == 0:
+            known = int(ended)
+            on_progress(known, total)
+    return Evaluation(name, scenes, seed, log.records())
 
 
-@dataclass
-class _Track:
-    """What one environment did since its episode began."""
+def episode_streams(episodes: EpisodeSet, seed: int) -> np.ndarray:
+    """The stream of random numbers of each episode, int64 `[E]`.
 
-    path: list[list[float]]
-    headings: list[float]
-    actions: list[int] = field(default_factory=list)
-
-    @staticmethod
-    def begun(episodes: EpisodeSet, number: int) -> _Track:
-        index = number % len(episodes)
-        return _Track([episodes.start_position[index].tolist()], [float(episodes.start_heading[index])])
-
-    def add(self, position: list[float], heading: float, action: int) -> None:
-        self.path.append(position)
-        self.headings.append(heading)
-        self.actions.append(action)
-
-
-def _record(episodes: EpisodeSet, index: int, measures: dict[str, float], track: _Track) -> EpisodeRecord:
-    names = {"l": "episode_length", "r": "reward"}
-    return EpisodeRecord(
-        scene=episodes.scene_names[episodes.scene_index[index]],
-        episode_id=episodes.episode_id[index],
-        start_distance=float(episodes.geodesic_distance[index]),
-        goal=episodes.goal[index].tolist(),
-        measures={names.get(key, key): float(value) for key, value in measures.items()},
-        path=[[round(x, 3) for x in point] for point in track.path],
-        headings=[round(heading, 4) for heading in track.headings],
-        actions=track.actions,
-    )
+    An episode is known by its id, start and goal, so that neither its place in the set nor the folder of its scene
+    matters.
+    """
+    columns = (episodes.start_position, episodes.start_heading, episodes.goal)
+    places = [np.ascontiguousarray(column, "<f4") for column in columns]
+    digests = [
+        blake2b(
+            b"|".join([str(seed).encode(), name.encode(), *(place[e].tobytes() for place in places)]), digest_size=8
+        )
+        for e, name in enumerate(episodes.episode_id)
+    ]
+    return np.array([int.from_bytes(digest.digest(), "little", signed=True) for digest in digests], np.int64)

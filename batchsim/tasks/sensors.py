@@ -27,7 +27,9 @@ def compass(heading: Tensor, start_heading: Tensor) -> Tensor:
 
 def point_goal(position: Tensor, heading: Tensor, goal: Tensor) -> Tensor:
     """(rho, phi) `[N, 2]` of `goal` seen from `position` `[N, 3]`: metres on the ground plane, radians to the left."""
-    gap = goal - position
-    x, z = gap[:, 0], gap[:, 2]
+    back = position - goal
+    # Columns, not vectors of their own: of contiguous ones, atan2 on a CPU rounds the last few otherwise than the rest,
+    # and what an environment sees would depend on how many stand beside it.
+    x, z = back[:, 0], back[:, 2]
     # The direction (-sin a, -cos a) has heading a.
-    return torch.stack((torch.hypot(x, z), poses.wrap_angle(torch.atan2(-x, -z) - heading)), -1)
+    return torch.stack((torch.hypot(x, z), poses.wrap_angle(torch.atan2(x, z) - heading)), -1)

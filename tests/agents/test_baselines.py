@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from agents.baselines import BASELINES, make_baseline
+from agents.baselines import BASELINES, make_baseline, pick_action
 from agents.errors import AgentError
 from agents.evaluate import run_episodes
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
@@ -53,16 +53,26 @@ def test_forward_walks_until_time_is_up(make_env, one_room):
     assert (found.values("collisions") > 0).all()
 
 
-def test_random_acts_in_all_ways_and_repeats_with_its_seed(make_env, one_room):
+def test_random_draws_its_actions_by_chance_alone(make_env, one_room):
     env = make_env(64, one_room, sensors=())
     observation, _ = env.reset(seed=0)
     begun = torch.ones(64, dtype=torch.bool)
-    first, second, other = (make_baseline("random", env, seed) for seed in (0, 0, 1))
-    actions = torch.stack([first.act(observation, begun) for _ in range(200)])
-    assert torch.equal(actions[:20], torch.stack([second.act(observation, begun) for _ in range(20)]))
-    assert not torch.equal(actions[0], other.act(observation, begun))
-    shares = torch.bincount(actions.flatten(), minlength=4) / actions.numel()
-    assert torch.allclose(shares, torch.tensor([0.02, 0.98 / 3, 0.98 / 3, 0.98 / 3]), atol=0.02)
+    agent = make_baseline("random", env)
+    # Stops at once in fifty, the rest in equal parts.
+    edges = torch.tensor([0.0, 0.0199, 0.0201, 0.3466, 0.3467, 0.6733, 0.6734, 0.999999])
+    chance = edges.repeat(8)
+    expected = torch.tensor([STOP, STOP, FORWARD, FORWARD, LEFT, LEFT, RIGHT, RIGHT]).repeat(8)
+    assert torch.equal(agent.act(observation, begun, chance), expected)
+
+
+def test_actions_are_picked_by_their_shares():
+    shares = torch.tensor([[0.5, 0.0, 0.25, 0.25], [0.0, 0.0, 0.0, 1.0]])
+    chance = torch.linspace(0, 1, 4001)[:-1]
+    for row in shares:
+        picked = pick_action(row.expand(4000, -1), chance)
+        assert (torch.bincount(picked, minlength=4) / 4000).tolist() == pytest.approx(row.tolist(), abs=1e-3)
+    # Shares that sum to a little less than one through rounding still give an action that there is.
+    assert pick_action(torch.tensor([0.3, 0.3, 0.3999]), torch.tensor([0.99999])).tolist() == [2]
 
 
 def test_greedy_decides_by_the_goal_sensor(make_env, one_room):
@@ -70,7 +80,9 @@ def test_greedy_decides_by_the_goal_sensor(make_env, one_room):
     env.reset(seed=0)
     half = math.radians(5)
     goal = [[3, 0], [3, half - 0.01], [3, half + 0.01], [3, -half - 0.01], [3, math.pi], [0.19, 2]]
-    actions = make_baseline("greedy", env).act({GOAL: torch.tensor(goal)}, torch.zeros(6, dtype=torch.bool))
+    actions = make_baseline("greedy", env).act(
+        {GOAL: torch.tensor(goal)}, torch.zeros(6, dtype=torch.bool), torch.zeros(6)
+    )
     assert actions.tolist() == [FORWARD, FORWARD, LEFT, RIGHT, LEFT, STOP]
 
 
