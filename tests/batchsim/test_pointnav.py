@@ -48,6 +48,16 @@ def test_the_sensor_leads_to_the_goal():
     assert torch.allclose(reached[:, [0, 2]], goal[:, [0, 2]], atol=1e-4)
 
 
+def test_the_sensor_rounds_alike_whatever_stands_beside():
+    generator = torch.Generator().manual_seed(1)
+    position, goal = (torch.randn(2048, 3, generator=generator) for _ in range(2))
+    heading = torch.randn(2048, generator=generator)
+    together = point_goal(position, heading, goal)
+    for count in (1, 7, 33):
+        rows = [slice(first, first + count) for first in range(0, 2048, count)]
+        assert torch.equal(torch.cat([point_goal(position[r], heading[r], goal[r]) for r in rows]), together)
+
+
 # success, start distance, distance left, path -> SPL, SoftSPL
 MEASURES = [
     (False, 4.0, 4.0, 0.0, 0.0, 0.0),  # stopped at once
