@@ -79,7 +79,7 @@ def build_bvh(triangles: np.ndarray, leaf_size: int = MAX_LEAF) -> BVH:
     triangles = np.ascontiguousarray(triangles, np.float32)
     _check(triangles, leaf_size)
     if not len(triangles):
-        return BVH(_empty_root(), np.zeros(0, np.int32), 1)
+        return BVH(empty_root(), np.zeros(0, np.int32), 1)
     tree = build_binary(triangles, leaf_size, traversal_cost=1.0)
     members = _fold(tree)
     first, order = _lay_out_triangles(tree, members)
@@ -197,7 +197,7 @@ def _bytes_to_word(values: np.ndarray) -> np.ndarray:
     return (values.astype(np.uint32) << np.array([0, 8, 16, 24], np.uint32)).sum(-1, dtype=np.uint32)
 
 
-def _empty_root() -> np.ndarray:
+def empty_root() -> np.ndarray:
     """A root without children, `[1, 12]`."""
     nodes = np.zeros((1, NODE_WORDS), np.uint32)
     nodes[:, 3] = 0x7F7F7F  # steps of 1 m

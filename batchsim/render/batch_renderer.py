@@ -15,8 +15,11 @@ from batchsim.devices import choose_device
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.camera import Camera
 from batchsim.render.context import create_context, renderer_name
+from batchsim.render.prepared_scene import PreparedScene, SceneParts, prepare_scene
 from batchsim.render.raster import RasterBackend
 from batchsim.render.raycast import RaycastBackend
+from batchsim.render.scene_buffers import SceneBuffers
+from batchsim.render.scene_upload import SceneUpload
 from batchsim.render.sharing import SharedTensor
 from scenes import Scene
 
@@ -41,6 +44,7 @@ class BatchRenderer:
     - `backend`: "raycast", "raster", or "auto", which times both on views of these scenes and keeps the
       faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
       runs must repeat exactly.
+    - `rotating`: scenes will take turns (`replace_scene`): every scene gets a slot of equal size, with room to spare.
 
     Raises `OptionError` for options that cannot be used and `RenderError` where OpenGL cannot.
     """
@@ -55,12 +59,14 @@ class BatchRenderer:
         sensors: Sequence[str] = ("depth",),
         backend: str = "auto",
         device: str | torch.device = "cpu",
+        rotating: bool = False,
     ) -> None:
         self.camera = Camera(width, height, hfov)
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
+        self._rotating = rotating
         candidates = self._candidates(backend)
         self.context = create_context(self.device)
         try:
@@ -68,7 +74,8 @@ class BatchRenderer:
                 self._views = SharedTensor(self.context, (num_views, 8), torch.float32, self.device)
                 self._outputs = {name: self._output(name) for name in self.sensors}
                 self.backend = candidates[0] if len(candidates) == 1 else self._fastest(candidates, scenes)
-                self._backend = self._make(self.backend, scenes)
+                self._scenes = self._make_scenes(self.backend, scenes, rotating)
+                self._backend = self._make(self.backend, self._scenes)
         except BaseException:
             self.context.release()
             raise
@@ -90,7 +97,16 @@ class BatchRenderer:
         shape = (self.num_views, self.camera.height, self.camera.width, channels)
         return SharedTensor(self.context, shape, dtype, self.device)
 
-    def _make(self, backend: str, scenes: Sequence[Scene]) -> RasterBackend | RaycastBackend:
+    def _parts(self, backend: str) -> SceneParts:
+        colours = "rgb" in self.sensors
+        labels = "semantic" in self.sensors
+        return SceneParts(tree=backend == "raycast", vertices=backend == "raster", labels=labels, colours=colours)
+
+    def _make_scenes(self, backend: str, scenes: Sequence[Scene], rotating: bool) -> SceneBuffers:
+        parts = self._parts(backend)
+        return SceneBuffers(self.context, [prepare_scene(scene, parts) for scene in scenes], rotating)
+
+    def _make(self, backend: str, scenes: SceneBuffers) -> RasterBackend | RaycastBackend:
         views = self._views.buffer
         if backend == "raster":
             return RasterBackend(self.context, scenes, self.num_views, self.camera, views, self._outputs, self.device)
@@ -102,7 +118,8 @@ class BatchRenderer:
         poses, scene_index = (x.to(self.device) for x in _sample_views(scenes, max(1, self.num_views // 2)))
         seconds = {}
         for name in candidates:
-            backend = self._make(name, scenes)
+            buffers = self._make_scenes(name, scenes, rotating=False)
+            backend = self._make(name, buffers)
             times = []
             for _ in range(3):
                 start = time.perf_counter()
@@ -112,6 +129,7 @@ class BatchRenderer:
                 times.append(time.perf_counter() - start)
             seconds[name] = min(times[1:])  # the first call compiles
             backend.release()
+            buffers.release()
         best = min(seconds, key=seconds.__getitem__)
         rates = ", ".join(f"{name} {len(poses) / s:,.0f} views/s" for name, s in seconds.items())
         _log.info("renderer='auto' takes %s on %s: %s", best, self.gl_renderer, rates)
@@ -138,11 +156,33 @@ class BatchRenderer:
                 f"poses {tuple(poses.shape)} and scene_index {tuple(scene_index.shape)}: expected [N, 7] and [N] "
                 f"with N <= num_views = {self.num_views}."
             )
-        if self._backend is None:
-            raise RenderError("This renderer was closed; make a new one.")
+        self._check_open()
         with self.context:
             self._draw(self._backend, poses, scene_index)
         return {name: output.tensor[:count] for name, output in self._outputs.items()}
+
+    def prepare(self, scene: Scene) -> PreparedScene:
+        """What `replace_scene` needs of `scene`: numpy alone, so that another thread may do it meanwhile."""
+        textures = self._scenes.textures
+        return prepare_scene(scene, self._scenes.parts, textures.side if textures else 1)
+
+    def replace_scene(self, slot: int, scene: Scene | PreparedScene) -> SceneUpload:
+        """Give the place of scene number `slot` to another scene, whose data `SceneUpload.advance` writes in slices.
+
+        Until that has returned True, views of `slot` show nothing. A scene larger than its slot has all slots grow,
+        which takes longer. Raises `OptionError` for a renderer that was not made with `rotating=True`, and
+        `RenderError` where the driver has no room for scenes so large.
+        """
+        if not self._rotating:
+            raise OptionError("replace_scene: make the BatchRenderer with rotating=True.")
+        self._check_open()
+        prepared = scene if isinstance(scene, PreparedScene) else self.prepare(scene)
+        with self.context:
+            return self._scenes.begin(slot, prepared)
+
+    def _check_open(self) -> None:
+        if self._backend is None:
+            raise RenderError("This renderer was closed; make a new one.")
 
     def _draw(self, backend: RasterBackend | RaycastBackend, poses: Tensor, scene_index: Tensor) -> None:
         count = len(poses)
@@ -167,6 +207,7 @@ class BatchRenderer:
             return
         with self.context:
             self._backend.release()
+            self._scenes.release()
             for shared in (self._views, *self._outputs.values()):
                 shared.release()
         self.context.release()

@@ -13,7 +13,7 @@ does for the ray caster: what is hidden costs no light and no texture, and the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import moderngl
 import numpy as np
@@ -23,16 +23,16 @@ from torch import Tensor
 from batchsim.errors import RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
+from batchsim.render.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
 from batchsim.render.sharing import SharedTensor
-from scenes import Scene
 
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
 _MAX_SIDE = 16384
 
 
 class RasterBackend:
-    """Draws up to `num_views` views of `scenes`.
+    """Draws up to `num_views` views of `scenes`, which must be prepared with their vertices.
 
     - `views`: a buffer of `num_views` records: vec4 (position, scene), vec4 quaternion x y z w.
     - `outputs`: a tensor for each sensor that is wanted: "depth" float32 and "semantic" int32
@@ -44,7 +44,7 @@ class RasterBackend:
     def __init__(
         self,
         context: moderngl.Context,
-        scenes: Sequence[Scene],
+        scenes: SceneBuffers,
         num_views: int,
         camera: Camera,
         views: moderngl.Buffer,
@@ -54,6 +54,7 @@ class RasterBackend:
         self.context = context
         self.camera = camera
         self.num_views = num_views
+        self._device = device
         self._outputs = dict(outputs)
         self._shading = None
         if set(outputs) & set(shading.SENSORS):
@@ -70,49 +71,48 @@ class RasterBackend:
         self._depth_texture = context.depth_texture(size)
         self._hit_textures = [context.texture(size, 1, dtype="u4")] if self._shading else []
         self._framebuffer = context.framebuffer(self._hit_textures, self._depth_texture)
-        self._upload(scenes)
-        self._index_count = self._index_count.to(device)
-        self._first_index = self._first_index.to(device)
+        if not scenes.rotating and not scenes.count("triangle").any():
+            raise RenderError("The scenes hold no triangle at all: there is nothing to draw.")
+        self._scenes = scenes
+        self._changes = -1
+        self._array: moderngl.VertexArray | None = None
+        self._views = views
         tile = np.arange(num_views, dtype=np.int32) % self._per_pass
         self._tiles = context.buffer(tile.tobytes())
         # count, instances, first index, base vertex, base instance: base instance picks the view's record
         self._commands = SharedTensor(context, (num_views, 5), torch.int32, device)
         self._commands.tensor[:, 1] = 1
         self._commands.tensor[:, 4] = torch.arange(num_views, dtype=torch.int32)
-        self._array = self._compile(views)
+        self._program = self._compile()
+        self._follow_scenes()
 
-    def _compile(self, views: moderngl.Buffer) -> moderngl.VertexArray:
-        """The programs, and where they find what they read."""
+    def _compile(self) -> moderngl.Program:
         constants = {"ROWS": self._rows, "COLUMNS": self._columns, "PLANES": self._planes, "NEAR": NEAR}
         constants |= {"TAN_HALF_WIDTH": self.camera.tan_half_width, "TAN_HALF_HEIGHT": self.camera.tan_half_height}
         vertex_shader = load_shader("raster.vert", **constants, WRITE_HIT=int(self._shading is not None))
         fragment_shader = load_shader("raster_hit.frag" if self._shading else "nothing.frag")
-        self._program = self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
+        return self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
+
+    def _follow_scenes(self) -> None:
+        """Look up where the scenes lie, if that has changed."""
+        scenes = self._scenes
+        if self._changes == scenes.changes:
+            return
+        self._changes = scenes.changes
+        table = 3 * scenes.count("triangle"), 3 * scenes.first("triangle"), scenes.first("vertex")
+        self._index_count, self._first_index, self._base_vertex = (
+            torch.from_numpy(column.astype(np.int32)).to(self._device) for column in table
+        )
+        if self._array is not None:
+            self._array.release()
         content = [
-            (self._vertices, "3f", "position"),
-            (views, "4f 4f/i", "eye_scene", "rotation"),
+            (scenes.buffers["vertices"], "3f", "position"),
+            (self._views, "4f 4f/i", "eye_scene", "rotation"),
             (self._tiles, "i/i", "tile"),
         ]
         if self._shading:
             content.append((self._commands.buffer, "2x4 i 2x4/i", "first_index"))
-        return self.context.vertex_array(self._program, content, self._indices)
-
-    def _upload(self, scenes: Sequence[Scene]) -> None:
-        """Lay the scenes' welded vertices and triangles end to end in two buffers."""
-        vertices, indices, counts = [], [], []
-        base = 0
-        for scene in scenes:
-            corners, index = np.unique(scene.triangles.reshape(-1, 3), axis=0, return_inverse=True)
-            vertices.append(corners.astype(np.float32))
-            indices.append(index.reshape(-1).astype(np.int32) + base)
-            counts.append(index.size)
-            base += len(corners)
-        if base == 0:
-            raise RenderError("The scenes hold no triangle at all: there is nothing to draw.")
-        self._vertices = self.context.buffer(np.concatenate(vertices).tobytes())
-        self._indices = self.context.buffer(np.concatenate(indices).tobytes())
-        self._index_count = torch.tensor(counts, dtype=torch.int32)
-        self._first_index = (torch.cumsum(self._index_count, 0) - self._index_count).to(torch.int32)
+        self._array = self.context.vertex_array(self._program, content, scenes.buffers["indices"])
 
     def render(self, scene_index: Tensor) -> None:
         """Draw `count = len(scene_index)` views, as given in the views buffer, into the first `count` of the outputs.
@@ -120,9 +120,11 @@ class RasterBackend:
         Views of scene -1 show nothing.
         """
         count = len(scene_index)
+        self._follow_scenes()
         commands = self._commands.tensor[:count]
         commands[:, 0] = self._index_count[scene_index] * (scene_index >= 0)
         commands[:, 2] = self._first_index[scene_index]
+        commands[:, 3] = self._base_vertex[scene_index]
         self._commands.to_gl(count)
         for output in self._outputs.values():
             output.to_gl(0)
@@ -178,8 +180,6 @@ class RasterBackend:
             self._framebuffer,
             self._depth_texture,
             *self._hit_textures,
-            self._vertices,
-            self._indices,
             self._tiles,
             self._commands,
         ):

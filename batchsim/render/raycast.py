@@ -21,7 +21,7 @@ compiler, which it does up to 4x4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import moderngl
@@ -30,15 +30,15 @@ import numpy as np
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
+from batchsim.render.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.storage import check_storage, empty_storage_buffer, storage_buffer
-from scenes import Scene
+from batchsim.render.storage import check_storage, empty_storage_buffer
 
 SENSORS = ("depth", "rgb", "semantic")
 
 _GROUP = 8  # threads a side of a work group
 _MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL promises
-_FEWER_SCENES = "Keep fewer or smaller scenes resident."
+_SPARE_STACK = 8  # entries for scenes to come, which else would have the program compiled anew
 _FEWER_VIEWS = "Ask for fewer views or smaller images."
 
 
@@ -74,7 +74,7 @@ class Patches:
 
 
 class RaycastBackend:
-    """Draws up to `num_views` views of `scenes`.
+    """Draws up to `num_views` views of `scenes`, which must be prepared with their trees.
 
     - `views`: a buffer of `num_views` records: vec4 (position, scene as int bits), vec4 quaternion x y z w.
     - `outputs`: a buffer for each sensor that is wanted: "depth" float32, "semantic" int32, "rgb" uint8 times 3, all
@@ -87,7 +87,7 @@ class RaycastBackend:
     def __init__(
         self,
         context: moderngl.Context,
-        scenes: Sequence[Scene],
+        scenes: SceneBuffers,
         num_views: int,
         camera: Camera,
         views: moderngl.Buffer,
@@ -100,13 +100,13 @@ class RaycastBackend:
         self.patches = patches or Patches.for_device(context)
         self._views = views
         self._outputs = dict(outputs)
-        self._owned: list = []
         self._check_outputs()
-        self._upload(scenes)
+        self._scenes = scenes
         self._shading = None
         if set(outputs) & set(shading.SENSORS):
-            self._shading = self._own(shading.Shading(context, scenes, num_views, camera, views, outputs))
-        self._compile_trace(max(scene.bvh.stack_size for scene in scenes))
+            self._shading = shading.Shading(context, scenes, num_views, camera, views, outputs)
+        self._tracing: list = []
+        self._compile_trace()
 
     def _check_outputs(self) -> None:
         unknown = set(self._outputs) - set(SENSORS)
@@ -119,18 +119,12 @@ class RaycastBackend:
                 raise RenderError(f"The buffer for {name} has {buffer.size} bytes; expected at least {sizes[name]}.")
             check_storage(self.context, f"{self.num_views} images of {name}", sizes[name], _FEWER_VIEWS)
 
-    def _upload(self, scenes: Sequence[Scene]) -> None:
-        """Nodes and triangles of all scenes, end to end, and where each scene begins."""
-        nodes = np.concatenate([scene.bvh.nodes for scene in scenes])
-        triangles = np.concatenate([_pack_triangles(scene) for scene in scenes])
-        node_counts = np.array([len(scene.bvh.nodes) for scene in scenes])
-        triangle_counts = np.array([len(scene.triangles) for scene in scenes])
-        starts = np.stack([np.cumsum(node_counts) - node_counts, np.cumsum(triangle_counts) - triangle_counts], 1)
-        self._nodes = self._own(storage_buffer(self.context, "The scenes' trees", nodes, _FEWER_SCENES))
-        self._triangles = self._own(storage_buffer(self.context, "The scenes' triangles", triangles, _FEWER_SCENES))
-        self._starts = self._own(storage_buffer(self.context, "Scenes", starts.astype(np.uint32), _FEWER_SCENES))
-
-    def _compile_trace(self, stack_size: int) -> None:
+    def _compile_trace(self) -> None:
+        """The tracing programs, with a stack for the deepest of the scenes' trees."""
+        for resource in self._tracing:
+            resource.release()
+        self._tracing = []
+        self._stack_size = self._scenes.stack_size + (_SPARE_STACK if self._scenes.rotating else 0)
         camera, patches = self.camera, self.patches
         constants = {
             "WIDTH": camera.width,
@@ -139,37 +133,39 @@ class RaycastBackend:
             "NEAR": NEAR,
             "COARSE_W": patches.width,
             "COARSE_H": patches.height,
-            "STACK_SIZE": stack_size,
+            "STACK_SIZE": self._stack_size,
             "WRITE_DEPTH": int("depth" in self._outputs),
             "WRITE_HIT": int(self._shading is not None),
         }
         columns, rows = -(-camera.width // patches.width), -(-camera.height // patches.height)
         self._groups = -(-columns // _GROUP), -(-rows // _GROUP)
-        self._trace = self._own(
-            self._program("raycast_trace.comp", **constants, **_threads(patches), BUDGET=patches.budget, FROM_LIST=0)
+        self._trace = self._program(
+            "raycast_trace.comp", **constants, **_threads(patches), BUDGET=patches.budget, FROM_LIST=0
         )
         self._views_per_pass = min(self.num_views, _MAX_GROUPS)
         self._trace_listed = None
         if patches.budget:
             self._views_per_pass = max(1, min(self.num_views, _MAX_GROUPS * patches._per_group // (columns * rows)))
             listed = 16 + 4 * columns * rows * self._views_per_pass
-            self._listed = self._own(empty_storage_buffer(self.context, "Patches", listed, _FEWER_VIEWS))
-            self._trace_listed = self._own(
-                self._program("raycast_trace.comp", **constants, **_threads(Patches()), BUDGET=0, FROM_LIST=1)
+            self._listed = empty_storage_buffer(self.context, "Patches", listed, _FEWER_VIEWS)
+            self._tracing.append(self._listed)
+            self._trace_listed = self._program(
+                "raycast_trace.comp", **constants, **_threads(Patches()), BUDGET=0, FROM_LIST=1
             )
 
     def _program(self, name: str, **constants: float) -> moderngl.ComputeShader:
-        return self.context.compute_shader(load_shader(name, **constants))
-
-    def _own(self, resource):
-        self._owned.append(resource)
-        return resource
+        program = self.context.compute_shader(load_shader(name, **constants))
+        self._tracing.append(program)
+        return program
 
     def render(self, count: int) -> None:
         """Draw the first `count` records of the views buffer into the output buffers."""
         if not 0 <= count <= self.num_views:
             raise OptionError(f"count={count}: expected 0 to {self.num_views}.")
-        self._bind({0: self._views, 1: self._starts, 2: self._nodes, 3: self._triangles})
+        if self._scenes.stack_size > self._stack_size:
+            self._compile_trace()
+        scenes = self._scenes.buffers
+        self._bind({0: self._views, 1: scenes["starts"], 2: scenes["nodes"], 3: scenes["triangles"]})
         if "depth" in self._outputs:
             self._outputs["depth"].bind_to_storage_buffer(4)
         if self._shading is not None:
@@ -200,8 +196,10 @@ class RaycastBackend:
 
     def release(self) -> None:
         """Give all GL objects back, but for the buffers that were handed in."""
-        for resource in self._owned:
+        for resource in self._tracing:
             resource.release()
+        if self._shading is not None:
+            self._shading.release()
 
 
 def _threads(patches: Patches) -> dict[str, int]:
@@ -219,10 +217,3 @@ def _set(program: moderngl.ComputeShader, name: str, value: int) -> None:
     """Set a uniform, unless the compiler has found no use for it."""
     if name in program:
         program[name] = value
-
-
-def _pack_triangles(scene: Scene) -> np.ndarray:
-    """float32 `[T, 3, 4]`: the corners' coordinates, each filled up with 0 to the four numbers that shaders read."""
-    packed = np.zeros((len(scene.triangles), 3, 4), np.float32)
-    packed[:, :, :3] = scene.triangles
-    return packed

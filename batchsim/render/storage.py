@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import moderngl
-import numpy as np
 
 from batchsim.errors import RenderError
 
@@ -21,14 +20,6 @@ def check_storage(context: moderngl.Context, what: str, size: int, remedy: str) 
             f"{what} need {size / 2**20:,.0f} MiB in one buffer, but {context.info['GL_RENDERER']} allows "
             f"{limit / 2**20:,.0f} MiB. {remedy}"
         )
-
-
-def storage_buffer(context: moderngl.Context, what: str, array: np.ndarray, remedy: str) -> moderngl.Buffer:
-    """A buffer that holds `array`; raises `RenderError` as `check_storage` does."""
-    check_storage(context, what, array.nbytes, remedy)
-    if not array.nbytes:
-        return context.buffer(reserve=16)
-    return context.buffer(np.ascontiguousarray(array))
 
 
 def empty_storage_buffer(context: moderngl.Context, what: str, size: int, remedy: str) -> moderngl.Buffer:

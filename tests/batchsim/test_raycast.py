@@ -13,7 +13,9 @@ from embreex.rtcore_scene import EmbreeScene
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.camera import NEAR, Camera
 from batchsim.render.context import create_context
+from batchsim.render.prepared_scene import SceneParts, prepare_scene
 from batchsim.render.raycast import Patches, RaycastBackend
+from batchsim.render.scene_buffers import SceneBuffers
 from scenes.bvh import build_bvh
 from scenes.homes import generate_home
 from scenes.mesh import Material, Mesh
@@ -74,7 +76,9 @@ def draw(context, scenes, views, camera, sensors=("depth",), patches=None):
     views_buffer = context.buffer(views.astype(np.float32).tobytes())
     sizes = {"depth": 4 * pixels, "semantic": 4 * pixels, "rgb": 12 * -(-pixels // 4)}
     outputs = {name: context.buffer(b"\xaa" * sizes[name]) for name in sensors}
-    backend = RaycastBackend(context, scenes, n, camera, views_buffer, outputs, patches)
+    parts = SceneParts(tree=True, labels="semantic" in sensors, colours="rgb" in sensors)
+    buffers = SceneBuffers(context, [prepare_scene(scene, parts) for scene in scenes])
+    backend = RaycastBackend(context, buffers, n, camera, views_buffer, outputs, patches)
     backend.render(n)
     dtypes = {"depth": np.float32, "semantic": np.int32, "rgb": np.uint8}
     shape = (n, camera.height, camera.width)
@@ -84,8 +88,14 @@ def draw(context, scenes, views, camera, sensors=("depth",), patches=None):
         images[name] = flat[: 3 * pixels].reshape(*shape, 3) if name == "rgb" else flat.reshape(shape)
         buffer.release()
     backend.release()
+    buffers.release()
     views_buffer.release()
     return images
+
+
+def depth_buffers(context, scenes):
+    """`scenes` as depth alone needs them."""
+    return SceneBuffers(context, [prepare_scene(scene, SceneParts(tree=True)) for scene in scenes])
 
 
 def rays(view, camera):
@@ -326,7 +336,7 @@ def test_huge_scene_far_from_the_origin(context):
 
 
 def test_only_the_first_views_are_drawn(context):
-    scenes = [bare_scene(box((-1, -1, -1), (1, 1, 1)))]
+    scenes = depth_buffers(context, [bare_scene(box((-1, -1, -1), (1, 1, 1)))])
     views = context.buffer(view_records([(0, 0, 0)] * 3, [(0, 0, 0, 1)] * 3, [0] * 3).tobytes())
     depth = context.buffer(np.full(3 * 64, -1, np.float32).tobytes())
     backend = RaycastBackend(context, scenes, 3, Camera(8, 8), views, {"depth": depth})
@@ -336,6 +346,7 @@ def test_only_the_first_views_are_drawn(context):
     assert (drawn[:2] > 0).all()
     assert (drawn[2] == -1).all()
     backend.release()
+    scenes.release()
 
 
 def textured_wall(texture, color=(1.0, 1.0, 1.0)):
@@ -391,17 +402,18 @@ def test_scenes_keep_their_own_materials(context):
 
 
 def test_too_much_for_one_buffer_is_explained(context, monkeypatch):
-    monkeypatch.setattr("batchsim.render.storage.storage_limit", lambda _: 10_000)
-    scenes = [bare_scene(soup(1000, np.random.default_rng(0)))]
+    scenes = [bare_scene(soup(1000, np.random.default_rng(0)))] * 3
     views = view_records([(0, 0, 0)], [(0, 0, 0, 1)], [0])
-    with pytest.raises(RenderError, match="fewer or smaller scenes"):
+    monkeypatch.setattr("batchsim.render.scene_buffers.storage_limit", lambda _: 2 * 48_000 + 48)
+    with pytest.raises(RenderError, match=r"2 such scenes fit at once.*num_resident_scenes=2"):
         draw(context, scenes, views, Camera(16, 16))
+    monkeypatch.setattr("batchsim.render.storage.storage_limit", lambda _: 10_000)
     with pytest.raises(RenderError, match="fewer views or smaller images"):
-        draw(context, scenes, views, Camera(64, 64))
+        draw(context, scenes[:2], views, Camera(64, 64))
 
 
 def test_bad_options(context):
-    scenes = [bare_scene(box((-1, -1, -1), (1, 1, 1)))]
+    scenes = depth_buffers(context, [bare_scene(box((-1, -1, -1), (1, 1, 1)))])
     views = view_records([(0, 0, 0)], [(0, 0, 0, 1)], [0])
     with pytest.raises(OptionError, match="expected some of depth"):
         RaycastBackend(

@@ -21,6 +21,9 @@ const uint NO_LAYER = 0xFFFFu;
 #endif
 
 uniform uint pixel_count;
+#if TEXTURED
+uniform float texel_scale;
+#endif
 
 uvec4 record(uint triangle, uint part) {
   uint at = RECORD * triangle + part;
@@ -62,7 +65,7 @@ uvec3 colour(Frame f, uint at, uint triangle) {
     vec4 seen = vec4(f.eye + ray * depth, 1.0);
     vec4 u = uintBitsToFloat(record(triangle, 2u)), v = uintBitsToFloat(record(triangle, 3u));
     vec2 uv = vec2(dot(u, seen), dot(v, seen));
-    float level = mip_level(uintBitsToFloat(surface.y), depth, slope);
+    float level = mip_level(texel_scale + uintBitsToFloat(surface.y), depth, slope);
     albedo *= decode_srgb(textureLod(textures, vec3(uv, float(layer)), level).xyz);
   }
 #endif

@@ -1,0 +1,81 @@
+"""Where in the device's buffers each resident scene begins, and how much room it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+HEAD_ROOM = 1.5
+"""Room of a slot that scenes take turns in, as a multiple of the largest of the first scenes."""
+
+ROUND = 1024
+"""Such slots have room for a multiple of so many elements: whole rows of the image of records."""
+
+
+class SlotLayout:
+    """Ranges of elements for `len(counts)` slots, by unit ("node", "triangle", "vertex").
+
+    - `counts`: by unit, the number of elements that each slot must hold.
+    - `limits`: by unit, the number of elements that the device can hold.
+    - `rotating`: scenes of other sizes will come: all slots are equally large, with room to spare where limits allow.
+      Otherwise slots are as large as what they hold.
+
+    Attributes, by unit: `capacity` and `start` int64 `[slots]`, `total` int. Raises `DoesNotFit`.
+    """
+
+    def __init__(self, counts: Sequence[Mapping[str, int]], limits: Mapping[str, int], rotating: bool) -> None:
+        self.capacity: dict[str, np.ndarray] = {}
+        self.start: dict[str, np.ndarray] = {}
+        self.total: dict[str, int] = {}
+        for unit, limit in limits.items():
+            needed = np.array([count[unit] for count in counts], np.int64)
+            capacity = _equal_shares(needed, limit) if rotating else needed
+            if capacity.sum() > limit:
+                raise DoesNotFit(unit, int(capacity.sum()), limit, _that_fit(capacity, limit))
+            self.capacity[unit] = capacity
+            self.start[unit] = np.cumsum(capacity) - capacity
+            self.total[unit] = int(capacity.sum())
+
+    def has_room(self, slot: int, counts: Mapping[str, int]) -> bool:
+        """Whether `slot` can hold so many elements."""
+        return all(counts[unit] <= capacity[slot] for unit, capacity in self.capacity.items())
+
+    def grown(self, slot: int, counts: Mapping[str, int], limits: Mapping[str, int]) -> SlotLayout:
+        """Equally large slots that can hold what these hold, and `counts` in `slot`; raises `DoesNotFit`."""
+        needed = [{unit: int(capacity[k]) for unit, capacity in self.capacity.items()} for k in range(self.slots)]
+        layout = SlotLayout([dict(counts)] * self.slots, limits, rotating=True)
+        for unit, capacity in self.capacity.items():
+            if counts[unit] <= needed[slot][unit]:  # this one has room enough: leave it
+                layout.capacity[unit], layout.start[unit] = capacity, self.start[unit]
+                layout.total[unit] = self.total[unit]
+        return layout
+
+    @property
+    def slots(self) -> int:
+        """Their number."""
+        return len(next(iter(self.capacity.values())))
+
+
+class DoesNotFit(Exception):
+    """`needed` elements of `unit` are more than `limit`; about `fitting` such slots would fit."""
+
+    def __init__(self, unit: str, needed: int, limit: int, fitting: int) -> None:
+        super().__init__(f"{needed} elements of {unit}, {limit} allowed")
+        self.unit, self.needed, self.limit, self.fitting = unit, needed, limit, fitting
+
+
+def _equal_shares(needed: np.ndarray, limit: int) -> np.ndarray:
+    """Head-room as far as `limit` has it; more than `limit` if not even the largest fits in each slot."""
+    wanted, least = _rounded(int(needed.max() * HEAD_ROOM)), _rounded(int(needed.max()))
+    share = limit // len(needed) // ROUND * ROUND
+    return np.full(len(needed), max(least, min(wanted, share)), np.int64)
+
+
+def _rounded(count: int) -> int:
+    return max(1, -(-count // ROUND)) * ROUND
+
+
+def _that_fit(capacity: np.ndarray, limit: int) -> int:
+    """How many of the slots fit if the largest are left out first."""
+    return int((np.cumsum(np.sort(capacity)) <= limit).sum())
