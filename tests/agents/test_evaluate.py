@@ -112,7 +112,9 @@ class Decisive(Policy):
 
     def __init__(self, env):
         torch.manual_seed(0)
-        super().__init__(config_for(env.single_observation_space, env.single_action_space))
+        config = config_for(env.single_observation_space, env.single_action_space)
+        # Whatever else an environment shows, this one looks at depth.
+        super().__init__(replace(config, images=("depth",)))
         with torch.no_grad():
             self.actor.weight.mul_(100)
 
