@@ -8,6 +8,7 @@ import batchsim.cpu_threads  # noqa: F401  (before whatever imports torch)
 from batchsim.errors import BatchSimError, OptionError, RenderError
 from batchsim.registration import register_task
 from batchsim.render.batch_renderer import BatchRenderer
+from batchsim.render.camera import Camera
 from batchsim.single_env import NavEnv
 from batchsim.tasks import Task
 from batchsim.vector_env import NavVectorEnv
@@ -15,6 +16,7 @@ from batchsim.vector_env import NavVectorEnv
 __all__ = [
     "BatchRenderer",
     "BatchSimError",
+    "Camera",
     "NavEnv",
     "NavVectorEnv",
     "OptionError",

@@ -29,3 +29,31 @@ def quaternion_to_heading(quaternion: Tensor) -> Tensor:
 def wrap_angle(angle: Tensor) -> Tensor:
     """The same angle in [-pi, pi)."""
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """The rotation `b` followed by the rotation `a`: Hamilton's product of quaternions `[..., 4]`, broadcast."""
+    ax, ay, az, aw = a.unbind(-1)
+    bx, by, bz, bw = b.unbind(-1)
+    return torch.stack(
+        (
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+            aw * bw - ax * bx - ay * by - az * bz,
+        ),
+        -1,
+    )
+
+
+def rotate(vector: Tensor, quaternion: Tensor) -> Tensor:
+    """Vectors `[..., 3]` turned by unit quaternions `[..., 4]`, broadcast."""
+    vector, axis = torch.broadcast_tensors(vector, quaternion[..., :3])
+    twice = 2 * torch.linalg.cross(axis, vector)
+    return vector + quaternion[..., 3:] * twice + torch.linalg.cross(axis, twice)
+
+
+def compose(carrier: Tensor, mounted: Tensor) -> Tensor:
+    """Poses `[..., 7]`, in the world, of things whose poses in the frames of `carrier` are `mounted`; broadcast."""
+    position = carrier[..., :3] + rotate(mounted[..., :3], carrier[..., 3:])
+    return torch.cat((position, multiply(carrier[..., 3:], mounted[..., 3:])), -1)

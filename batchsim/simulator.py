@@ -15,6 +15,7 @@ from batchsim.episodes import EpisodeSource
 from batchsim.errors import OptionError
 from batchsim.motion import Motion
 from batchsim.render.batch_renderer import NO_SCENE, BatchRenderer
+from batchsim.render.camera import Camera
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
 from batchsim.tasks import Task
@@ -25,7 +26,10 @@ _SCENES = "scene_marks"
 
 @dataclass(frozen=True)
 class SimulatorOptions:
-    """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default."""
+    """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default.
+
+    `cameras` take the place of the one that `width`, `height` and `hfov` describe.
+    """
 
     sensors: tuple[str, ...] = ("depth",)
     width: int = 64
@@ -38,12 +42,18 @@ class SimulatorOptions:
     max_episode_steps: int = 500
     max_depth: float = 10.0
     renderer: str = "auto"
+    cameras: tuple[Camera, ...] = ()
 
     def __post_init__(self) -> None:
         positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name}={getattr(self, name)!r}: expected more than 0.")
+
+    @property
+    def rig(self) -> tuple[Camera, ...]:
+        """All cameras of an agent."""
+        return self.cameras or (Camera(self.width, self.height, self.hfov),)
 
 
 @dataclass
@@ -107,8 +117,9 @@ class Simulator:
     def _make_renderer(self, scenes: Sequence[Scene]) -> BatchRenderer:
         options = self.options
         views = 2 * self.num_envs
-        camera = (options.width, options.height, options.hfov)
-        return BatchRenderer(scenes, views, *camera, options.sensors, options.renderer, self.device)
+        size = (options.width, options.height, options.hfov)
+        cameras = options.cameras or None
+        return BatchRenderer(scenes, views, *size, options.sensors, options.renderer, self.device, cameras=cameras)
 
     def reset(self, seed: Tensor | None = None, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all.
@@ -229,8 +240,8 @@ class Simulator:
             return {}
         images = self.renderer.render(self._poses[:count], self._view_scene[:count])
         self.images = images
-        if "depth" in images:
-            images["depth"].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
+        for camera in self.options.rig if "depth" in self.options.sensors else ():
+            images[camera.key("depth")].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
         return images
 
     def state_dict(self) -> dict[str, Tensor]:

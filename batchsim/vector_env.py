@@ -15,6 +15,7 @@ from torch import Tensor
 from batchsim.devices import choose_device
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
+from batchsim.render.camera import Camera, several_cameras
 from batchsim.simulator import Simulator, SimulatorOptions, StepResult
 from batchsim.tasks import Task, choose_task
 from scenes import AgentBody, EpisodeSet, load_all, resolve
@@ -34,6 +35,9 @@ class NavVectorEnv(VectorEnv):
     - `task`: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
+    - `cameras`: several of them on each agent, each a `batchsim.Camera` or a mapping of its fields, in place of the one
+      that `width`, `height` and `hfov` describe. Their pictures are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`;
+      `position` is metres from the point `camera_height` above the feet, to the right, up and backwards.
     - `sensors`: pictures wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
     - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
       `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
@@ -72,6 +76,7 @@ class NavVectorEnv(VectorEnv):
         width: int = 64,
         height: int = 64,
         hfov: float = 90.0,
+        cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
         camera_height: float = 1.25,
         agent_radius: float = 0.1,
         forward_step: float = 0.25,
@@ -114,6 +119,7 @@ class NavVectorEnv(VectorEnv):
                 width=width,
                 height=height,
                 hfov=hfov,
+                cameras=() if cameras is None else several_cameras(cameras),
                 camera_height=camera_height,
                 forward_step=forward_step,
                 turn_angle=turn_angle,
@@ -140,15 +146,19 @@ class NavVectorEnv(VectorEnv):
         return self.simulator.task
 
     def _image_spaces(self) -> dict[str, gym.Space]:
+        """Of each camera in turn, by the names its pictures have."""
         options = self.simulator.options
-        size = (options.height, options.width)
         labels = max(len(scene.label_names) for scene in self.simulator.scenes.scenes)
-        spaces = {
-            "depth": gym.spaces.Box(0.0, 1.0, (*size, 1), np.float32),
-            "rgb": gym.spaces.Box(0, 255, (*size, 3), np.uint8),
-            "semantic": gym.spaces.Box(0, labels - 1, (*size, 1), np.int32),
-        }
-        return {name: spaces[name] for name in options.sensors}
+
+        def space(camera: Camera, sensor: str) -> gym.Space:
+            low, high, channels, dtype = {
+                "depth": (0.0, 1.0, 1, np.float32),
+                "rgb": (0, 255, 3, np.uint8),
+                "semantic": (0, labels - 1, 1, np.int32),
+            }[sensor]
+            return gym.spaces.Box(low, high, (camera.height, camera.width, channels), dtype)
+
+        return {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -219,13 +229,17 @@ class NavVectorEnv(VectorEnv):
         self._has_begun = bool(tensors["has_begun"])
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near."""
+        """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near.
+
+        With several cameras, through the first.
+        """
         images = self.simulator.images
-        if self.render_mode is None or not images.keys() & {"rgb", "depth"}:
+        rgb, depth = (self.simulator.options.rig[0].key(sensor) for sensor in ("rgb", "depth"))
+        if self.render_mode is None or not images.keys() & {rgb, depth}:
             return None
-        if "rgb" in images:
-            return tuple(images["rgb"][: self.num_envs].cpu().numpy().copy())
-        depth = self.simulator.images["depth"][: self.num_envs].cpu().numpy()
+        if rgb in images:
+            return tuple(images[rgb][: self.num_envs].cpu().numpy().copy())
+        depth = images[depth][: self.num_envs].cpu().numpy()
         grey = np.where(depth > 0, 255 * (1 - depth), 0).astype(np.uint8)
         return tuple(np.repeat(grey, 3, axis=-1))
 

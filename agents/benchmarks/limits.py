@@ -13,7 +13,9 @@ from torch import Tensor
 from agents.benchmarks.measure import Timing, synchronizer, time_steps
 from batchsim.render.camera import Camera
 from batchsim.render.context import create_context
+from batchsim.render.prepared_scene import SceneParts, prepare_scene
 from batchsim.render.raycast import RaycastBackend
+from batchsim.render.scene_buffers import SceneBuffers
 from scenes import Scene
 
 _SECONDS, _REPEATS = 0.2, 3
@@ -46,11 +48,13 @@ def _traverse(context: moderngl.Context, scenes: list[Scene], packed: Tensor, ca
     count = len(packed)
     records = context.buffer(packed.numpy().tobytes())
     depth = context.buffer(reserve=4 * count * camera.width * camera.height)
-    backend = RaycastBackend(context, scenes, count, camera, records, {"depth": depth})
+    buffers = SceneBuffers(context, [prepare_scene(scene, SceneParts(tree=True)) for scene in scenes])
+    backend = RaycastBackend(context, buffers, count, camera, records, {"depth": depth})
     try:
         return time_steps(lambda: backend.render(count), context.finish, _REPEATS, _SECONDS)
     finally:
         backend.release()
+        buffers.release()
         for buffer in (records, depth):
             buffer.release()
 

@@ -59,7 +59,7 @@ def _limits(
     scenes: list[Scene], views: tuple[Tensor, Tensor], renderer: BatchRenderer, device: torch.device
 ) -> dict[str, float]:
     return {
-        "traversal_rays_per_second": traversal_rays_per_second(scenes, views, renderer.camera, device),
+        "traversal_rays_per_second": traversal_rays_per_second(scenes, views, renderer.cameras[0], device),
         "copy_bytes_per_second": copy_bytes_per_second(device),
     }
 

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim import poses as pose
 from batchsim.devices import choose_device
 from batchsim.errors import OptionError, RenderError
-from batchsim.render.camera import Camera
+from batchsim.render import choice
+from batchsim.render.camera import Camera, several_cameras
 from batchsim.render.context import create_context, renderer_name
-from batchsim.render.prepared_scene import PreparedScene, SceneParts, prepare_scene
-from batchsim.render.raster import RasterBackend
-from batchsim.render.raycast import RaycastBackend
-from batchsim.render.scene_buffers import SceneBuffers
+from batchsim.render.prepared_scene import PreparedScene, prepare_scene
+from batchsim.render.rig import Rig, parts_for
 from batchsim.render.scene_upload import SceneUpload
-from batchsim.render.sharing import SharedTensor
 from scenes import Scene
 
 SENSORS = ("depth", "rgb", "semantic")
 BACKENDS = ("auto", "raycast", "raster")
 NO_SCENE = -1
 """As a view's scene: nothing is drawn, at next to no cost."""
-
-_CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
-_EYE_HEIGHT = 1.25  # metres above the floor, for the views that `auto` times
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +32,7 @@ class BatchRenderer:
 
     - `scenes`: what to draw; `scene_index` of `render` counts through them.
     - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
+    - `cameras`: in its place several of them, each a `Camera` or a mapping of its fields: all draw every view.
     - `sensors`: names out of `SENSORS`, drawn together.
     - `device`: where poses come from and pictures go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
     - `backend`: "raycast", "raster", or "auto", which times both on views of these scenes and keeps the
@@ -60,28 +54,25 @@ class BatchRenderer:
         backend: str = "auto",
         device: str | torch.device = "cpu",
         rotating: bool = False,
+        cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
     ) -> None:
-        self.camera = Camera(width, height, hfov)
+        self.cameras = (Camera(width, height, hfov),) if cameras is None else several_cameras(cameras)
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
         self._rotating = rotating
-        candidates = self._candidates(backend)
+        self._check_options(backend)
         self.context = create_context(self.device)
         try:
             with self.context:  # not merely made: several renderers in one process each have their own
-                self._views = SharedTensor(self.context, (num_views, 8), torch.float32, self.device)
-                self._outputs = {name: self._output(name) for name in self.sensors}
-                self.backend = candidates[0] if len(candidates) == 1 else self._fastest(candidates, scenes)
-                self._scenes = self._make_scenes(self.backend, scenes, rotating)
-                self._backend = self._make(self.backend, self._scenes)
+                self.backend = self._fastest(scenes) if backend == "auto" else backend
+                self._rig: Rig | None = self._make(self.backend, scenes)
         except BaseException:
             self.context.release()
             raise
 
-    def _candidates(self, backend: str) -> tuple[str, ...]:
-        """The backends that can do what is asked; raises `OptionError` where none can."""
+    def _check_options(self, backend: str) -> None:
         if not isinstance(self.num_views, int) or self.num_views < 1:
             raise OptionError(f"num_views={self.num_views!r}: expected a whole number of at least 1.")
         if self.num_scenes == 0:
@@ -90,48 +81,36 @@ class BatchRenderer:
             raise OptionError(f"sensors={self.sensors!r}: expected some of {', '.join(SENSORS)}, each once.")
         if backend not in BACKENDS:
             raise OptionError(f"renderer={backend!r}: expected one of {', '.join(BACKENDS)}.")
-        return ("raycast", "raster") if backend == "auto" else (backend,)
 
-    def _output(self, name: str) -> SharedTensor:
-        channels, dtype = _CHANNELS[name]
-        shape = (self.num_views, self.camera.height, self.camera.width, channels)
-        return SharedTensor(self.context, shape, dtype, self.device)
+    def _make(self, backend: str, scenes: Sequence[Scene]) -> Rig:
+        parts = parts_for(backend, self.sensors)
+        prepared = [prepare_scene(scene, parts) for scene in scenes]
+        cameras, sensors = self.cameras, self.sensors
+        return Rig(self.context, backend, prepared, self._rotating, cameras, self.num_views, sensors, self.device)
 
-    def _parts(self, backend: str) -> SceneParts:
-        colours = "rgb" in self.sensors
-        labels = "semantic" in self.sensors
-        return SceneParts(tree=backend == "raycast", vertices=backend == "raster", labels=labels, colours=colours)
+    def _fastest(self, scenes: Sequence[Scene]) -> str:
+        """Time both backends on views from eye height all over the scenes."""
+        scenes = choice.typical_scenes(scenes)
+        # Half of all there is room for: the other half is for the last views of episodes that end.
+        views = choice.sample_views(scenes, max(1, self.num_views // 2))
+        poses, scene_index = (tensor.to(self.device) for tensor in views)
+        rigs: dict[str, Rig] = {}
 
-    def _make_scenes(self, backend: str, scenes: Sequence[Scene], rotating: bool) -> SceneBuffers:
-        parts = self._parts(backend)
-        return SceneBuffers(self.context, [prepare_scene(scene, parts) for scene in scenes], rotating)
+        def draw(name: str, count: int) -> None:
+            rigs[name].draw(poses[:count], scene_index[:count])
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
 
-    def _make(self, backend: str, scenes: SceneBuffers) -> RasterBackend | RaycastBackend:
-        views = self._views.buffer
-        if backend == "raster":
-            return RasterBackend(self.context, scenes, self.num_views, self.camera, views, self._outputs, self.device)
-        buffers = {name: output.buffer for name, output in self._outputs.items()}
-        return RaycastBackend(self.context, scenes, self.num_views, self.camera, views, buffers)
-
-    def _fastest(self, candidates: Sequence[str], scenes: Sequence[Scene]) -> str:
-        """Time the backends on views from eye height all over the scenes."""
-        poses, scene_index = (x.to(self.device) for x in _sample_views(scenes, max(1, self.num_views // 2)))
-        seconds = {}
-        for name in candidates:
-            buffers = self._make_scenes(name, scenes, rotating=False)
-            backend = self._make(name, buffers)
-            times = []
-            for _ in range(3):
-                start = time.perf_counter()
-                self._draw(backend, poses, scene_index)
-                if self.device.type == "cuda":
-                    torch.cuda.synchronize(self.device)
-                times.append(time.perf_counter() - start)
-            seconds[name] = min(times[1:])  # the first call compiles
-            backend.release()
-            buffers.release()
+        try:
+            for name in BACKENDS[1:]:
+                rigs[name] = self._make(name, scenes)
+            draws = {name: lambda count, name=name: draw(name, count) for name in rigs}
+            seconds = choice.seconds_per_view(draws, len(poses))
+        finally:
+            for rig in rigs.values():
+                rig.release()
         best = min(seconds, key=seconds.__getitem__)
-        rates = ", ".join(f"{name} {len(poses) / s:,.0f} views/s" for name, s in seconds.items())
+        rates = ", ".join(f"{name} {1 / s:,.0f} views/s" for name, s in seconds.items())
         _log.info("renderer='auto' takes %s on %s: %s", best, self.gl_renderer, rates)
         return best
 
@@ -146,7 +125,8 @@ class BatchRenderer:
         - `poses`: float32 `[N, 7]`, N at most `num_views`; camera position x y z (metres), quaternion x y z w.
         - `scene_index`: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty picture.
         - returns by sensor: `depth` float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit;
-          `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing.
+          `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing. With `cameras`
+          each of them for each camera, as `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
 
         The returned tensors are written again by the next call: clone what must last.
         """
@@ -156,15 +136,15 @@ class BatchRenderer:
                 f"poses {tuple(poses.shape)} and scene_index {tuple(scene_index.shape)}: expected [N, 7] and [N] "
                 f"with N <= num_views = {self.num_views}."
             )
-        self._check_open()
+        rig = self._open_rig()
         with self.context:
-            self._draw(self._backend, poses, scene_index)
-        return {name: output.tensor[:count] for name, output in self._outputs.items()}
+            rig.draw(poses, scene_index)
+        return rig.images(count)
 
     def prepare(self, scene: Scene) -> PreparedScene:
         """What `replace_scene` needs of `scene`: numpy alone, so that another thread may do it meanwhile."""
-        textures = self._scenes.textures
-        return prepare_scene(scene, self._scenes.parts, textures.side if textures else 1)
+        held = self._open_rig().scenes
+        return prepare_scene(scene, held.parts, held.textures.side if held.textures else 1)
 
     def replace_scene(self, slot: int, scene: Scene | PreparedScene) -> SceneUpload:
         """Give the place of scene number `slot` to another scene, whose data `SceneUpload.advance` writes in slices.
@@ -175,57 +155,21 @@ class BatchRenderer:
         """
         if not self._rotating:
             raise OptionError("replace_scene: make the BatchRenderer with rotating=True.")
-        self._check_open()
+        rig = self._open_rig()
         prepared = scene if isinstance(scene, PreparedScene) else self.prepare(scene)
         with self.context:
-            return self._scenes.begin(slot, prepared)
+            return rig.scenes.begin(slot, prepared)
 
-    def _check_open(self) -> None:
-        if self._backend is None:
+    def _open_rig(self) -> Rig:
+        if self._rig is None:
             raise RenderError("This renderer was closed; make a new one.")
-
-    def _draw(self, backend: RasterBackend | RaycastBackend, poses: Tensor, scene_index: Tensor) -> None:
-        count = len(poses)
-        views = self._views.tensor
-        views[:count, 0:3] = poses[:, 0:3]
-        views[:count, 3] = scene_index.to(torch.int32).view(torch.float32)
-        views[:count, 4:8] = poses[:, 3:7]
-        self._views.to_gl(count)
-        if isinstance(backend, RasterBackend):
-            backend.render(scene_index)
-        else:
-            for output in self._outputs.values():
-                output.to_gl(0)
-            backend.render(count)
-            for output in self._outputs.values():
-                output.to_torch(count)
-        self._views.to_torch(0)
+        return self._rig
 
     def close(self) -> None:
         """Give everything back. Afterwards `render` raises `RenderError`; closing again does nothing."""
-        if self._backend is None:
+        if self._rig is None:
             return
         with self.context:
-            self._backend.release()
-            self._scenes.release()
-            for shared in (self._views, *self._outputs.values()):
-                shared.release()
+            self._rig.release()
         self.context.release()
-        self._backend = None
-
-
-def _sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:
-    """Poses `[count, 7]` at eye height and scene numbers, the same at every start."""
-    rng = np.random.default_rng(0)
-    scene_index = np.arange(count) % len(scenes)
-    feet = np.zeros((count, 3), np.float32)
-    for number, scene in enumerate(scenes[:count]):
-        standing = scene.walkable.positions
-        mine = scene_index == number
-        if len(standing):
-            feet[mine] = standing[rng.integers(len(standing), size=mine.sum())]
-        else:
-            feet[mine] = scene.bounds.mean(0)
-    heading = torch.as_tensor(rng.uniform(-np.pi, np.pi, count), dtype=torch.float32)
-    eyes = torch.as_tensor(feet) + torch.tensor([0.0, _EYE_HEIGHT, 0.0])
-    return torch.cat((eyes, pose.heading_to_quaternion(heading)), -1), torch.as_tensor(scene_index)
+        self._rig = None

@@ -121,17 +121,17 @@ def test_more_and_larger_textures_than_at_first(make_renderer):
         room = rooms[0] if turn == 0 else rooms[1 + turn % 2]
         assert renderer.replace_scene(slot, room).advance(1 << 30)
         assert_shows(renderer, slot, room, make_renderer, turn)
-    assert renderer._scenes.textures.array.layers <= 100
+    assert renderer._rig.scenes.textures.array.layers <= 100
 
 
 def test_textures_nobody_shows_make_room(make_renderer):
     rooms = [painted_room(16, seed, 7) for seed in range(9)]
     renderer = make_renderer(rooms[:2], 6, sensors=("rgb",), backend="raycast", rotating=True)
-    layers = renderer._scenes.textures.array.layers
+    layers = renderer._rig.scenes.textures.array.layers
     for turn, room in enumerate(rooms * 2):
         assert renderer.replace_scene(turn % 2, room).advance(1 << 30)
         assert_shows(renderer, turn % 2, room, make_renderer, turn)
-    assert renderer._scenes.textures.array.layers == layers
+    assert renderer._rig.scenes.textures.array.layers == layers
 
 
 def test_scenes_are_prepared_in_other_threads(homes, make_renderer):
@@ -146,8 +146,8 @@ def test_scenes_are_prepared_in_other_threads(homes, make_renderer):
 def test_fixed_scenes_take_no_more_than_they_need(homes, make_renderer):
     renderer = make_renderer(homes, 2, sensors=SENSORS, backend="raycast")
     triangles = sum(len(scene.triangles) for scene in homes)
-    assert renderer._scenes.buffers["triangles"].size == 48 * triangles
-    assert renderer._scenes.buffers["nodes"].size == 48 * (1 + sum(len(scene.bvh.nodes) for scene in homes))
+    assert renderer._rig.scenes.buffers["triangles"].size == 48 * triangles
+    assert renderer._rig.scenes.buffers["nodes"].size == 48 * (1 + sum(len(scene.bvh.nodes) for scene in homes))
 
 
 def test_what_cannot_be_replaced(homes, make_renderer):
