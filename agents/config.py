@@ -108,6 +108,7 @@ class TrainConfig:
                 f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
                 "is split by environment."
             )
+        self.distributed.check()
         if not 0 <= self.warmup < 1:
             raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
         if self.core == "gru" and self.core_layers != 1:

@@ -8,6 +8,7 @@ from torch import Tensor
 from batchsim.random_streams import mix, uniform
 
 _ACTIONS = 0x5AC7  # keeps a stream of actions apart from the stream of episodes with the same seed
+_BLOCK = 32  # steps whose noise is made together: made singly it takes longer than all the rest of a draw
 
 
 class ActionDraws:
@@ -18,14 +19,34 @@ class ActionDraws:
     """
 
     def __init__(self, seeds: Tensor) -> None:
-        self.streams = mix(seeds + _ACTIONS)
-        self.count = torch.zeros_like(seeds)
+        self._streams = mix(seeds + _ACTIONS)
+        self._count = 0
+        self._noise: Tensor | None = None
 
     def draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Actions int64 `[N]` from `logits` `[N, A]`, and the logarithms of their probabilities, float32 `[N]`."""
         log_probs = torch.log_softmax(logits, -1)
-        noise = uniform(self.streams, self.count, logits.shape[-1])
-        self.count += 1
+        place = self._count % _BLOCK
+        if self._noise is None or place == 0:
+            self._noise = self._block(self._count - place, logits.shape[-1])
+        self._count += 1
         # The Gumbel-max trick draws from the distribution without leaving the device.
-        action = (log_probs - (-noise.clamp(1e-20).log()).log()).argmax(-1)
+        action = (log_probs + self._noise[place]).argmax(-1)
         return action, log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def _block(self, first: int, actions: int) -> Tensor:
+        """Gumbel noise `[_BLOCK, N, A]` for the draws from number `first` on."""
+        counts = torch.arange(first, first + _BLOCK, device=self._streams.device)
+        counts = counts.unsqueeze(1).expand(-1, len(self._streams)).reshape(-1)
+        chances = uniform(self._streams.repeat(_BLOCK), counts, actions).clamp(1e-20)
+        return -(-chances.log()).log().view(_BLOCK, -1, actions)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The streams and the place in them, as copies by name."""
+        return {"streams": self._streams.clone(), "count": torch.tensor(self._count)}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Go on where another's `state_dict` was."""
+        self._streams = tensors["streams"].to(self._streams.device)
+        self._count = int(tensors["count"])
+        self._noise = None

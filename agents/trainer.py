@@ -91,8 +91,7 @@ class Trainer:
     def begin_episodes(self) -> None:
         """Begin new episodes everywhere: others for each seed, rank and environment, and others after a resume."""
         num_envs = self.env.num_envs
-        first = (self.seed * 1_000_003 + self.progress.updates * 15_485_863) * self.ranks.size
-        first += self.ranks.rank * num_envs
+        first = self.seed * 1_000_003 + self.progress.updates * 15_485_863 + self.ranks.rank * num_envs
         self._observation, _ = self.env.reset(seed=first)
         self._draws = ActionDraws(first + torch.arange(num_envs, device=self.env.device))
         self._state = self.policy.initial_state(num_envs)
@@ -164,8 +163,7 @@ class Trainer:
         """All beside policy, optimiser and `progress` that decides how this rank goes on, as copies by name."""
         own = {
             "generator": self.generator.get_state(),
-            "draws": self._draws.count.clone(),
-            "streams": self._draws.streams.clone(),
+            **self._draws.state_dict(),
             "begun": self._begun.clone(),
             "action": self._action.clone(),
             "memory": self._state.clone(),
@@ -179,9 +177,9 @@ class Trainer:
         """
         prefix = "env."
         inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        own = {name: tensors[name].to(self.env.device) for name in ("draws", "streams", "begun", "action", "memory")}
+        own = {name: tensors[name].to(self.env.device) for name in ("begun", "action", "memory")}
         self.env.load_state_dict(inner)
         self.generator.set_state(tensors["generator"])
-        self._draws.streams, self._draws.count = own["streams"], own["draws"]
+        self._draws.load_state_dict({name: tensors[name] for name in ("streams", "count")})
         self._begun, self._action, self._state = own["begun"], own["action"], own["memory"]
         self._observation = self.env.observe()
