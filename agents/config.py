@@ -87,6 +87,10 @@ class TrainConfig:
     """Scenes of the evaluation that follows training; empty for none."""
     eval_episodes: int = 200
     """Episodes of that evaluation."""
+    eval_every_minutes: float = 0.0
+    """Minutes between two small evaluations while training goes on; 0 for none."""
+    eval_every_episodes: int = 32
+    """Episodes of each of those."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
@@ -108,6 +112,8 @@ class TrainConfig:
                 f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
                 "is split by environment."
             )
+        if self.eval_every_minutes > 0 and not (self.eval_scenes and self.eval_every_episodes > 0):
+            raise AgentError("eval_every_minutes needs eval_scenes, and eval_every_episodes of more than 0.")
         self.distributed.check()
         if not 0 <= self.warmup < 1:
             raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")

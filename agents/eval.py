@@ -104,12 +104,12 @@ def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed
 
 
 class EvalSession:
-    """A fixed set of episodes, and the agents that run it."""
+    """A fixed set of episodes, and the agents that run it; no progress is shown if `quiet`."""
 
-    def __init__(self, scenes: str, episodes: int, num_envs: int, seed: int) -> None:
+    def __init__(self, scenes: str, episodes: int, num_envs: int, seed: int, quiet: bool = False) -> None:
         if episodes < 1 or num_envs < 1:
             raise AgentError(f"episodes is {episodes} and num_envs {num_envs}; expected at least 1 each.")
-        self.name, self.seed = scenes, seed
+        self.name, self.seed, self._quiet = scenes, seed, quiet
         self.num_envs = min(num_envs, episodes)
         # Loaded first, since that bakes in parallel what is not in the cache; episode e lies in scene e mod S.
         self.scenes: list[Scene] = load_all(resolve(scenes)[:episodes])
@@ -146,7 +146,7 @@ class EvalSession:
 
     def _run(self, env: NavVectorEnv, agent: Agent, name: str) -> Evaluation:
         columns = (*Progress.get_default_columns(), TextColumn("{task.completed:.0f}/{task.total:.0f} episodes"))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, console=Console(stderr=True), transient=True, disable=self._quiet) as bar:
             task = bar.add_task(f"Evaluating {name}", total=len(self.episodes))
             try:
                 return run_episodes(

@@ -11,6 +11,7 @@ from pathlib import Path
 from agents.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
 from agents.config import TrainConfig
 from agents.errors import AgentError
+from agents.interim_evaluation import InterimEvaluation
 from agents.run_log import RunLog, TrainingBar
 from agents.trainer import Trainer
 
@@ -27,6 +28,8 @@ class TrainingRun:
         progress = trainer.progress
         self._log = RunLog(out, trainer.episode_measures, config.log_every, progress.frames) if first else None
         self._bar = TrainingBar() if first else None
+        evaluates = first and config.eval_every_minutes > 0
+        self._evaluation = InterimEvaluation(trainer.policy, config) if evaluates else None
         self._stop = StopOnSignal()
         self._last_checkpoint = time.monotonic()
 
@@ -40,6 +43,7 @@ class TrainingRun:
             self._save_if_possible()
             while share_done(self.trainer, self.config) < 1:
                 self._update()
+                self._evaluate_if_due()
                 if self._stops_or_saves():
                     break
             save_checkpoint(self.checkpoint, self.trainer)
@@ -60,6 +64,10 @@ class TrainingRun:
         if self._log and self._bar:
             self._log.add(update | {"learning_rate": rate})
             self._bar.update(share_done(trainer, config), self._log.latest, update["frames"], update["fps"])
+
+    def _evaluate_if_due(self) -> None:
+        if self._evaluation and self._log and self._evaluation.is_due():
+            self._log.add_evaluation(self._evaluation.run(self.trainer.policy))
 
     def _stops_or_saves(self) -> bool:
         """Save if it is time to; returns whether to stop. All ranks do the same, whoever got the signal."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -53,6 +53,7 @@ class RunLog:
         self._by_episode = tuple(by_episode)
         self._window = window
         self._pending: list[dict[str, float]] = []
+        self._evaluation: dict[str, float] = {}
         self._is_writable = True
         self.latest: dict[str, float | None] = {}
 
@@ -63,12 +64,16 @@ class RunLog:
         if update["updates"] % self._window == 0:
             self.flush()
 
+    def add_evaluation(self, measures: Mapping[str, float]) -> None:
+        """Have an evaluation's means in the next line, as `eval_NAME`, and in TensorBoard as `eval/NAME`."""
+        self._evaluation = {f"eval_{name}": value for name, value in measures.items()}
+
     def flush(self) -> None:
         """Write what is pending."""
         if not self._pending:
             return
-        self.latest = _mean_of(self._pending, self._by_episode)
-        self._pending = []
+        self.latest = _mean_of(self._pending, self._by_episode) | self._evaluation
+        self._pending, self._evaluation = [], {}
         if self._is_writable:
             self._write(self.latest)
 
@@ -78,7 +83,7 @@ class RunLog:
             self._file.flush()
             for name, value in line.items():
                 if value is not None and name not in _UNTAGGED:
-                    self._writer.add_scalar(_TAGS.get(name, f"charts/{name}"), value, int(line["frames"]))
+                    self._writer.add_scalar(_tag_of(name), value, int(line["frames"]))
         except OSError as error:
             self._is_writable = False
             print(f"The log cannot be written any more, and training goes on without: {error}", file=sys.stderr)
@@ -102,6 +107,12 @@ def read_curves(folder: Path) -> list[dict[str, float]]:
         except json.JSONDecodeError:
             continue
     return curves
+
+
+def _tag_of(name: str) -> str:
+    if name.startswith("eval_"):
+        return "eval/" + name.removeprefix("eval_")
+    return _TAGS.get(name, f"charts/{name}")
 
 
 def _take_back(path: Path, frames: int) -> None:

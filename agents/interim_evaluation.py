@@ -1,0 +1,41 @@
+"""Evaluation while training goes on: how the policy stands on scenes that it does not learn from."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from agents.config import TrainConfig
+from agents.eval import EvalSession
+from agents.make_policy import speed_up
+from agents.networks.policy import Policy
+
+
+class InterimEvaluation:
+    """Runs the same few episodes every `eval_every_minutes`, with a copy of the policy in environments of its own.
+
+    Nothing that training draws or keeps is touched, and its clock stands still meanwhile.
+    """
+
+    def __init__(self, policy: Policy, config: TrainConfig) -> None:
+        self._config = config
+        self._session = EvalSession(
+            config.eval_scenes, config.eval_every_episodes, config.eval_every_episodes, config.seed, quiet=True
+        )
+        with torch.random.fork_rng():  # a new network draws weights, which are not used
+            self._policy = Policy(policy.config).eval()
+        self._policy.to(policy.critic.weight.device)
+        speed_up(self._policy, config)
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether it is time for the next."""
+        return time.monotonic() - self._last > 60 * self._config.eval_every_minutes
+
+    def run(self, policy: Policy) -> dict[str, float]:
+        """The means of the episodes' measures with the weights that `policy` has now."""
+        self._policy.load_state_dict(policy.state_dict())
+        evaluation = self._session.run_policy("", self._policy, self._config, deterministic=False)
+        self._last = time.monotonic()
+        return {name: value["mean"] for name, value in evaluation.summary().items() if isinstance(value, dict)}

@@ -1,0 +1,51 @@
+"""Evaluations during training are written down, and change nothing about it."""
+
+import json
+
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from agents.checkpoint import load_policy
+from agents.config import TrainConfig
+from agents.eval import EvalSession
+from agents.train import train
+
+SMALL = {
+    "scenes": "one-room",
+    "num_envs": 6,
+    "rollout_steps": 7,
+    "width": 16,
+    "height": 16,
+    "renderer": "raycast",
+    "hidden_size": 16,
+    "visual_channels": (4,),
+    "max_episode_steps": 9,
+    "eval_scenes": "one-room",
+    "eval_every_episodes": 3,
+    "device": "cpu",
+    "log_every": 2,
+    "total_frames": 6 * 7 * 4,
+}
+
+
+def test_evaluating_does_not_disturb_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("agents.train.evaluate_run", lambda *_: tmp_path)
+    for name, minutes in (("with", 1e-9), ("without", 0.0)):
+        train(TrainConfig(**SMALL, eval_every_minutes=minutes), tmp_path / name)
+    for path in (tmp_path / "without" / "checkpoint").glob("*.safetensors"):
+        expected, found = load_file(path), load_file(tmp_path / "with" / "checkpoint" / path.name)
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+    lines = [json.loads(line) for line in (tmp_path / "with" / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 2
+    # The last line's is of the policy as the run left it, which can be evaluated again.
+    config = TrainConfig.load(tmp_path / "with" / "config.json")
+    policy = load_policy(tmp_path / "with" / "checkpoint")
+    again = EvalSession("one-room", 3, 3, config.seed).run_policy("", policy, config, deterministic=False).summary()
+    assert lines[1]["eval_success"] == again["success"]["mean"]
+    assert lines[1]["eval_distance_to_goal"] == again["distance_to_goal"]["mean"]
+
+    events = EventAccumulator(str(tmp_path / "with" / "tensorboard")).Reload()
+    assert {"eval/success", "charts/SPS", "losses/policy_loss"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("eval/success")] == [84, 168]
