@@ -1,4 +1,4 @@
-"""Agents that need no training: random, forward, greedy, and the shortest-path follower as the upper bound."""
+"""Agents that need no training, by task: random, forward, greedy, and an oracle that knows the map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from agents.errors import AgentError
-from batchsim import NavVectorEnv, poses
+from agents.path_following import FarthestGoalAgent, NearestUnvisitedAgent, ShortestPathAgent
+from batchsim import NavVectorEnv, Task
+from batchsim.tasks import Explore, Flee, PointNav
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 
 # How often the random baseline stops: once in 50 actions, so that it gets somewhere first.
@@ -33,11 +35,13 @@ def pick_action(shares: Tensor, chance: Tensor) -> Tensor:
 
 
 class RandomAgent:
-    """Walks and turns at random, and stops now and then."""
+    """Walks and turns at random, and stops now and then where the task knows a stop."""
 
     def __init__(self, env: NavVectorEnv) -> None:
-        walk = (1 - _RANDOM_STOP) / 3
-        self._shares = torch.tensor([_RANDOM_STOP, walk, walk, walk], device=env.device)
+        names = env.task.action_names
+        stop = _RANDOM_STOP if "stop" in names else 0.0
+        others = (1 - stop) / (len(names) - ("stop" in names))
+        self._shares = torch.tensor([stop if name == "stop" else others for name in names], device=env.device)
 
     def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
         """One draw for each environment."""
@@ -45,14 +49,16 @@ class RandomAgent:
 
 
 class ForwardAgent:
-    """Walks straight on and never stops."""
+    """Walks straight on, turns left where it bumps into something, and never stops."""
 
     def __init__(self, env: NavVectorEnv) -> None:
-        pass
+        names = env.task.action_names
+        self._state = env.simulator.state
+        self._forward, self._left = names.index("forward"), names.index("left")
 
     def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
-        """Forward, always."""
-        return torch.full_like(begun, FORWARD, dtype=torch.int64)
+        """Decided by touch alone."""
+        return torch.where(self._state.collided, self._left, self._forward)
 
 
 class GreedyAgent:
@@ -70,43 +76,36 @@ class GreedyAgent:
         return torch.where(rho < self._success_distance, STOP, action)
 
 
-class ShortestPathAgent:
-    """Knows the map: turns to the heading whose step forward leaves the shortest way, then takes it."""
-
-    def __init__(self, env: NavVectorEnv) -> None:
-        self._simulator = env.simulator
-        options = env.simulator.options
-        count = round(360 / options.turn_angle)
-        turns = torch.arange(count, device=env.device) - count // 2
-        self._turns = turns[turns.abs().argsort(stable=True)]  # the nearest heading first, so that ties turn least
-        self._turn_angle = math.radians(options.turn_angle)
-        self._stop_distance = 0.9 * env.task.success_distance
-
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
-        """Decided by the baked distances, which no observation holds."""
-        state, scenes = self._simulator.state, self._simulator.scenes
-        headings = poses.wrap_angle(state.heading + self._turns[:, None] * self._turn_angle)
-        count, num_envs = headings.shape
-        scene = state.scene.repeat(count)
-        ahead = self._simulator.motion.ahead(scene, state.position.repeat(count, 1), headings.reshape(-1))
-        distance = scenes.goal_distance(scene, state.task["goal"].repeat(count), ahead).view(count, num_envs)
-        best = self._turns[distance.argmin(0)]
-        action = torch.where(best == 0, FORWARD, torch.where(best > 0, LEFT, RIGHT))
-        # A stop is due where it counts and no step forward would come nearer.
-        near = state.task["distance"] < self._stop_distance
-        return torch.where(near, STOP, action)
-
-
+_ANY_TASK = {"random": RandomAgent, "forward": ForwardAgent}
+_OF_TASK: dict[type[Task], dict[str, type[Agent]]] = {
+    PointNav: {"greedy": GreedyAgent, "oracle": ShortestPathAgent},
+    Flee: {"oracle": FarthestGoalAgent},
+    Explore: {"oracle": NearestUnvisitedAgent},
+}
 BASELINES = {
-    "random": RandomAgent,
-    "forward": ForwardAgent,
-    "greedy": GreedyAgent,
-    "oracle": ShortestPathAgent,
+    "random": "walks and turns at random",
+    "forward": "walks straight on, turns left where it bumps into something",
+    "greedy": "turns to the goal and walks straight at it (PointNav)",
+    "oracle": "knows the map: the upper bound (PointNav, Flee, Explore)",
 }
 
 
+def baselines_of(task: Task) -> dict[str, type[Agent]]:
+    """The baselines that can do `task`, by name."""
+    return _ANY_TASK | _OF_TASK.get(type(task), {})
+
+
+def compared_with(task: Task) -> tuple[str, ...]:
+    """The baselines that stand beside an agent of `task` unless others are named."""
+    known = baselines_of(task)
+    return tuple(name for name in BASELINES if name in known and not (name == "forward" and "greedy" in known))
+
+
 def make_baseline(name: str, env: NavVectorEnv) -> Agent:
-    """The baseline called `name` for `env`; raises `AgentError` for an unknown name."""
-    if name not in BASELINES:
-        raise AgentError(f"{name!r} is no baseline: expected one of {', '.join(BASELINES)}.")
-    return BASELINES[name](env)
+    """The baseline called `name` for `env`; raises `AgentError` for a name that is unknown, or to its task."""
+    known = baselines_of(env.task)
+    if name not in known:
+        raise AgentError(
+            f"{name!r} is no baseline of the task {type(env.task).__name__}: expected one of {', '.join(known)}."
+        )
+    return known[name](env)

@@ -17,6 +17,8 @@ from agents.schedule import Decay, batch_scale, decay_factor
 class TrainConfig:
     """A training run. Defaults are the quickstart's: a small agent that two CPU cores train in minutes."""
 
+    task: str = "pointnav"
+    """What to train for: pointnav, flee, explore, or module:Class for a task of your own."""
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
     num_envs: int = 128
@@ -129,7 +131,7 @@ class TrainConfig:
 
     def env_options(self) -> dict[str, Any]:
         """The keywords of `NavVectorEnv` that training and evaluation share."""
-        names = ("width", "height", "hfov", "forward_step", "turn_angle", "renderer")
+        names = ("task", "width", "height", "hfov", "forward_step", "turn_angle", "renderer")
         return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
 
     def to_json(self) -> dict[str, Any]:
@@ -185,6 +187,8 @@ _LARGE_BATCH = TrainConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     "quickstart": TrainConfig(),
+    "flee": TrainConfig(task="flee"),
+    "explore": TrainConfig(task="explore"),
     "pointnav-depth": _LARGE_BATCH,
     "pointnav-rgb": replace(_LARGE_BATCH, sensors=("rgb",)),
 }

@@ -38,7 +38,7 @@ class TrainCommand:
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = "quickstart"
-    """Which set of defaults to begin from: quickstart, pointnav-depth, pointnav-rgb."""
+    """Which set of defaults to begin from: quickstart, flee, explore, pointnav-depth, pointnav-rgb."""
     out: Path = Path("runs/quickstart")
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False

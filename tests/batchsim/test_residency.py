@@ -137,7 +137,10 @@ def assert_equal_look_ups(ours, slot, fresh, number, scene):
     assert torch.equal(ours.cell_position[cells], fresh.cell_position[expected])
     assert torch.equal(ours.goal_position(mine, goal), fresh.goal_position(theirs, goal))
     assert torch.equal(ours.goal_distance(mine, goal, points), fresh.goal_distance(theirs, goal, points))
+    assert torch.equal(ours.farthest_distance(mine, goal), fresh.farthest_distance(theirs, goal))
+    assert torch.equal(ours.square(mine, points), fresh.square(theirs, points))
     assert ours.goal_count[slot] == fresh.goal_count[number]
+    assert ours.square_count[slot] == fresh.square_count[number] <= ours.most_squares
     assert ours.scenes[slot] is scene
 
 
