@@ -1,7 +1,8 @@
-"""`batchsim-eval`: run an agent through a fixed set of episodes, compare it with baselines, write the report.
+"""`batchsim-eval`: run agents through a fixed set of episodes, compare them, write the report.
 
 batchsim-eval runs/quickstart
-batchsim-eval greedy --scenes homes:test --episodes 100 --json
+batchsim-eval runs/a runs/b oracle --scenes homes:test --episodes 1000 --out compared
+batchsim-eval greedy --episodes-file val.json.gz --scenes-dir scenes/gibson --json
 """
 
 from __future__ import annotations
@@ -15,47 +16,53 @@ from typing import Any
 
 import tyro
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.markup import escape
 from rich.table import Table
 
-from agents.baselines import BASELINES, Agent, make_baseline
-from agents.checkpoint import find_checkpoint, load_policy
+from agents.baselines import BASELINES
 from agents.command import run_command
-from agents.config import TrainConfig
+from agents.contenders import find_contenders, load_run
 from agents.errors import AgentError
-from agents.evaluate import run_episodes
-from agents.evaluation import MEASURES, Evaluation
-from agents.networks.policy import Policy
-from agents.policy_agent import PolicyAgent
-from agents.report import write_report
-from agents.run_log import read_curves
-from batchsim import NavVectorEnv
-from scenes import EpisodeSet, Scene, load_all, resolve, standard_episodes
+from agents.eval_episodes import EvalEpisodes, episodes_of_file, episodes_of_set
+from agents.eval_session import MAX_EPISODE_STEPS, RENDERER, EvalSession
+from agents.evaluation import Evaluation
 
-MAX_EPISODE_STEPS = 500
 COMPARED = ("random", "greedy", "oracle")  # baselines that stand beside an agent unless others are named
+_EPISODES = 200
 
 
 @dataclass(frozen=True)
 class EvalCommand:
-    """Evaluate a trained agent or a baseline: each episode exactly once, with 95% intervals."""
+    """Evaluate trained agents and baselines: each episode exactly once, with 95% intervals."""
 
-    agent: tyro.conf.Positional[str]
-    """A run folder such as runs/quickstart, or a baseline: random, forward, greedy, oracle."""
+    agents: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders such as runs/quickstart (blind:FOLDER for one that must be blind), or baselines: random, forward,
+    greedy, oracle. The first is the report's subject, the others stand beside it."""
     scenes: str = "homes:val"
     """Scenes whose fixed series of episodes is run."""
-    episodes: int = 200
-    """How many of them."""
+    episodes: int | None = None
+    """How many episodes: 200 of a scene set, all of a file if not given."""
+    episodes_file: Path | None = None
+    """A Habitat PointNav file (json.gz) whose episodes are run instead."""
+    scenes_dir: Path | None = None
+    """Folder of the 3D files that the episode file names."""
     num_envs: int = 64
-    """Environments stepped together; the figures of deterministic agents do not depend on it."""
+    """Environments stepped together; no figure depends on it."""
     out: Path | None = None
-    """Folder for evaluation.json and report.html; the run folder itself if not given. Baselines need it to write."""
-    baselines: tuple[str, ...] = COMPARED
-    """Baselines to run on the same episodes for the report."""
+    """Folder for evaluation.json, episodes.csv and report.html; the first agent's run folder if not given."""
+    baselines: tuple[str, ...] | None = None
+    """Baselines to run beside the agents for the report: random, greedy and oracle beside a single agent, none
+    beside several, if not given."""
     seed: int = 0
     """Seed of what agents draw."""
     deterministic: bool = False
     """Take the likeliest action instead of drawing one."""
+    renderer: str = RENDERER
+    """The renderer's backend. Pictures of raycast are the same bit for bit whatever is drawn beside them."""
+    max_episode_steps: int = MAX_EPISODE_STEPS
+    """Steps after which an episode is cut off."""
+    device: str = "auto"
+    """Where simulation and networks run: auto, cpu, cuda."""
     json: bool = False
     """Print one JSON object on stdout, and nothing else there."""
 
@@ -68,121 +75,87 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(command: EvalCommand) -> int:
     # What was asked for is checked before scenes are baked, which may take minutes.
-    is_baseline = command.agent in BASELINES
-    run = None if is_baseline else _run_folder(command.agent)
-    config = TrainConfig.load(run / "config.json") if run else TrainConfig()
-    policy = load_policy(find_checkpoint(run)) if run else None
-    if unknown := sorted(set(command.baselines) - BASELINES.keys()):
-        raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected some of {', '.join(BASELINES)}.")
-    session = EvalSession(command.scenes, command.episodes, command.num_envs, command.seed)
-    evaluation = (
-        session.run_policy(run.name, policy, config, command.deterministic)
-        if policy
-        else session.run_baseline(command.agent, config)
+    contenders = find_contenders(command.agents)
+    out = command.out or contenders[0].run
+    compared = _compared(command) if out is not None else ()
+    contenders += find_contenders(compared, contenders[0].config) if compared else []
+    if command.num_envs < 1:
+        raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
+    session = EvalSession(
+        _chosen(command),
+        command.num_envs,
+        command.seed,
+        command.deterministic,
+        command.renderer,
+        command.device,
+        command.max_episode_steps,
     )
-    out = command.out or run
+    _tell_left_out(session.chosen)
+    evaluations = [session.run(contender) for contender in contenders]
     if out is not None:
-        others = [session.run_baseline(name, config) for name in command.baselines if name != command.agent]
-        report = session.write(out, [evaluation, *others], run)
+        report = session.write(out, evaluations, contenders[0].run)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     if command.json:
-        print(json.dumps({"agent": evaluation.agent, **evaluation.summary(), "per_scene": evaluation.per_scene()}))
+        print(json.dumps(_as_json(evaluations[: len(command.agents)]), allow_nan=False))
     else:
-        _print_table(evaluation)
+        for evaluation in evaluations[: len(command.agents)]:
+            print_table(evaluation)
     return 0
 
 
 def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed: int = 0) -> Path:
     """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
-    config = TrainConfig.load(run / "config.json")
-    session = EvalSession(scenes, episodes, num_envs, seed)
-    evaluations = [session.run_policy(run.name, load_policy(find_checkpoint(run)), config, deterministic=False)]
-    evaluations += [session.run_baseline(name, config) for name in COMPARED]
+    contender = load_run(str(run))
+    session = EvalSession(episodes_of_set(scenes, episodes), num_envs, seed)
+    evaluations = [session.run(each) for each in (contender, *find_contenders(COMPARED, contender.config))]
     for evaluation in evaluations:
-        _print_table(evaluation)
+        print_table(evaluation)
     return session.write(run, evaluations, run)
 
 
-class EvalSession:
-    """A fixed set of episodes, and the agents that run it; no progress is shown if `quiet`."""
-
-    def __init__(self, scenes: str, episodes: int, num_envs: int, seed: int, quiet: bool = False) -> None:
-        if episodes < 1 or num_envs < 1:
-            raise AgentError(f"episodes is {episodes} and num_envs {num_envs}; expected at least 1 each.")
-        self.name, self.seed, self._quiet = scenes, seed, quiet
-        self.num_envs = min(num_envs, episodes)
-        # Loaded first, since that bakes in parallel what is not in the cache; episode e lies in scene e mod S.
-        self.scenes: list[Scene] = load_all(resolve(scenes)[:episodes])
-        self.episodes: EpisodeSet = standard_episodes(scenes, episodes)
-
-    def run_policy(self, name: str, policy: Policy, config: TrainConfig, deterministic: bool) -> Evaluation:
-        """Run a trained policy in the environment it was trained for."""
-        env = self._env(config.env_options())
-        _check_fits(policy, env)
-        return self._run(env, PolicyAgent(policy.to(env.device), self.num_envs, deterministic), name)
-
-    def run_baseline(self, name: str, config: TrainConfig) -> Evaluation:
-        """Run a baseline with the same body; baselines do not look, so nothing is rendered."""
-        env = self._env(config.env_options() | {"sensors": ()})
-        return self._run(env, make_baseline(name, env), name)
-
-    def write(self, out: Path, evaluations: Sequence[Evaluation], run: Path | None) -> Path:
-        """Write evaluation.json (of the first) and report.html into `out`; returns the report's path."""
-        out.mkdir(parents=True, exist_ok=True)
-        evaluations[0].save(out / "evaluation.json")
-        config: dict[str, Any] = TrainConfig.load(run / "config.json").to_json() if run else {}
-        curves = read_curves(run) if run else []
-        by_name = {scene.name: scene for scene in self.scenes}
-        return write_report(out / "report.html", evaluations, by_name, curves, config)
-
-    def _env(self, options: dict[str, Any]) -> NavVectorEnv:
-        return NavVectorEnv(
-            self.num_envs,
-            self.scenes,
-            episodes=self.episodes,
-            max_episode_steps=MAX_EPISODE_STEPS,
-            **options,
-        )
-
-    def _run(self, env: NavVectorEnv, agent: Agent, name: str) -> Evaluation:
-        columns = (*Progress.get_default_columns(), TextColumn("{task.completed:.0f}/{task.total:.0f} episodes"))
-        with Progress(*columns, console=Console(stderr=True), transient=True, disable=self._quiet) as bar:
-            task = bar.add_task(f"Evaluating {name}", total=len(self.episodes))
-            try:
-                return run_episodes(
-                    env,
-                    agent,
-                    self.episodes,
-                    name,
-                    self.name,
-                    self.seed,
-                    lambda done, _: bar.update(task, completed=done),
-                )
-            finally:
-                env.close()
+def _compared(command: EvalCommand) -> tuple[str, ...]:
+    names = command.baselines
+    if names is None:
+        names = COMPARED if len(command.agents) == 1 else ()
+    if unknown := sorted(set(names) - BASELINES.keys()):
+        raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected some of {', '.join(BASELINES)}.")
+    return tuple(name for name in names if name not in command.agents)
 
 
-def _run_folder(name: str) -> Path:
-    run = Path(name)
-    if not run.is_dir():
-        raise AgentError(f"{name!r} is neither a run folder nor a baseline ({', '.join(BASELINES)}).")
-    return run
+def _chosen(command: EvalCommand) -> EvalEpisodes:
+    if command.episodes_file is not None:
+        return episodes_of_file(command.episodes_file, command.scenes_dir, command.episodes)
+    if command.scenes_dir is not None:
+        raise AgentError("--scenes-dir goes with --episodes-file; name the folder by --scenes to evaluate in it.")
+    return episodes_of_set(command.scenes, _EPISODES if command.episodes is None else command.episodes)
 
 
-def _check_fits(policy: Policy, env: NavVectorEnv) -> None:
-    depth = env.single_observation_space.spaces.get("depth")
-    expected = policy.config.image_size if policy.visual is not None else None
-    found = None if depth is None else depth.shape[:2]
-    if expected != found:
-        raise AgentError(f"The checkpoint's policy sees images of {expected} pixels, its config.json gives {found}.")
+def _tell_left_out(chosen: EvalEpisodes) -> None:
+    if not chosen.left_out:
+        return
+    first, count = chosen.left_out[0], len(chosen.left_out)
+    total = count + len(chosen.episodes)
+    print(
+        f"batchsim-eval: {count} of {total} episodes are left out; the first: {first.scene} {first.episode_id}: "
+        f"{first.reason}",
+        file=sys.stderr,
+    )
 
 
-def _print_table(evaluation: Evaluation) -> None:
+def _as_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """One agent's object, or a list of them as `evaluations`."""
+    objects = [evaluation.to_json() for evaluation in evaluations]
+    return objects[0] if len(objects) == 1 else {"evaluations": objects}
+
+
+def print_table(evaluation: Evaluation) -> None:
+    """The measures with their intervals, on stderr."""
     summary = evaluation.summary()
-    table = Table(title=f"{evaluation.agent}: {summary['episodes']} episodes of {evaluation.scenes}")
+    title = f"{evaluation.agent}: {summary['episodes']} episodes of {evaluation.scenes}"
+    table = Table(title=escape(title))
     for heading in ("", "mean", "95% interval"):
         table.add_column(heading, justify="left" if not heading else "right")
-    for name in MEASURES:
+    for name in evaluation.measures:
         low, high = summary[name]["ci95"]
         table.add_row(name, f"{summary[name]['mean']:.3f}", f"{low:.3f} to {high:.3f}")
     Console(stderr=True).print(table)

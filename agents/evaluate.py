@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents.baselines import Agent
 from agents.episode_log import EpisodeLog
-from agents.evaluation import Evaluation
+from agents.evaluation import COUNTED, Evaluation
 from batchsim import NavVectorEnv
 from batchsim.random_streams import uniform
 from scenes import EpisodeSet
@@ -82,7 +82,7 @@ def run_episodes(
         if device.type == "cpu" or steps % _STEPS_BETWEEN_LOOKS == 0:
             known = int(ended)
             on_progress(known, total)
-    return Evaluation(name, scenes, seed, log.records())
+    return Evaluation(name, scenes, seed, log.records(), (*env.task.headline_measures, *COUNTED))
 
 
 def episode_streams(episodes: EpisodeSet, seed: int) -> np.ndarray:

@@ -7,7 +7,9 @@ import time
 import torch
 
 from agents.config import TrainConfig
-from agents.eval import EvalSession
+from agents.contenders import Contender
+from agents.eval_episodes import episodes_of_set
+from agents.eval_session import EvalSession
 from agents.make_policy import speed_up
 from agents.networks.policy import Policy
 
@@ -20,9 +22,10 @@ class InterimEvaluation:
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         self._config = config
-        self._session = EvalSession(
-            config.eval_scenes, config.eval_every_episodes, config.eval_every_episodes, config.seed, quiet=True
-        )
+        count = config.eval_every_episodes
+        chosen = episodes_of_set(config.eval_scenes, count)
+        device = str(policy.critic.weight.device)
+        self._session = EvalSession(chosen, count, config.seed, device=device, quiet=True)
         with torch.random.fork_rng():  # a new network draws weights, which are not used
             self._policy = Policy(policy.config).eval()
         self._policy.to(policy.critic.weight.device)
@@ -36,6 +39,6 @@ class InterimEvaluation:
     def run(self, policy: Policy) -> dict[str, float]:
         """The means of the episodes' measures with the weights that `policy` has now."""
         self._policy.load_state_dict(policy.state_dict())
-        evaluation = self._session.run_policy("", self._policy, self._config, deterministic=False)
+        evaluation = self._session.run(Contender("", self._config, self._policy))
         self._last = time.monotonic()
         return {name: value["mean"] for name, value in evaluation.summary().items() if isinstance(value, dict)}

@@ -20,6 +20,7 @@ class PolicyAgent:
 
     def __init__(self, policy: Policy, num_envs: int, deterministic: bool = False) -> None:
         self._policy = policy
+        self._reads = (*policy.config.images, *policy.config.vectors)
         self._num_envs = num_envs
         device = policy.initial_state(1).device
         self._block = _BLOCK.get(device.type, 32)
@@ -33,7 +34,7 @@ class PolicyAgent:
         """Actions int64 `[N]`; memory is wiped where `begun` (bool `[N]`) is set."""
         for k in range(len(self._states)):
             rows = slice(k * self._block, (k + 1) * self._block)
-            seen = {name: self._whole(value[rows]) for name, value in observation.items()}
+            seen = {name: self._whole(observation[name][rows]) for name in self._reads}
             block = (seen, self._whole(begun[rows]), self._whole(chance[rows]))
             self._actions[k], self._states[k] = self._act(*block, self._actions[k], self._states[k])
         return torch.cat(self._actions)[: self._num_envs]

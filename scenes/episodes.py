@@ -71,6 +71,12 @@ class EpisodeSet:
         arrays = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name not in _TUPLES}
         return replace(self, **arrays, episode_id=tuple(self.episode_id[i] for i in chosen))
 
+    def without_idle_scenes(self) -> EpisodeSet:
+        """The same episodes, where `scene_names` holds no scene without one."""
+        used, scene_index = np.unique(self.scene_index, return_inverse=True)
+        names = tuple(self.scene_names[k] for k in used)
+        return replace(self, scene_names=names, scene_index=scene_index.astype(np.int32))
+
     @staticmethod
     def concatenate(parts: Iterable[EpisodeSet]) -> EpisodeSet:
         """All episodes of `parts` in order; scenes of the same name are one."""

@@ -36,32 +36,41 @@ class BadEpisode:
     reason: str
 
 
-def load_episodes(path: str | PathLike[str], scene_folder: str | PathLike[str] | None = None) -> EpisodeSet:
+def load_episodes(
+    path: str | PathLike[str], scene_folder: str | PathLike[str] | None = None, bad: list[BadEpisode] | None = None
+) -> EpisodeSet:
     """Read Habitat PointNav episodes; `goal_index` is -1 throughout until `link_goals` has seen the scenes.
 
     Scene ids that are names of this library ("homes:val/3") stay as they are; others are files under `scene_folder`,
     found by their longest trailing part that exists there ("data/scene_datasets/gibson/A.glb" as "gibson/A.glb" or
     "A.glb"). Rotations are reduced to headings. An episode's first goal counts. A missing distance becomes nan.
 
-    Raises `SceneError`, naming file and episode, for malformed JSON, for scene ids that lead out of the folder or to
-    no file, and for a file that unpacks to more than 256 MiB.
+    `bad`: a list to which episodes are added that are malformed or whose scene is not to be had; the rest is read.
+    Without it, they raise `SceneError`, naming file and episode. That is always raised for a file that is no gzip or
+    JSON, holds no episodes (or none but bad ones), or unpacks to more than 256 MiB.
     """
-    path = Path(path)
+    path, folder = Path(path), None if scene_folder is None else Path(scene_folder)
     entries = _entries(path)
     if not entries:
         raise SceneError(f"{path}: holds no episodes.")
     names: dict[str, int] = {}
-    located: dict[str, str] = {}
+    located: dict[str, str | SceneError] = {}
     rows = []
     for number, entry in enumerate(entries):
         try:
-            row = _row(entry)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise SceneError(f"{path}: episode {number} is malformed ({error!r}).") from None
-        scene_id = row[0]
-        if scene_id not in located:
-            located[scene_id] = _scene_name(path, scene_id, None if scene_folder is None else Path(scene_folder))
-        rows.append((names.setdefault(located[scene_id], len(names)), *row[1:]))
+            scene_id, *row = _row(path, number, entry)
+            if scene_id not in located:
+                located[scene_id] = _located(path, scene_id, folder)
+            if isinstance(error := located[scene_id], SceneError):
+                raise error
+        except SceneError as error:
+            if bad is None:
+                raise
+            bad.append(_bad_entry(entry, number, error))
+            continue
+        rows.append((names.setdefault(located[scene_id], len(names)), *row))
+    if not rows:
+        raise SceneError(f"{path}: all {len(bad)} episodes are bad. The first: {bad[0].reason}")
     scene_index, episode_id, start, heading, goal, distance = zip(*rows, strict=True)
     return EpisodeSet(
         scene_names=tuple(names),
@@ -104,7 +113,8 @@ def link_goals(
 
     `scenes`: one for each of `episodes.scene_names`; None loads them by name. The scenes returned have distance
     fields for every goal, to which `goal_index` points, and `geodesic_distance` is measured on them anew. Episodes
-    whose start or goal is off the walkable floor, or whose goal is out of reach, are left out and reported.
+    whose start or goal is off the walkable floor, whose goal is out of reach, or whose scene cannot be had, are left
+    out and reported.
     """
     scene_set = resolve(list(episodes.scene_names) if scenes is None else scenes)
     if len(scene_set) != len(episodes.scene_names):
@@ -113,8 +123,11 @@ def link_goals(
     whole, bad = [], []
     for number, source in enumerate(scene_set):
         mine = np.flatnonzero(episodes.scene_index == number)
-        scene, goal_index[mine], distance[mine], reasons = _link(source.load(), episodes.select(mine))
-        whole.append(scene)
+        try:
+            scene, goal_index[mine], distance[mine], reasons = _link(source.load(), episodes.select(mine))
+            whole.append(scene)
+        except SceneError as error:
+            goal_index[mine], reasons = -1, [f"its scene cannot be had: {error}"] * len(mine)
         bad += [
             BadEpisode(episodes.scene_names[number], episodes.episode_id[e], reason)
             for e, reason in zip(mine, reasons, strict=True)
@@ -184,7 +197,19 @@ def _unpacked(path: Path) -> bytes:
     return data
 
 
-def _row(entry: dict) -> tuple[str, str, list[float], float, list[float], float]:
+def _row(path: Path, number: int, entry: dict) -> tuple[str, str, list[float], float, list[float], float]:
+    try:
+        return _fields(entry)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise SceneError(f"{path}: episode {number} is malformed ({error!r}).") from None
+
+
+def _bad_entry(entry: object, number: int, error: SceneError) -> BadEpisode:
+    known = entry if isinstance(entry, dict) else {}
+    return BadEpisode(str(known.get("scene_id", "")), str(known.get("episode_id", f"number {number}")), str(error))
+
+
+def _fields(entry: dict) -> tuple[str, str, list[float], float, list[float], float]:
     start, goal = _numbers(entry["start_position"], 3), _numbers(entry["goals"][0]["position"], 3)
     x, y, z, w = _numbers(entry["start_rotation"], 4)
     # The heading of the turned forward axis -z; of any rotation, that about y.
@@ -198,6 +223,14 @@ def _numbers(values: list, count: int) -> list[float]:
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise ValueError(f"expected {count} finite numbers, got {values!r}")
     return numbers
+
+
+def _located(path: Path, scene_id: str, folder: Path | None) -> str | SceneError:
+    """The scene's name, or why there is none."""
+    try:
+        return _scene_name(path, scene_id, folder)
+    except SceneError as error:
+        return error
 
 
 def _known_name(path: Path, scene_id: str) -> str:

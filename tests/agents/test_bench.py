@@ -280,9 +280,10 @@ def test_gpu_figures_say_so(capsys, mode):
 @pytest.mark.gpu
 def test_gpu_trains_resumes_and_evaluates(tmp_path):
     """The learner follows the environment to its device."""
-    from agents.checkpoint import find_checkpoint, load_policy
     from agents.config import TrainConfig
-    from agents.eval import EvalSession
+    from agents.contenders import find_contenders
+    from agents.eval_episodes import episodes_of_set
+    from agents.eval_session import EvalSession
     from agents.train import train
 
     config = TrainConfig(
@@ -291,8 +292,8 @@ def test_gpu_trains_resumes_and_evaluates(tmp_path):
     out = tmp_path / "run"
     assert train(config, out) == 0
     assert train(config, out, resume=True) == 0
-    session = EvalSession("one-room", episodes=4, num_envs=2, seed=0)
-    for deterministic in (False, True):
-        session.run_policy("run", load_policy(find_checkpoint(out)), config, deterministic)
-    for baseline in ("random", "greedy", "oracle"):
-        session.run_baseline(baseline, config)
+    chosen = episodes_of_set("one-room", 4)
+    for contender in find_contenders([str(out), "random", "greedy", "oracle"]):
+        for deterministic in (False, True):
+            alone, together = (EvalSession(chosen, n, 0, deterministic, device="cuda").run(contender) for n in (1, 4))
+            assert alone.records == together.records

@@ -8,7 +8,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agents.checkpoint import load_policy
 from agents.config import TrainConfig
-from agents.eval import EvalSession
+from agents.contenders import Contender
+from agents.eval_episodes import episodes_of_set
+from agents.eval_session import EvalSession
 from agents.train import train
 
 SMALL = {
@@ -42,7 +44,8 @@ def test_evaluating_does_not_disturb_training(tmp_path, monkeypatch):
     # The last line's is of the policy as the run left it, which can be evaluated again.
     config = TrainConfig.load(tmp_path / "with" / "config.json")
     policy = load_policy(tmp_path / "with" / "checkpoint")
-    again = EvalSession("one-room", 3, 3, config.seed).run_policy("", policy, config, deterministic=False).summary()
+    session = EvalSession(episodes_of_set("one-room", 3), seed=config.seed)
+    again = session.run(Contender("", config, policy)).summary()
     assert lines[1]["eval_success"] == again["success"]["mean"]
     assert lines[1]["eval_distance_to_goal"] == again["distance_to_goal"]["mean"]
 

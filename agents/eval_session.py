@@ -1,0 +1,128 @@
+"""A fixed set of episodes, and the agents that run it, one after the other and in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from agents.config import TrainConfig
+from agents.contenders import Contender
+from agents.errors import AgentError
+from agents.eval_episodes import EvalEpisodes
+from agents.evaluate import Moment, run_episodes
+from agents.evaluation import Evaluation
+from agents.report import write_report
+from agents.run_log import read_curves
+from batchsim import NavVectorEnv
+from scenes import Scene
+
+MAX_EPISODE_STEPS = 500
+"""Habitat's limit, whatever agents were trained with."""
+RENDERER = "raycast"
+"""The backend for evaluation: its pictures are the same, bit for bit, whatever is drawn beside them."""
+
+
+class EvalSession:
+    """Runs agents through `chosen`, each with its own body, camera and task.
+
+    - `num_envs`: environments stepped together; no figure depends on it. `seed`: of what agents draw.
+    - `deterministic`: policies take the likeliest action in place of drawing one.
+    - `renderer`, `device`, `max_episode_steps`: as in `NavVectorEnv`.
+    - `quiet`: no progress is shown.
+    """
+
+    def __init__(
+        self,
+        chosen: EvalEpisodes,
+        num_envs: int = 64,
+        seed: int = 0,
+        deterministic: bool = False,
+        renderer: str = RENDERER,
+        device: str = "auto",
+        max_episode_steps: int = MAX_EPISODE_STEPS,
+        quiet: bool = False,
+    ) -> None:
+        if num_envs < 1:
+            raise AgentError(f"num_envs is {num_envs}; expected at least 1.")
+        self.chosen = chosen
+        self.num_envs, self.seed, self.deterministic, self._quiet = num_envs, seed, deterministic, quiet
+        self._setting = {"renderer": renderer, "device": device, "max_episode_steps": max_episode_steps}
+
+    @property
+    def scenes(self) -> dict[str, Scene]:
+        """The episodes' scenes by name."""
+        return {scene.name: scene for scene in self.chosen.scenes}
+
+    def env_options(self, contender: Contender) -> dict[str, Any]:
+        """The keywords of the `NavVectorEnv` that `contender` is evaluated in."""
+        return contender.env_options() | self._setting
+
+    def run(
+        self,
+        contender: Contender,
+        which: Sequence[int] | np.ndarray | None = None,
+        on_step: Callable[[Moment], None] | None = None,
+        sensors: Sequence[str] = (),
+    ) -> Evaluation:
+        """Let `contender` run the episodes, each exactly once.
+
+        - `which`: numbers of episodes to run, all without it. They go the same way as among all the others, so that
+          chosen ones can be run again to look at them.
+        - `on_step`: sees each decision, see `Moment`. `sensors`: pictures wanted there beside those the agent uses.
+        """
+        chosen = self.chosen if which is None else _part(self.chosen, np.asarray(which, np.int64))
+        options = self.env_options(contender)
+        options["sensors"] = tuple(dict.fromkeys((*options["sensors"], *sensors)))
+        num_envs = min(self.num_envs, len(chosen.episodes))
+        with closing(NavVectorEnv(num_envs, chosen.scenes, episodes=chosen.episodes, **options)) as env:
+            agent = contender.agent(env, self.deterministic)
+            with _progress(self._quiet) as bar:
+                task = bar.add_task(f"Evaluating {contender.name}", total=len(chosen.episodes))
+                found = run_episodes(
+                    env,
+                    agent,
+                    chosen.episodes,
+                    contender.name,
+                    chosen.name,
+                    self.seed,
+                    lambda done, _: bar.update(task, completed=done),
+                    on_step,
+                )
+        return replace(found, left_out=chosen.left_out, deterministic=self.deterministic)
+
+    def write(self, out: Path, evaluations: Sequence[Evaluation], run: Path | None = None) -> Path:
+        """Write evaluation.json, episodes.csv and report.html into the folder `out`; returns the report's path.
+
+        The files are those of the first evaluation; those of the others lie in `out/compared`, in a folder each.
+        `run`: the folder of the run that the first is of, for its learning curves.
+        """
+        for k, evaluation in enumerate(evaluations):
+            folder = out if k == 0 else out / "compared" / _file_name(evaluation.agent)
+            folder.mkdir(parents=True, exist_ok=True)
+            evaluation.save(folder / "evaluation.json")
+            evaluation.save_csv(folder / "episodes.csv")
+        config = TrainConfig.load(run / "config.json").to_json() if run else {}
+        curves = read_curves(run) if run else []
+        return write_report(out / "report.html", evaluations, self.scenes, curves, config)
+
+
+def _part(chosen: EvalEpisodes, which: np.ndarray) -> EvalEpisodes:
+    episodes = chosen.episodes.select(which).without_idle_scenes()
+    scenes = {scene.name: scene for scene in chosen.scenes}
+    return replace(chosen, episodes=episodes, scenes=tuple(scenes[name] for name in episodes.scene_names))
+
+
+def _progress(quiet: bool) -> Progress:
+    columns = (*Progress.get_default_columns(), TextColumn("{task.completed:.0f}/{task.total:.0f} episodes"))
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet)
+
+
+def _file_name(agent: str) -> str:
+    return agent.replace("/", "-").strip("-. ") or "agent"
