@@ -77,6 +77,8 @@ class TrainConfig:
     """Keep the channels of a pixel together in convolutions."""
     compile_step: bool = False
     """Compile the policy's step by torch.compile."""
+    cuda_graph: bool = False
+    """Replay the policy's step as one CUDA graph; of no effect on a CPU."""
     compile_update: bool = False
     """Compile the parts of the update by torch.compile."""
     device: str = "auto"

@@ -90,13 +90,13 @@ class Ranks:
         return items[self.rank :: self.size] if len(items) >= self.size else items
 
     def learner(self, policy: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
-        """`policy.sequence`, with the gradients of its parameters averaged over the ranks when they are computed."""
+        """`policy` to be called with a sequence; its gradients are averaged over the ranks as they come."""
         if self.size == 1:
-            return policy.sequence
+            return policy
         device = next(policy.parameters()).device
         on_gpu = device.type == "cuda"
         wrapped = DistributedDataParallel(
-            _Sequence(policy),
+            policy,
             device_ids=[device.index] if on_gpu else None,
             broadcast_buffers=False,
             gradient_as_bucket_view=True,
@@ -155,17 +155,6 @@ class Ranks:
 
 
 ALONE = Ranks()
-
-
-class _Sequence(nn.Module):
-    """DistributedDataParallel calls `forward`; what is learned from is `Policy.sequence`."""
-
-    def __init__(self, policy: nn.Module) -> None:
-        super().__init__()
-        self.policy = policy
-
-    def forward(self, *inputs: object) -> tuple[Tensor, Tensor]:
-        return self.policy.sequence(*inputs)
 
 
 def _take_gpu(local_rank: int) -> None:

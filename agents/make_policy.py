@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from agents.config import TrainConfig
+from agents.cuda_graph import GraphedStep
 from agents.networks.policy import Policy, config_for
 from batchsim import NavVectorEnv
 
@@ -32,5 +33,7 @@ def speed_up(policy: Policy, config: TrainConfig) -> None:
         policy.use_channels_last()
     if config.compile_step:
         policy.compile_step()
+    if config.cuda_graph and on_cuda:
+        policy.step = GraphedStep(policy.step)
     if config.compile_update:
         policy.compile_sequence()

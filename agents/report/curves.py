@@ -13,6 +13,7 @@ from agents.report.formatting import finite
 # title, {key in the log: name in the legend}, lowest number that the axis must show
 _MAIN = (
     ("Success, SPL", {"success": "success", "spl": "SPL"}, 0.0),
+    ("Success, SPL on scenes not trained in", {"eval_success": "success", "eval_spl": "SPL"}, 0.0),
     ("Episode return", {"reward": "return"}, None),
     ("Episode length, steps", {"episode_length": "steps"}, 0.0),
     ("Policy entropy", {"entropy": "entropy"}, 0.0),
@@ -55,7 +56,9 @@ def _charts(curves: Sequence[Mapping[str, Any]], plan: Sequence[tuple[str, dict[
         columns = {name: _column(curves, key) for key, name in keys.items()}
         columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
         if columns:
-            x, thinned = thin_out(frames, list(columns.values()))
+            # Some figures are known in few lines of the log: those alone make their curve.
+            known = ~np.isnan(np.stack(list(columns.values()))).all(0)
+            x, thinned = thin_out(frames[known], [values[known] for values in columns.values()])
             lines = [Line(name, values, i) for i, (name, values) in enumerate(zip(columns, thinned, strict=True))]
             charts.append(line_chart(title, x, lines, floor))
     return "".join(charts)

@@ -1,0 +1,51 @@
+"""A captured policy step does what the step does, also after the weights have changed."""
+
+import pytest
+import torch
+
+from agents.cuda_graph import GraphedStep
+from agents.networks.policy import Policy, PolicyConfig
+
+GOAL = "pointgoal_with_gps_compass"
+
+
+def inputs(num_envs, state_size, seed):
+    generator = torch.Generator().manual_seed(seed)
+    observation = {
+        "depth": torch.rand(num_envs, 64, 64, 1, generator=generator).cuda(),
+        GOAL: torch.rand(num_envs, 2, generator=generator).cuda(),
+    }
+    previous = torch.randint(4, (num_envs,), generator=generator).cuda()
+    begun = (torch.rand(num_envs, generator=generator) < 0.3).cuda()
+    return observation, previous, begun, torch.randn(num_envs, state_size, generator=generator).cuda()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("core", ["gru", "lstm"])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@torch.no_grad()
+def test_gpu_graph_equals_the_step(seeded, core, dtype):
+    policy = Policy(PolicyConfig(core=core)).cuda().eval()
+    policy.compute_dtype = dtype
+    graphed = GraphedStep(policy.step)
+    kept = []
+    for seed in range(4):
+        given = inputs(16, policy.core.state_size, seed)
+        found, expected = graphed(*given), policy.step(*given)
+        kept.append((found, [x.clone() for x in found]))
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-2 if dtype else 1e-4, rtol=0)
+        for parameter in policy.parameters():
+            parameter.mul_(0.9)
+    assert all(torch.equal(a, b) for found, then in kept for a, b in zip(found, then, strict=True))
+
+
+@pytest.mark.gpu
+@torch.no_grad()
+def test_gpu_other_batches_go_to_the_step(seeded):
+    policy = Policy(PolicyConfig()).cuda().eval()
+    graphed = GraphedStep(policy.step)
+    graphed(*inputs(16, policy.core.state_size, 0))
+    given = inputs(5, policy.core.state_size, 1)
+    for a, b in zip(graphed(*given), policy.step(*given), strict=True):
+        assert torch.equal(a, b)
