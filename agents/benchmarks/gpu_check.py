@@ -31,6 +31,7 @@ _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")
 _HIGH = ("--scenes", "homes:train?detail=high&count=4")
 _ONE = ("--scenes", "homes:train/0")
 _FINER = ("--sweep", "triangles=20000,200000,2000000")
+_TRAIN = ("--preset", "pointnav-depth", "--num-envs", "1024", "--repeats", "3", "--json")
 _LOW = ("--scenes", "homes:train?count=16")
 
 
@@ -58,6 +59,7 @@ PARTS = (
         "scaling.json", (*_BENCH, "render", *_BATCH, *_ONE, "--renderer", "raycast", "--repeats", "3", *_FINER), 180.0
     ),
     Part("step-depth-high.json", (*_BENCH, "step", *_BATCH, *_HIGH)),
+    Part("train-depth-low.json", (*_BENCH, "train", *_TRAIN, *_LOW), 120.0),
     Part("raycast-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raycast")),
     Part("raster-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raster")),
     Part("step-depth-low.json", (*_BENCH, "step", *_BATCH, *_LOW)),

@@ -11,6 +11,7 @@ from agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
 from agents.benchmarks.record import BenchRecord, stage_times
 from agents.config import TrainConfig
 from agents.errors import AgentError
+from agents.networks.flops import flops_per_frame
 from agents.train import make_trainer
 from agents.trainer import Trainer
 
@@ -59,6 +60,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
     fps, lowest, highest = timing.rates(frames)
     scenes, renderer = list(env.simulator.scenes.scenes), env.simulator.renderer
     sensors = env.simulator.options.sensors
+    flops = flops_per_frame(trainer.policy).training(config.ppo.epochs)
     return BenchRecord(
         mode="train",
         fps=fps,
@@ -81,10 +83,11 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
         rays_per_second=fps * config.width * config.height if sensors else None,
         picture_bytes_per_frame=record.picture_bytes(sensors, config.width, config.height),
         limits=known,
-        limit_shares={},
+        limit_shares=limits.shares({"matmul_flops_per_second": fps * flops}, known),
         options={
             "config": asdict(config),
             "parameters": sum(p.numel() for p in trainer.policy.parameters()),
+            "flops_per_frame": flops,
         },
         seed=config.seed,
         versions=record.versions(),
@@ -115,5 +118,5 @@ def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | 
 
 
 def _limits(trainer: Trainer) -> dict[str, float]:
-    dtype = torch.float32
+    dtype = trainer.policy.compute_dtype or torch.float32
     return {"matmul_flops_per_second": limits.matmul_flops_per_second(trainer.env.device, dtype)}

@@ -1,0 +1,128 @@
+"""What is compared with what: for each pair the two sides' workers, and what of the two is not the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a worker, run by the Python of a virtual environment ("" is batchsim's own).
+
+    `copies`: processes that do the same at the same time, their frames counted together. `environment`: variables.
+    """
+
+    name: str
+    python: str
+    arguments: tuple[str, ...]
+    copies: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`ours` against `theirs`. `target`: the ratio to reach, where there is one. `cuda`: whether a GPU is needed."""
+
+    name: str
+    ours: Side
+    theirs: Side
+    differs: str
+    target: float | None = None
+    cuda: bool = False
+
+
+# Miniworld's camera and steps: 60 degrees, 1.5 m high, 15 cm forward, 15 degrees a turn.
+_LIKE_MINIWORLD = ("hfov=60.0", "camera_height=1.5", "forward_step=0.15", "turn_angle=15.0")
+_ALONE = {"LP_NUM_THREADS": "0"}  # llvmpipe draws on the process's own thread: best where each core has a process
+
+
+def _ours(world: str, width: int, height: int, num_envs: int, *options: str) -> Side:
+    arguments = ("batchsim_steps.py", world, str(num_envs), str(width), str(height), *options)
+    return Side(f"batchsim, N = {num_envs}", "", arguments)
+
+
+def _miniworld(world: str, *options: str) -> tuple[str, tuple[str, ...]]:
+    return "miniworld", ("miniworld_steps.py", f"MiniWorld-{world}-v0", "64", *options)
+
+
+_SAME_ROOMS = (
+    "Miniworld draws four samples a pixel where batchsim draws one, and a red box; batchsim filters its textures, "
+    "works out the walking distance to a goal in every step, and begins episodes anywhere."
+)
+
+
+def step_pairs(cores: int) -> list[Pair]:
+    """Environments under random actions."""
+    pairs = []
+    for world, theirs, target, limit in (("four-rooms", "FourRooms", 5.0, 250), ("maze", "Maze", 8.0, 1536)):
+        ours = _ours(world, 64, 64, 1024, *_LIKE_MINIWORLD, f"max_episode_steps={limit}")
+        python, arguments = _miniworld(theirs)
+        pairs.append(Pair(f"{world}, rgb 64×64", ours, Side("Miniworld", python, arguments), _SAME_ROOMS, target))
+        many = Side(f"Miniworld, {cores} tuned processes", python, arguments, cores, _ALONE)
+        pairs.append(Pair(f"{world}, rgb 64×64", ours, many, _SAME_ROOMS + _TUNED))
+        if world == "four-rooms":
+            plain = Side("Miniworld, one sample a pixel", *_miniworld(theirs, "without-antialiasing"))
+            pairs.append(Pair(f"{world}, rgb 64×64", ours, plain, _SAME_ROOMS + " Here it draws one."))
+    doom = ("vizdoom_steps.py", "my_way_home")
+    for copies in (1, cores):
+        name = "VizDoom" if copies == 1 else f"VizDoom, {copies} processes"
+        side = Side(name, "vizdoom", doom, copies)
+        pairs.append(Pair("a maze of rooms, rgb 160×120", _ours("maze", 160, 120, 256), side, _DOOM))
+    return pairs
+
+
+_TUNED = (
+    " One process a core, each drawing without threads of its own, side by side: Miniworld's best, with the pictures "
+    "in as many processes rather than in one learner's."
+)
+_DOOM = (
+    "Not the same scene: VizDoom has a game of 1993 to draw (my_way_home; walls upright, floors level, no perspective "
+    "correction or filtering beyond its columns and spans), batchsim triangles in any pose."
+)
+_WARP = (
+    "MuJoCo Warp casts rays at 17 boxes, batchsim at the same rooms as 352 triangles; both textured, no shadows, views "
+    "from random places. Warp's kernels run on one core of a CPU; here one process a core."
+)
+
+
+def view_pairs(cores: int) -> list[Pair]:
+    """Renderers alone."""
+    pairs = []
+    for device, worlds, copies in (("cpu", "256", cores), ("cuda:0", "4096", 1)):
+        ours = Side(f"batchsim, N = {worlds}", "", ("batchsim_views.py", "four-rooms", worlds, "64", device))
+        theirs = Side("MuJoCo Warp", "mujoco-warp", ("warp_views.py", worlds, "64", device), copies)
+        on = "CPU" if device == "cpu" else "GPU"
+        pairs.append(Pair(f"views of four rooms, rgb 64×64, {on}", ours, theirs, _WARP, cuda=device != "cpu"))
+    return pairs
+
+
+_ROLLOUT, _EPOCHS, _MINIBATCHES = "4096", "2", "4"
+_TRAINING = (
+    "The same network, frames a rollout, epochs and minibatches. Miniworld looks for a red box, batchsim for a goal "
+    "that this network cannot see: the cost is compared, not what is learned."
+)
+
+
+def train_pairs(cores: int) -> list[Pair]:
+    """Training from end to end."""
+    pairs = []
+    for network in ("patches", "nature"):
+        shared = (_ROLLOUT, _EPOCHS, _MINIBATCHES)
+        ours = ("batchsim_train.py", network, "128", *shared, *_LIKE_MINIWORLD, "max_episode_steps=250")
+        for words, kind, environment in (("", "dummy", {}), (", tuned processes", "subproc", _ALONE)):
+            theirs = ("miniworld_train.py", network, "8", kind, *shared)
+            pairs.append(
+                Pair(
+                    f"training, four rooms, network {network}",
+                    Side("batchsim", "", ours),
+                    Side(f"Miniworld and Stable-Baselines3{words}", "miniworld", theirs, 1, environment),
+                    _TRAINING,
+                    5.0 if kind == "dummy" else None,
+                )
+            )
+    return pairs
+
+
+def all_pairs(cores: int) -> list[Pair]:
+    """Everything that is compared, on a CPU of `cores` cores."""
+    return step_pairs(cores) + view_pairs(cores) + train_pairs(cores)

@@ -1,0 +1,73 @@
+"""batchsim's four rooms learned by its own trainer, with a network of Stable-Baselines3's kind put in.
+
+batchsim_train.py NETWORK NUM_ENVS ROLLOUT_FRAMES EPOCHS MINIBATCHES [OPTION=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Mapping
+
+import networks
+import protocol
+import torch
+from torch import Tensor, nn
+
+from agents.ppo import PPOConfig
+from agents.trainer import Trainer
+from batchsim import NavVectorEnv
+
+
+class PicturePolicy(nn.Module):
+    """Colour picture -> features -> logits and value, without memory, goal or previous action."""
+
+    def __init__(self, network: str, num_actions: int) -> None:
+        super().__init__()
+        self.features = networks.make_features(network)
+        self.actor = nn.Linear(networks.FEATURES[network], num_actions)
+        self.critic = nn.Linear(networks.FEATURES[network], 1)
+
+    def initial_state(self, num_envs: int) -> Tensor:
+        """The memory that the trainer keeps for a policy: one number that nothing reads."""
+        return torch.zeros(num_envs, 1)
+
+    def step(
+        self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits `[N, A]`, values `[N]`, and the state as it came."""
+        return *self._heads(observation["rgb"]), state
+
+    def sequence(
+        self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits `[T, N, A]` and values `[T, N]`."""
+        logits, values = self._heads(observations["rgb"].flatten(0, 1))
+        return logits.unflatten(0, begun.shape), values.unflatten(0, begun.shape)
+
+    def _heads(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.features(rgb.permute(0, 3, 1, 2).float() / 255)
+        return self.actor(features), self.critic(features).squeeze(-1)
+
+
+def main() -> None:
+    """The worker."""
+    network, num_envs, rollout, epochs, minibatches = sys.argv[1], *map(int, sys.argv[2:6])
+    options = {name: ast.literal_eval(value) for name, value in (word.split("=") for word in sys.argv[6:])}
+    torch.manual_seed(0)
+    size = {"width": networks.SIZE, "height": networks.SIZE}
+    env = NavVectorEnv(num_envs, "four-rooms", sensors=("rgb",), device="cpu", **size, **options)
+    policy = PicturePolicy(network, int(env.single_action_space.n))
+    config = PPOConfig(epochs=epochs, minibatches=minibatches, learning_rate=3e-4)
+    trainer = Trainer(env, policy, config, rollout // num_envs, seed=0)
+
+    def work() -> int:
+        trainer.iteration()
+        return rollout
+
+    facts = {"environments": num_envs, "renderer": env.simulator.renderer.backend, "threads": torch.get_num_threads()}
+    protocol.serve(work, facts | networks.sizes(policy.features, policy))
+
+
+if __name__ == "__main__":
+    main()

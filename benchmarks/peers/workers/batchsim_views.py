@@ -1,0 +1,39 @@
+"""batchsim's renderer alone: colour pictures from random places, as torch tensors on the device.
+
+batchsim_views.py SCENES NUM_VIEWS SIZE DEVICE
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+
+import protocol
+import torch
+
+from agents.benchmarks.measure import synchronizer
+from agents.benchmarks.render import random_views
+from batchsim import BatchRenderer
+from scenes import load_all, resolve
+
+
+def main() -> None:
+    """The worker."""
+    name, num_views, size, device = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), torch.device(sys.argv[4])
+    scenes = load_all(resolve(name))
+    renderer = BatchRenderer(scenes, num_views, size, size, sensors=("rgb",), backend="auto", device=device)
+    views = itertools.cycle(random_views(scenes, num_views, 0, renderer.device))
+    wait = synchronizer(renderer.device)
+
+    def work() -> int:
+        picture = renderer.render(*next(views))["rgb"]
+        wait()
+        assert picture.shape == (num_views, size, size, 3)
+        return num_views
+
+    facts = {"environments": num_views, "renderer": renderer.backend, "gl_renderer": renderer.gl_renderer}
+    protocol.serve(work, facts | {"triangles": len(scenes[0].triangles)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The networks that both sides train: the same layers from the same lines. Needs torch alone.
+
+- nature: three overlapping convolutions and 512 features (Mnih et al., 2015), the usual one of Stable-Baselines3.
+- patches: convolutions whose strides equal their kernels, and 128 features, as batchsim's quickstart has them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+SIZE = 64
+"""Height and width of the pictures, pixels."""
+FEATURES = {"nature": 512, "patches": 128}
+
+
+def make_features(name: str) -> nn.Sequential:
+    """Pictures `[B, 3, SIZE, SIZE]` in [0, 1] to features `[B, FEATURES[name]]`."""
+    if name == "nature":
+        layers = [nn.Conv2d(3, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(), nn.Conv2d(64, 64, 3, 1)]
+        flat = 64 * 4 * 4
+    else:
+        layers = [nn.Conv2d(3, 16, 4, 4), nn.ReLU(), nn.Conv2d(16, 32, 2, 2), nn.ReLU(), nn.Conv2d(32, 64, 2, 2)]
+        flat = 64 * 4 * 4
+    return nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(flat, FEATURES[name]), nn.ReLU())
+
+
+def sizes(features: nn.Module, policy: nn.Module) -> dict[str, int]:
+    """Parameters of `policy`, and floating-point operations of a frame through `features` once, forward."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        features(torch.zeros(1, 3, SIZE, SIZE))
+    return {
+        "parameters": sum(p.numel() for p in policy.parameters()),
+        "forward_flops_per_frame": counter.get_total_flops(),
+    }
