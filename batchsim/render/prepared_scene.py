@@ -14,8 +14,11 @@ from batchsim.render.texels import square_texels, texture_side
 from scenes import Scene
 from scenes.mesh import NO_TEXTURE
 
-UNIT_OF = {"nodes": "node", "triangles": "triangle", "indices": "triangle", "records": "triangle", "vertices": "vertex"}
+UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
 """What the elements of each array of a `PreparedScene` belong to; all arrays of a unit have the same length."""
+
+CHUNK = 64
+"""Triangles that are rasterised, or left out, together."""
 
 NO_LAYER = 0xFFFF
 """In a record: the material has no texture."""
@@ -26,21 +29,23 @@ class SceneParts:
     """Which arrays are wanted.
 
     - `tree`: `nodes` and `triangles`, for casting rays.
-    - `vertices`: `vertices` and `indices`, for rasterising.
+    - `chunks`: `triangles` and `boxes`, for rasterising.
     - `labels`, `colours`: `records`, for shading.
     """
 
     tree: bool = False
-    vertices: bool = False
+    chunks: bool = False
     labels: bool = False
     colours: bool = False
 
     @property
     def element_bytes(self) -> dict[str, int]:
         """Bytes of one element of each array that is wanted."""
-        sizes = {"nodes": 48, "triangles": 48} if self.tree else {}
-        if self.vertices:
-            sizes |= {"vertices": 12, "indices": 12}
+        sizes = {"triangles": 48}
+        if self.tree:
+            sizes["nodes"] = 48
+        if self.chunks:
+            sizes["boxes"] = 32
         if self.labels or self.colours:
             sizes["records"] = 64 if self.colours else 16
         return sizes
@@ -51,10 +56,10 @@ class PreparedScene:
     """A scene's share of the device's buffers.
 
     - `arrays`: `nodes` uint32 `[M, 12]` (see scenes/bvh.py); `triangles` float32 `[T, 12]`, three corners of x y z 0;
-      `vertices` float32 `[V, 3]` and `indices` int32 `[T, 3]`; `records` uint32 `[T, 16]` or, for labels alone,
-      `[T, 4]`: label; texel bias as float bits; material as four numbers of 16 bits, linear base colour and, once
-      uploaded, the layer of the texture; then three linear functions of the place as float bits: distance from the
-      triangle's plane, u and v.
+      `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: middle and half extent, each with a 0; `records`
+      uint32 `[T, 16]` or, for labels alone, `[T, 4]`: label; texel bias as float bits; material as four numbers of
+      16 bits, linear base colour and, once uploaded, the layer of the texture; then three linear functions of the place
+      as float bits: distance from the triangle's plane, u and v.
     - `textures`: uint8 `[height, width, 3]` each, sRGB; `texels`: the same as squares, uint8 `[side, side, 4]`;
       `texture_of` int32 `[T]`: which of them, or `NO_TEXTURE`.
     - `stack_size`: of the tree, see `scenes.bvh.BVH`.
@@ -69,18 +74,17 @@ class PreparedScene:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of elements of each unit: "node", "triangle", "vertex"."""
+        """Number of elements of each unit: "node", "triangle", "chunk"."""
         return {UNIT_OF[name]: len(array) for name, array in self.arrays.items()}
 
 
 def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> PreparedScene:
     """The arrays of `scene` that `parts` names, its textures scaled to `side` or what the largest of them needs."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {"triangles": _pack_triangles(scene)}
     if parts.tree:
         arrays["nodes"] = scene.bvh.nodes
-        arrays["triangles"] = _pack_triangles(scene)
-    if parts.vertices:
-        arrays["vertices"], arrays["indices"] = _weld(scene)
+    if parts.chunks:
+        arrays["boxes"] = _pack_boxes(scene)
     if parts.labels or parts.colours:
         arrays["records"] = _pack_records(scene, parts.colours)
     textures, texture_of = _used_textures(scene) if parts.colours else ((), np.zeros(0, np.int32))
@@ -95,10 +99,14 @@ def _pack_triangles(scene: Scene) -> np.ndarray:
     return packed.reshape(-1, 12)
 
 
-def _weld(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Corners at one place become one vertex."""
-    corners, index = np.unique(scene.triangles.reshape(-1, 3), axis=0, return_inverse=True)
-    return corners.astype(np.float32), index.reshape(-1, 3).astype(np.int32)
+def _pack_boxes(scene: Scene) -> np.ndarray:
+    first = np.arange(0, len(scene.triangles), CHUNK)
+    boxes = np.zeros((len(first), 2, 4), np.float32)
+    if len(first):
+        low = np.minimum.reduceat(scene.triangles.min(1), first)
+        high = np.maximum.reduceat(scene.triangles.max(1), first)
+        boxes[:, 0, :3], boxes[:, 1, :3] = (low + high) / 2, (high - low) / 2
+    return boxes.reshape(-1, 8)
 
 
 def _pack_records(scene: Scene, colours: bool) -> np.ndarray:

@@ -1,5 +1,11 @@
 """Rasterising backend: one indirect draw command a view, all views in one call.
 
+Before that a compute shader lists, for each view, the chunks of `CHUNK` triangles whose boxes reach into what it sees;
+each is an instance of the view's command. How many calls are made does not depend on the number of views or chunks.
+Measured on llvmpipe, 64x64, views a second on two cores, all triangles drawn and only those chunks: homes of 44,000
+triangles 940 and 1,200 of depth, 490 and 1,160 with colours; of 1,400 10,700 and 13,100, 6,400 and 7,600; four rooms of
+352 34,000 and 31,000, 12,300 and 12,700. Chunks of 32 or 128 make no difference there.
+
 Views stand below one another in a framebuffer one view wide, so that its rows are the images `[N, height, width]` in
 order and reading it is one straight copy. Left and right the viewport clips, above and below two clip planes do.
 More views than one column holds stand in further columns, more than the framebuffer holds are drawn in passes.
@@ -16,13 +22,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import moderngl
-import numpy as np
 import torch
 from torch import Tensor
 
 from batchsim.errors import RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
+from batchsim.render.prepared_scene import CHUNK
 from batchsim.render.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
 from batchsim.render.sharing import SharedTensor
@@ -32,7 +38,7 @@ _MAX_SIDE = 16384
 
 
 class RasterBackend:
-    """Draws up to `num_views` views of `scenes`, which must be prepared with their vertices.
+    """Draws up to `num_views` views of `scenes`, which must be prepared with their chunks.
 
     - `views`: a buffer of `num_views` records: vec4 (position, scene), vec4 quaternion x y z w.
     - `outputs`: a tensor for each sensor that is wanted: "depth" float32 and "semantic" int32
@@ -49,12 +55,10 @@ class RasterBackend:
         camera: Camera,
         views: moderngl.Buffer,
         outputs: Mapping[str, SharedTensor],
-        device: torch.device | str = "cpu",
     ) -> None:
         self.context = context
         self.camera = camera
         self.num_views = num_views
-        self._device = device
         self._outputs = dict(outputs)
         self._shading = None
         if set(outputs) & set(shading.SENSORS):
@@ -74,58 +78,38 @@ class RasterBackend:
         if not scenes.rotating and not scenes.count("triangle").any():
             raise RenderError("The scenes hold no triangle at all: there is nothing to draw.")
         self._scenes = scenes
-        self._changes = -1
-        self._array: moderngl.VertexArray | None = None
         self._views = views
-        tile = np.arange(num_views, dtype=np.int32) % self._per_pass
-        self._tiles = context.buffer(tile.tobytes())
-        # count, instances, first index, base vertex, base instance: base instance picks the view's record
-        self._commands = SharedTensor(context, (num_views, 5), torch.int32, device)
-        self._commands.tensor[:, 1] = 1
-        self._commands.tensor[:, 4] = torch.arange(num_views, dtype=torch.int32)
-        self._program = self._compile()
-        self._follow_scenes()
+        self._commands = context.buffer(reserve=20 * self._per_pass)
+        self._cull, self._program = self._compile()
+        self._visible: moderngl.Buffer | None = None
+        self._array: moderngl.VertexArray | None = None
+        self._most_chunks = 0
+        self._make_room()
 
-    def _compile(self) -> moderngl.Program:
+    def _compile(self) -> tuple[moderngl.ComputeShader, moderngl.Program]:
+        tangents = {"TAN_HALF_WIDTH": self.camera.tan_half_width, "TAN_HALF_HEIGHT": self.camera.tan_half_height}
+        cull = load_shader("cull.comp", **tangents, LANES=_lanes(self.context), CHUNK=CHUNK)
         constants = {"ROWS": self._rows, "COLUMNS": self._columns, "PLANES": self._planes, "NEAR": NEAR}
-        constants |= {"TAN_HALF_WIDTH": self.camera.tan_half_width, "TAN_HALF_HEIGHT": self.camera.tan_half_height}
-        vertex_shader = load_shader("raster.vert", **constants, WRITE_HIT=int(self._shading is not None))
-        fragment_shader = load_shader("raster_hit.frag" if self._shading else "nothing.frag")
-        return self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
+        vertex = load_shader("raster.vert", **constants, **tangents, WRITE_HIT=int(self._shading is not None))
+        fragment = load_shader("raster_hit.frag" if self._shading else "nothing.frag")
+        program = self.context.program(vertex_shader=vertex, fragment_shader=fragment)
+        return self.context.compute_shader(cull), program
 
-    def _follow_scenes(self) -> None:
-        """Look up where the scenes lie, if that has changed."""
-        scenes = self._scenes
-        if self._changes == scenes.changes:
+    def _make_room(self) -> None:
+        """Room for all chunks of the largest scene, for each view of a pass."""
+        most = max(1, int(self._scenes.layout.capacity["chunk"].max()))
+        if most <= self._most_chunks:
             return
-        self._changes = scenes.changes
-        table = 3 * scenes.count("triangle"), 3 * scenes.first("triangle"), scenes.first("vertex")
-        self._index_count, self._first_index, self._base_vertex = (
-            torch.from_numpy(column.astype(np.int32)).to(self._device) for column in table
-        )
-        if self._array is not None:
-            self._array.release()
-        content = [
-            (scenes.buffers["vertices"], "3f", "position"),
-            (self._views, "4f 4f/i", "eye_scene", "rotation"),
-            (self._tiles, "i/i", "tile"),
-        ]
-        if self._shading:
-            content.append((self._commands.buffer, "2x4 i 2x4/i", "first_index"))
-        self._array = self.context.vertex_array(self._program, content, scenes.buffers["indices"])
+        self._most_chunks = most
+        for resource in (self._array, self._visible):
+            if resource is not None:
+                resource.release()
+        self._visible = self.context.buffer(reserve=8 * self._per_pass * most)
+        self._array = self.context.vertex_array(self._program, [(self._visible, "2u4/i", "chunk")])
 
-    def render(self, scene_index: Tensor) -> None:
-        """Draw `count = len(scene_index)` views, as given in the views buffer, into the first `count` of the outputs.
-
-        Views of scene -1 show nothing.
-        """
-        count = len(scene_index)
-        self._follow_scenes()
-        commands = self._commands.tensor[:count]
-        commands[:, 0] = self._index_count[scene_index] * (scene_index >= 0)
-        commands[:, 2] = self._first_index[scene_index]
-        commands[:, 3] = self._base_vertex[scene_index]
-        self._commands.to_gl(count)
+    def render(self, count: int) -> None:
+        """Draw the first `count` records of the views buffer into the first `count` of the outputs."""
+        self._make_room()
         for output in self._outputs.values():
             output.to_gl(0)
         for start in range(0, count, self._per_pass):
@@ -133,19 +117,27 @@ class RasterBackend:
         if self._shading:
             self._shading.run(count)
             self.context.memory_barrier()
-        self._commands.to_torch(0)
         for name, output in self._outputs.items():
             output.to_torch(0 if name == "depth" else count)
         if "depth" in self._outputs:
             _to_metres(self._outputs["depth"].tensor[:count])
 
     def _draw(self, start: int, count: int) -> None:
+        scenes = self._scenes.buffers
+        for place, buffer in enumerate((self._views, scenes["table"], scenes["boxes"], self._visible, self._commands)):
+            buffer.bind_to_storage_buffer(place)
+        self._cull["first_view"] = start
+        self._cull["most_chunks"] = self._most_chunks
+        self._cull.run(count)
+        self.context.memory_barrier()
+        scenes["triangles"].bind_to_storage_buffer(3)
+        self._program["first_view"] = start
         self._framebuffer.use()
         self.context.enable_only(moderngl.DEPTH_TEST)
         for plane in range(self._planes):
             self.context.enable_direct(_CLIP_DISTANCE_0 + plane)
         self._framebuffer.clear(depth=1.0)  # and 0 for triangles, whose bits are those of a float's 0
-        self._array.render_indirect(self._commands.buffer, moderngl.TRIANGLES, count, first=start)
+        self._array.render_indirect(self._commands, moderngl.TRIANGLES, count)
         for plane in range(self._planes):
             self.context.disable_direct(_CLIP_DISTANCE_0 + plane)
         width, height = self.camera.width, self.camera.height
@@ -177,13 +169,19 @@ class RasterBackend:
             *([self._shading] if self._shading else []),
             self._array,
             self._program,
+            self._cull,
+            self._visible,
             self._framebuffer,
             self._depth_texture,
             *self._hit_textures,
-            self._tiles,
             self._commands,
         ):
             resource.release()
+
+
+def _lanes(context: moderngl.Context) -> int:
+    """Threads that share a view's chunks: a CPU has the views for that, and pays for every barrier."""
+    return 1 if "llvmpipe" in str(context.info["GL_RENDERER"]) else 32
 
 
 def _to_metres(depth: Tensor) -> None:

@@ -165,7 +165,7 @@ class RaycastBackend:
         if self._scenes.stack_size > self._stack_size:
             self._compile_trace()
         scenes = self._scenes.buffers
-        self._bind({0: self._views, 1: scenes["starts"], 2: scenes["nodes"], 3: scenes["triangles"]})
+        self._bind({0: self._views, 1: scenes["table"], 2: scenes["nodes"], 3: scenes["triangles"]})
         if "depth" in self._outputs:
             self._outputs["depth"].bind_to_storage_buffer(4)
         if self._shading is not None:

@@ -24,7 +24,7 @@ def parts_for(backend: str, sensors: Sequence[str]) -> SceneParts:
     """What of a scene `backend` needs to draw `sensors`."""
     return SceneParts(
         tree=backend == "raycast",
-        vertices=backend == "raster",
+        chunks=backend == "raster",
         labels="semantic" in sensors,
         colours="rgb" in sensors,
     )
@@ -93,7 +93,7 @@ class _MountedCamera:
         self._backend: RasterBackend | RaycastBackend
         if backend == "raster":
             views = self._views.buffer
-            self._backend = RasterBackend(context, scenes, num_views, camera, views, self._outputs, device)
+            self._backend = RasterBackend(context, scenes, num_views, camera, views, self._outputs)
         else:
             buffers = {name: output.buffer for name, output in self._outputs.items()}
             self._backend = RaycastBackend(context, scenes, num_views, camera, self._views.buffer, buffers)
@@ -108,7 +108,7 @@ class _MountedCamera:
         views[:count, 4:8] = poses[:, 3:7]
         self._views.to_gl(count)
         if isinstance(self._backend, RasterBackend):
-            self._backend.render(scene_index)
+            self._backend.render(count)
         else:
             for output in self._outputs.values():
                 output.to_gl(0)

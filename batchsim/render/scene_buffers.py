@@ -19,7 +19,7 @@ from scenes.bvh import empty_root
 
 _log = logging.getLogger(__name__)
 _NO_LIMIT = 1 << 31
-_STORAGE = ("nodes", "triangles")  # arrays that shaders read as storage blocks, whose size is limited
+_STORAGE = ("nodes", "triangles", "boxes")  # arrays that shaders read as storage blocks, whose size is limited
 
 
 class SceneBuffers:
@@ -96,8 +96,8 @@ class SceneBuffers:
             self.buffers[name] = self.context.buffer(reserve=max(16, (total + (name == "nodes")) * size))
         if self.parts.tree:
             self.buffers["nodes"].write(empty_root(), offset=self.empty_node * self._bytes["nodes"])
-            self.buffers["starts"] = self.context.buffer(reserve=8 * self.slots)
-        self._write_starts()
+        self.buffers["table"] = self.context.buffer(reserve=16 * self.slots)
+        self._write_table()
 
     @property
     def slots(self) -> int:
@@ -134,7 +134,7 @@ class SceneBuffers:
             self._layers[slot] = np.zeros(0, np.int64)
             layers = self._layers[slot] = self.textures.acquire(scene.textures)
         self.stack_size = max(self.stack_size, scene.stack_size)
-        self._write_starts()
+        self._write_table()
         self._uploads[slot] = SceneUpload(self, slot, scene, layers)
         return self._uploads[slot]
 
@@ -142,7 +142,7 @@ class SceneBuffers:
         """Let `slot` be drawn: all of `scene` is there."""
         self._uploads[slot] = None
         self._counts[slot] = scene.counts
-        self._write_starts()
+        self._write_table()
 
     def write(self, name: str, slot: int, first: int, elements: np.ndarray) -> None:
         """Write some elements of an array into `slot`, from its element `first` on."""
@@ -152,12 +152,16 @@ class SceneBuffers:
         else:
             self.buffers[name].write(np.ascontiguousarray(elements), offset=at * self._bytes[name])
 
-    def _write_starts(self) -> None:
+    def _write_table(self) -> None:
         self.changes += 1
+        table = np.zeros((self.slots, 4), np.uint32)
         if self.parts.tree:
-            node = np.where(self.count("node") > 0, self.first("node"), self.empty_node)
-            starts = np.stack([node, self.first("triangle")], 1).astype(np.uint32)
-            self.buffers["starts"].write(starts)
+            table[:, 0] = np.where(self.count("node") > 0, self.first("node"), self.empty_node)
+        table[:, 1] = self.first("triangle")
+        if self.parts.chunks:
+            table[:, 2] = self.first("chunk")
+        table[:, 3] = self.count("triangle")
+        self.buffers["table"].write(table)
 
     def _grow(self, slot: int, scene: PreparedScene) -> None:
         old = self.layout

@@ -14,7 +14,7 @@ ROUND = 1024
 
 
 class SlotLayout:
-    """Ranges of elements for `len(counts)` slots, by unit ("node", "triangle", "vertex").
+    """Ranges of elements for `len(counts)` slots, by unit ("node", "triangle", "chunk").
 
     - `counts`: by unit, the number of elements that each slot must hold.
     - `limits`: by unit, the number of elements that the device can hold.

@@ -1,13 +1,17 @@
 #version 430
-// Places a scene's vertex in the tile of its view. Row 0 of an image is its top, so y points down here.
+// Places a triangle's corner in the tile of its view. Row 0 of an image is its top, so y points down here.
+//
+// An instance is a chunk of triangles that a view may see. Chunks of fewer triangles are filled up with empty ones.
 
-in vec3 position;
-in vec4 eye_scene;  // camera position, scene (unused)
-in vec4 rotation;   // camera to world, quaternion x y z w
-in int tile;
+in uvec2 chunk;  // first triangle; view, triangles << 24
+
+layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };         // position and scene; quaternion
+layout(std430, binding = 3) readonly buffer Triangles { vec4 corners[]; };   // three each; the fourth numbers are 0
+
+uniform int first_view;
+
 #if WRITE_HIT
-in int first_index;  // where the view's scene begins among the indices
-flat out int first_hit;
+flat out uint seen;  // 1 + triangle, counted through all scenes
 #endif
 
 out gl_PerVertex {
@@ -22,10 +26,14 @@ vec3 unrotate(vec3 v, vec4 q) {
 }
 
 void main() {
+  uint view = chunk.y & 0xFFFFFFu, triangles = chunk.y >> 24u;
+  bool empty = uint(gl_VertexID) >= 3u * triangles;
+  uint corner = 3u * chunk.x + (empty ? 0u : uint(gl_VertexID));
 #if WRITE_HIT
-  first_hit = first_index / 3 + 1;
+  seen = corner / 3u + 1u;
 #endif
-  vec3 p = unrotate(position - eye_scene.xyz, rotation);
+  vec3 p = unrotate(corners[corner].xyz - views[2u * view].xyz, views[2u * view + 1u]);
+  int tile = int(view) - first_view;
   float distance = -p.z;
   float x = p.x / TAN_HALF_WIDTH, y = -p.y / TAN_HALF_HEIGHT;
   gl_ClipDistance[0] = distance - y;

@@ -1,7 +1,7 @@
 #version 430
-// Which triangle is seen: 1 + its number, counted through all scenes. gl_PrimitiveID begins at 0 in every view's command.
+// Which triangle is seen: 1 + its number, counted through all scenes.
 
-flat in int first_hit;
+flat in uint seen;
 out uint hit;
 
-void main() { hit = uint(first_hit + gl_PrimitiveID); }
+void main() { hit = seen; }

@@ -15,7 +15,7 @@
 layout(local_size_x = GROUP_W, local_size_y = GROUP_H) in;
 
 layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };           // position and scene; quaternion
-layout(std430, binding = 1) readonly buffer Scenes { uvec2 scene_start[]; };   // first node, first triangle
+layout(std430, binding = 1) readonly buffer Scenes { uvec4 scene_start[]; };   // first node, triangle, and chunk; triangles
 layout(std430, binding = 2) readonly buffer Nodes { uvec4 nodes[]; };          // three each, see scenes/bvh.py
 layout(std430, binding = 3) readonly buffer Triangles { vec4 corners[]; };     // three each; the fourth numbers are 0
 #if WRITE_DEPTH
@@ -90,7 +90,7 @@ void main() {
   vec4 eye_scene = views[2u * view], rotation = views[2u * view + 1u];
   vec3 eye = eye_scene.xyz;
   int scene = floatBitsToInt(eye_scene.w);
-  uvec2 start = scene_start[max(scene, 0)];
+  uvec2 start = scene_start[max(scene, 0)].xy;
 
   const float pitch = 2.0 * TAN_HALF_WIDTH / float(WIDTH);
   vec3 right = rotate(vec3(pitch, 0.0, 0.0), rotation);
