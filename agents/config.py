@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from agents.distributed import DistributedConfig
 from agents.errors import AgentError
+from agents.networks.visual import make_encoder
 from agents.ppo import PPOConfig
 from agents.schedule import Decay, batch_scale, decay_factor
 
@@ -119,6 +122,11 @@ class TrainConfig:
         if self.eval_every_minutes > 0 and not (self.eval_scenes and self.eval_every_episodes > 0):
             raise AgentError("eval_every_minutes needs eval_scenes, and eval_every_episodes of more than 0.")
         self.distributed.check()
+        if not self.blind:
+            # A network without memory, made for what it says of a size that it cannot take.
+            with torch.device("meta"):
+                size = self.height, self.width
+                make_encoder(self.visual, self.sensors, size, self.visual_channels, self.hidden_size)
         if not 0 <= self.warmup < 1:
             raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
         if self.core == "gru" and self.core_layers != 1:

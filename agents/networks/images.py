@@ -24,8 +24,8 @@ def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) ->
 
 
 def _depth(depth: Tensor, dtype: torch.dtype) -> Tensor:
-    tenths = (depth * DEPTH_BINS).long().clamp_(max=DEPTH_BINS - 1)
-    bins = tenths == torch.arange(DEPTH_BINS, device=depth.device)
+    tenths = (depth * DEPTH_BINS).int().clamp_(max=DEPTH_BINS - 1)
+    bins = tenths == torch.arange(DEPTH_BINS, dtype=torch.int32, device=depth.device)
     return torch.cat([depth.to(dtype), bins.to(dtype)], -1)
 
 

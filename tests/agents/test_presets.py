@@ -41,7 +41,13 @@ def test_presets_are_whole_runs():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"warmup": 1.0}, "warmup is 1.0"), ({"core_layers": 2}, "core_layers is 2"), ({"num_envs": 2}, "minibatches")],
+    [
+        ({"warmup": 1.0}, "warmup is 1.0"),
+        ({"core_layers": 2}, "core_layers is 2"),
+        ({"num_envs": 2}, "minibatches"),
+        ({"height": 40}, r"\(40, 64\).*multiples of 16"),
+        ({"visual": "se_resnet9", "width": 80}, r"\(64, 80\).*multiples of 32"),
+    ],
 )
 def test_options_that_do_not_go_together_are_named(options, message):
     with pytest.raises(AgentError, match=message):
