@@ -21,11 +21,12 @@ from rich.table import Table
 
 from agents.baselines import BASELINES
 from agents.command import run_command
-from agents.contenders import find_contenders, load_run
+from agents.contenders import Contender, find_contenders, load_run
 from agents.errors import AgentError
 from agents.eval_episodes import EvalEpisodes, episodes_of_file, episodes_of_set
 from agents.eval_session import MAX_EPISODE_STEPS, RENDERER, EvalSession
 from agents.evaluation import Evaluation
+from agents.export import export_onnx
 
 COMPARED = ("random", "greedy", "oracle")  # baselines that stand beside an agent unless others are named
 _EPISODES = 200
@@ -63,6 +64,8 @@ class EvalCommand:
     """Steps after which an episode is cut off."""
     device: str = "auto"
     """Where simulation and networks run: auto, cpu, cuda."""
+    export: Path | None = None
+    """Write the first agent's policy to this ONNX file as well."""
     json: bool = False
     """Print one JSON object on stdout, and nothing else there."""
 
@@ -81,6 +84,8 @@ def _main(command: EvalCommand) -> int:
     contenders += find_contenders(compared, contenders[0].config) if compared else []
     if command.num_envs < 1:
         raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
+    if command.export is not None:
+        _export(contenders[0], command.export)
     session = EvalSession(
         _chosen(command),
         command.num_envs,
@@ -111,6 +116,13 @@ def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed
     for evaluation in evaluations:
         print_table(evaluation)
     return session.write(run, evaluations, run)
+
+
+def _export(contender: Contender, path: Path) -> None:
+    if contender.policy is None:
+        raise AgentError(f"--export: {contender.name} is a baseline and has no network; name a run folder first.")
+    export_onnx(contender.policy, path, contender.env_options())
+    print(f"Policy: {path.resolve()}", file=sys.stderr)
 
 
 def _compared(command: EvalCommand) -> tuple[str, ...]:

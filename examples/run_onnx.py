@@ -3,28 +3,29 @@
 import json
 import sys
 
-import gymnasium as gym
 import numpy as np
 import onnxruntime
 
-import batchsim  # noqa: F401  (registers the environments)
+import batchsim
 
 path, scenes, wanted = [*sys.argv[1:4], *["homes:val?count=4", "32"][len(sys.argv) - 2 :]]
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 inputs = {entry.name: entry.shape for entry in session.get_inputs()}
 options = json.loads(session.get_modelmeta().custom_metadata_map["environment"])
-envs = gym.make_vec("batchsim/PointNav-v0", num_envs=16, scenes=scenes, output="numpy", **options)
+envs = batchsim.NavVectorEnv(16, scenes, output="numpy", **options)
 
 observation, _ = envs.reset(seed=0)
 rng = np.random.default_rng(0)
 action, begun = np.zeros(16, np.int64), np.ones(16, bool)
 state = np.zeros((16, inputs["state"][1]), np.float32)
-successes = []
-while len(successes) < int(wanted):
+ended = {"r": []}
+while len(ended["r"]) < int(wanted):
     known = {**observation, "previous_action": action, "begun": begun, "state": state}
     logits, _, state = session.run(None, {name: known[name] for name in inputs})
     action = (logits + rng.gumbel(size=logits.shape)).argmax(-1)  # a draw from the policy
     observation, reward, terminated, truncated, info = envs.step(action)
     begun = terminated | truncated
-    successes += info["episode"]["success"][begun].tolist()
-print(f"{len(successes)} episodes, success {np.mean(successes):.2f}")
+    for name, values in info["episode"].items():
+        ended.setdefault(name, []).extend(values[begun].tolist())
+for name, values in ended.items():
+    print(f"{name:18} {np.mean(values):.3f} over {len(values)} episodes")

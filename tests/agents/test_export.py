@@ -1,8 +1,10 @@
 """A policy in onnxruntime says what it says in torch, step after step, and runs without torch."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,14 @@ import onnxruntime
 import pytest
 import torch
 
+from agents.checkpoint import save_checkpoint
+from agents.config import TrainConfig
 from agents.errors import AgentError
+from agents.eval import main as eval_main
 from agents.export import export_onnx
+from agents.make_policy import make_policy
 from agents.networks.policy import Policy, PolicyConfig
+from agents.trainer import Trainer
 
 CONFIGS = {
     "small": PolicyConfig(hidden_size=32, visual_channels=(4, 8)),
@@ -105,4 +112,22 @@ def test_the_example_runs(export):
     command = [sys.executable, str(example), str(path), "one-room", "5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "episodes, success" in done.stdout
+    assert re.search(r"^success +[01]\.\d+ over \d+ episodes$", done.stdout, re.MULTILINE)
+
+
+def test_the_command_exports_a_run(make_env, one_room, seeded, tmp_path, capsys):
+    config = replace(TrainConfig(), blind=True, hidden_size=8, num_envs=4, rollout_steps=2, eval_scenes="")
+    env = make_env(4, one_room, device="cpu", **config.env_options())
+    save_checkpoint(tmp_path / "run" / "checkpoint", Trainer(env, make_policy(config, env), config.ppo, 2, 0))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config.to_json()))
+    path = tmp_path / "policy.onnx"
+    options = ["--export", str(path), "--scenes", "one-room", "--episodes", "2", "--max-episode-steps", "5"]
+    with pytest.raises(SystemExit) as done:
+        eval_main([str(tmp_path / "run"), *options, "--baselines", "random"])
+    assert done.value.code == 0
+    metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["environment"])["turn_angle"] == config.turn_angle
+    with pytest.raises(SystemExit) as done:
+        eval_main(["random", "--export", str(path)])
+    assert done.value.code == 2
+    assert "random is a baseline" in capsys.readouterr().err
