@@ -41,7 +41,7 @@ clean:
 # The stamps are older than what they depend on when there is something to install. The developer's environment
 # holds all that the plain one does.
 .venv/.ready: pyproject.toml constraints.txt tools/environment.sh
-	@PYTHON=$(PYTHON) tools/environment.sh
+	@PYTHON=$(PYTHON) tools/environment.sh report
 	@touch $@
 
 .venv/.ready-dev: pyproject.toml constraints.txt tools/environment.sh

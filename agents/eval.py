@@ -24,7 +24,7 @@ from agents.command import run_command
 from agents.contenders import Contender, find_contenders, load_run
 from agents.errors import AgentError
 from agents.eval_episodes import EvalEpisodes, episodes_of_file, episodes_of_set
-from agents.eval_session import MAX_EPISODE_STEPS, RENDERER, EvalSession
+from agents.eval_session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
 from agents.evaluation import Evaluation
 from agents.export import export_onnx
 
@@ -54,6 +54,8 @@ class EvalCommand:
     baselines: tuple[str, ...] | None = None
     """Baselines to run beside the agents for the report: random, greedy and oracle beside a single agent, none
     beside several, if not given."""
+    films: int = FILMS
+    """Episodes that the report shows from inside, as the agent saw them: the worst failures, near misses, successes."""
     seed: int = 0
     """Seed of what agents draw."""
     deterministic: bool = False
@@ -98,7 +100,7 @@ def _main(command: EvalCommand) -> int:
     _tell_left_out(session.chosen)
     evaluations = [session.run(contender) for contender in contenders]
     if out is not None:
-        report = session.write(out, evaluations, contenders[0].run)
+        report = session.write(out, contenders, evaluations, command.films)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     if command.json:
         print(json.dumps(_as_json(evaluations[: len(command.agents)]), allow_nan=False))
@@ -112,10 +114,11 @@ def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed
     """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
     contender = load_run(str(run))
     session = EvalSession(episodes_of_set(scenes, episodes), num_envs, seed)
-    evaluations = [session.run(each) for each in (contender, *find_contenders(COMPARED, contender.config))]
+    contenders = [contender, *find_contenders(COMPARED, contender.config)]
+    evaluations = [session.run(each) for each in contenders]
     for evaluation in evaluations:
         print_table(evaluation)
-    return session.write(run, evaluations, run)
+    return session.write(run, contenders, evaluations)
 
 
 def _export(contender: Contender, path: Path) -> None:

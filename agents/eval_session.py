@@ -12,13 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from agents.config import TrainConfig
 from agents.contenders import Contender
 from agents.errors import AgentError
 from agents.eval_episodes import EvalEpisodes
 from agents.evaluate import Moment, run_episodes
-from agents.evaluation import Evaluation
-from agents.report import write_report
+from agents.evaluation import EpisodeRecord, Evaluation
+from agents.filming import film_episodes
+from agents.report import ReportedRun, Sight, choose_films, write_report
 from agents.run_log import read_curves
 from batchsim import NavVectorEnv
 from scenes import Scene
@@ -27,6 +27,8 @@ MAX_EPISODE_STEPS = 500
 """Habitat's limit, whatever agents were trained with."""
 RENDERER = "raycast"
 """The backend for evaluation: its pictures are the same, bit for bit, whatever is drawn beside them."""
+FILMS = 20
+"""Episodes that a report shows from inside, as the agent saw them."""
 
 
 class EvalSession:
@@ -97,20 +99,37 @@ class EvalSession:
                 )
         return replace(found, left_out=chosen.left_out, deterministic=self.deterministic)
 
-    def write(self, out: Path, evaluations: Sequence[Evaluation], run: Path | None = None) -> Path:
+    def write(
+        self, out: Path, contenders: Sequence[Contender], evaluations: Sequence[Evaluation], films: int = FILMS
+    ) -> Path:
         """Write evaluation.json, episodes.csv and report.html into the folder `out`; returns the report's path.
 
-        The files are those of the first evaluation; those of the others lie in `out/compared`, in a folder each.
-        `run`: the folder of the run that the first is of, for its learning curves.
+        - `contenders`: who the `evaluations` are of. The files are those of the first; those of the others lie in
+          `out/compared`, in a folder each.
+        - `films`: how many episodes the report shows from inside.
         """
         for k, evaluation in enumerate(evaluations):
             folder = out if k == 0 else out / "compared" / _file_name(evaluation.agent)
             folder.mkdir(parents=True, exist_ok=True)
             evaluation.save(folder / "evaluation.json")
             evaluation.save_csv(folder / "episodes.csv")
-        config = TrainConfig.load(run / "config.json").to_json() if run else {}
-        curves = read_curves(run) if run else []
-        return write_report(out / "report.html", evaluations, self.scenes, curves, config)
+        chosen = choose_films(evaluations[0], films)
+        runs = [
+            # Of baselines beside an agent the way they took says enough.
+            self._reported(contender, evaluation, chosen if k == 0 or contender.policy else ())
+            for k, (contender, evaluation) in enumerate(zip(contenders, evaluations, strict=True))
+        ]
+        return write_report(out / "report.html", runs, self.scenes, sight=Sight(contenders[0].config.hfov))
+
+    def _reported(self, contender: Contender, evaluation: Evaluation, filmed: Sequence[EpisodeRecord]) -> ReportedRun:
+        """`evaluation` with what its run left behind, and films of the episodes in `filmed`."""
+        wanted = {(record.scene, record.episode_id) for record in filmed}
+        records = [record for record in evaluation.records if (record.scene, record.episode_id) in wanted]
+        options = self.env_options(contender)
+        films = film_episodes(records, self.chosen.episodes, self.scenes, options, contender.policy)
+        if contender.run is None:
+            return ReportedRun(evaluation, films=films)
+        return ReportedRun(evaluation, read_curves(contender.run), contender.config.to_json(), films)
 
 
 def _part(chosen: EvalEpisodes, which: np.ndarray) -> EvalEpisodes:

@@ -30,6 +30,8 @@ _WALL_THICKNESS = 0.2
 _OUTLINE = 0.04
 _NEAR_FLOOR = 1.5
 _BATCH_POINTS = 2_000_000
+# Points of a surface lie no farther apart than this in height, metres.
+_RISE = 0.05
 
 
 @dataclass(frozen=True)
@@ -181,9 +183,10 @@ def _obstacles(scene: Scene, canvas: _Canvas, level: float) -> tuple[np.ndarray,
 
 
 def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Points float `[P, 3]` at most `spacing` apart all over `triangles` `[T, 3, 3]`, and whose they are, int `[P]`.
+    """Points float `[P, 3]` all over `triangles` `[T, 3, 3]`, and whose they are, int `[P]`.
 
-    In batches of some million points, so that memory stays small.
+    Neighbours are at most `spacing` apart seen from above, and 5 cm in height. In batches of some million points, so
+    that memory stays small.
     """
     base, along, across, rows, columns = _strips(triangles, spacing)
     total = np.cumsum(rows * columns)
@@ -202,16 +205,25 @@ def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.
 
 
 def _strips(triangles: np.ndarray, spacing: float) -> tuple[np.ndarray, ...]:
-    """Each triangle as rows along its longest edge: start, edge, way to the third corner, rows, points a row."""
+    """Each triangle as rows along an edge: start, edge, way to the third corner, rows, points a row.
+
+    Of the three edges the one that takes the fewest points: seen from above, the rows of a wall lie in one another.
+    """
     corners = triangles.astype(np.float64)
     edges = corners[:, [1, 2, 0]] - corners
-    longest = np.linalg.norm(edges, axis=2).argmax(1)
-    which = np.arange(len(corners))
-    base, along = corners[which, longest], edges[which, longest]
-    across = corners[which, (longest + 2) % 3] - base
-    length = np.linalg.norm(along, axis=1)
-    depth = np.linalg.norm(np.cross(along, across), axis=1) / np.maximum(length, 1e-12)
-    return base, along, across, np.ceil(depth / spacing).astype(int) + 1, np.ceil(length / spacing).astype(int) + 1
+    thirds = corners[:, [2, 0, 1]] - corners
+    along = np.linalg.norm(edges, axis=2, keepdims=True)
+    unit = edges / np.maximum(along, 1e-12)
+    apart = thirds - (thirds * unit).sum(2, keepdims=True) * unit
+    rows, columns = _points_on(apart, spacing), _points_on(edges, spacing)
+    which, best = np.arange(len(corners)), (rows * columns).argmin(1)
+    return tuple(value[which, best] for value in (corners, edges, thirds, rows, columns))
+
+
+def _points_on(ways: np.ndarray, spacing: float) -> np.ndarray:
+    """How many points int `[...]` stand on `ways` `[..., 3]`, no more than `spacing` apart seen from above."""
+    flat = np.hypot(ways[..., 0], ways[..., 2]) / spacing
+    return np.ceil(np.maximum(flat, np.abs(ways[..., 1]) / _RISE)).astype(int) + 1
 
 
 def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:

@@ -9,24 +9,34 @@ import numpy as np
 
 from agents.evaluation import Evaluation, bootstrap_interval
 from agents.report.charts import Dots, dot_chart
-from agents.report.formatting import STYLES
+from agents.report.formatting import style_of
+from agents.report.progress import has_goal
 
 _MOST_BINS = 6
-_CHARTS = (("Success", "success"), ("SPL", "spl"), ("Distance left, m", "distance_to_goal"))
+_CHARTS = ("success", "spl", "distance_to_goal")
 _NOTE = "By the walking distance from start to goal, in metres, in groups of about as many episodes; 95% intervals."
 
 
 def distance_charts(evaluations: Sequence[Evaluation]) -> str:
-    """Success, SPL and the distance left by geodesic start distance, each with 95% intervals, as HTML."""
+    """Success, SPL and the distance left by geodesic start distance, each with 95% intervals, as HTML.
+
+    Empty for tasks without a goal.
+    """
+    if not all(has_goal(evaluation.records[0]) for evaluation in evaluations):
+        return ""
     edges = bin_edges(np.array([record.start_distance for record in evaluations[0].records]))
     names = [f"{low:g}–{high:g}" for low, high in pairwise(edges)]
     charts = []
-    for title, measure in _CHARTS:
+    for measure in _CHARTS:
+        style = style_of(measure)
+        if any(measure not in evaluation.measures for evaluation in evaluations):
+            continue
         groups = [
             Dots(evaluation.agent, binned(evaluation, measure, edges), color)
             for color, evaluation in enumerate(evaluations)
         ]
-        charts.append(dot_chart(title, names, groups, STYLES[measure].share))
+        title = f"{style.title},{style.unit}" if style.unit else style.title
+        charts.append(dot_chart(title, names, groups, style.share))
     return f'<p class="note">{_NOTE}</p><div class="charts">{"".join(charts)}</div>'
 
 

@@ -57,7 +57,21 @@ STYLES: dict[str, MeasureStyle] = {
     "collisions": MeasureStyle("Collisions", "Steps in which the agent touched something", -1, decimals=1, count=True),
     "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1, count=True),
     "reward": MeasureStyle("Reward", "Sum of an episode's rewards", 1),
+    "path_length": MeasureStyle("Path", "Length of the path walked", unit=" m"),
+    "distance_from_start": MeasureStyle("Distance", "Walking distance from the start at the end", 1, unit=" m"),
+    "max_distance": MeasureStyle("Farthest", "The longest walking distance from the start", 1, unit=" m"),
+    "flee_ratio": MeasureStyle(
+        "Of the farthest", "Distance at the end as a share of the farthest that one can walk", 1, True, share=True
+    ),
+    "explored_share": MeasureStyle("Explored", "Share of the floor's squares visited", 1, True, share=True),
+    "cells_visited": MeasureStyle("Squares", "Squares of a metre visited", 1, decimals=1, count=True),
 }
+
+
+def style_of(measure: str) -> MeasureStyle:
+    """How `measure` is shown; a task's own, of which nothing is known, under its name."""
+    title = measure.replace("_", " ")
+    return STYLES.get(measure) or MeasureStyle(title[:1].upper() + title[1:], f"The task's measure {measure}")
 
 
 def signed(value: float, decimals: int) -> str:

@@ -44,7 +44,7 @@ def draw_map(scene: Scene) -> MapPicture:
     return MapPicture(scene, plan, palette_png(plan.image, OUTSIDE))
 
 
-def palette_png(image: np.ndarray, transparent: tuple[int, int, int]) -> bytes:
+def palette_png(image: np.ndarray, transparent: tuple[int, int, int] | None = None) -> bytes:
     """A PNG of `image` uint8 `[H, W, 3]`, which has at most 256 colours; `transparent` names the one to leave out."""
     packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     colors, indices = np.unique(packed, return_inverse=True)
@@ -52,7 +52,7 @@ def palette_png(image: np.ndarray, transparent: tuple[int, int, int]) -> bytes:
         raise AgentError(f"The image has {len(colors)} colours; a palette holds 256.")
     picture = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
     picture.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
-    clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1])))
+    clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1]))) if transparent else ()
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
     return out.getvalue()

@@ -11,58 +11,71 @@ from string import Template
 from typing import Any
 
 from agents.errors import AgentError
-from agents.evaluation import Evaluation
-from agents.report.curves import last_known, learning_curves
+from agents.evaluation import Evaluation, LeftOut
+from agents.report.curves import learning_curves
 from agents.report.distances import distance_charts
-from agents.report.formatting import STYLES, duration, escape, short_number
+from agents.report.fog import Sight
+from agents.report.formatting import escape
 from agents.report.gallery import gallery as episode_gallery
+from agents.report.head import page_head
+from agents.report.run import ReportedRun
 from agents.report.tables import comparison_table, scene_table
 from scenes import Scene
+
+_MOST_LEFT_OUT = 50
 
 
 def write_report(
     path: str | os.PathLike[str],
-    evaluations: Sequence[Evaluation],
+    runs: Sequence[ReportedRun],
     scenes: Mapping[str, Scene],
-    curves: Sequence[Mapping[str, Any]] | None = None,
-    config: Mapping[str, Any] | None = None,
     title: str | None = None,
-    gallery: int = 24,
+    gallery: int = 200,
+    sight: Sight | None = None,
 ) -> Path:
-    """Write the report of `evaluations` as one self-contained HTML file and return its path.
+    """Write the report of `runs` as one self-contained HTML file and return its path.
 
-    - `evaluations`: the trained agent's first, then those it is compared with, best on the same episodes.
+    - `runs`: the agent in question first, then those it is compared with.
     - `scenes`: by name, for the maps; an episode in a scene that is missing is drawn without one.
-    - `curves`: the lines of the training log (`frames`, `seconds`, `success`, `spl`, …), any of them may be missing.
-    - `config`: what the agent was trained with; shown as it is, and `scenes` in it names the training set.
     - `gallery`: how many episodes are shown on maps.
+    - `sight`: how the agents see, for what they had in sight; None: as environments have it by default.
 
     Raises `AgentError` if there is no evaluation or one without episodes.
     """
+    runs = list(runs)
+    evaluations = [run.evaluation for run in runs]
     _check(evaluations)
-    curves, config = list(curves or ()), dict(config or {})
     first = evaluations[0]
+    shown = episode_gallery(runs, scenes, gallery, sight or Sight()) if gallery else ""
     page = Template(_part("template.html")).substitute(
-        title=escape(title or f"{first.agent} on {first.scenes}"),
+        title=escape(title or _title(runs)),
         style=_part("style.css"),
-        script=_part("script.js"),
-        head=_head(first, curves, config),
+        script=_part("script.js") + _part("player.js"),
+        head=page_head(runs[0]),
         comparison=_comparison(evaluations),
-        training=_section("training", "Training", learning_curves(curves)),
+        training=_section("training", "Training", learning_curves(runs)),
         distances=_section("distance", "Near and far goals", distance_charts(evaluations)),
-        gallery=_section("episodes", "Episodes", episode_gallery(evaluations, scenes, gallery) if gallery else ""),
+        gallery=_section("episodes", "Episodes", shown),
+        left_out=_section("left-out", "Left out", _left_out(evaluations)),
         scenes=_folded("Scene by scene", scene_table(first), "scenes"),
-        config=_folded("Configuration", f"<pre>{escape(_pretty(config))}</pre>" if config else "", "config"),
+        config=_folded("Configuration", _configs(runs), "config"),
     )
     return _replace(Path(path), page)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:
     if not evaluations:
-        raise AgentError("A report needs at least one evaluation; the first is the trained agent's.")
+        raise AgentError("A report needs at least one evaluation; the first is that of the agent in question.")
     for evaluation in evaluations:
         if not evaluation.records:
             raise AgentError(f"The evaluation of {evaluation.agent!r} holds no episodes; there is nothing to report.")
+
+
+def _title(runs: Sequence[ReportedRun]) -> str:
+    """The trained agents, or the first where none was trained, and the scenes."""
+    trained = [run.evaluation.agent for run in runs if run.config or run.curves]
+    names = trained if len(trained) > 1 else [runs[0].evaluation.agent]
+    return f"{' and '.join(names)} on {runs[0].evaluation.scenes}"
 
 
 def _part(name: str) -> str:
@@ -78,57 +91,6 @@ def _replace(path: Path, page: str) -> Path:
     return path
 
 
-def _head(evaluation: Evaluation, curves: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
-    figures = evaluation.summary()
-    scene_count = len({record.scene for record in evaluation.records})
-    unseen = _unseen(evaluation.scenes, training_scenes(config))
-    where = f"{scene_count} {'unseen ' if unseen else ''}scene{'s' * (scene_count != 1)}, {evaluation.scenes}"
-    success, spl = figures["success"], figures["spl"]
-    low, high = (f"{100 * end:.1f}" for end in success["ci95"])
-    facts = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(curves, config))
-    return (
-        f'<div class="key-figure"><p class="number" data-value="{success["mean"]!r}">'
-        f"{100 * success['mean']:.1f}<small>%</small></p>"
-        f'<p class="meaning"><span><b>success</b> in {figures["episodes"]} episodes</span>'
-        f"<span>{escape(where)}</span><span>95% interval {low} to {high}%</span>"
-        f"<span>SPL {STYLES['spl'].text(spl['mean'])} ({STYLES['spl'].range_text(*spl['ci95'])})</span></p></div>"
-        + (f'<dl class="facts-grid">{facts}</dl>' if facts else "")
-    )
-
-
-def _facts(curves: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    frames, seconds = last_known(curves, "frames"), last_known(curves, "seconds")
-    facts = []
-    if trained_on := training_scenes(config):
-        facts.append(("Trained on", trained_on))
-    if frames:
-        facts.append(("Frames", short_number(frames)))
-    if seconds:
-        facts.append(("Training time", duration(seconds)))
-    if frames and seconds:
-        facts.append(("Frames a second", f"{frames / seconds:,.0f}"))
-    elif fps := last_known(curves, "fps"):
-        facts.append(("Frames a second", f"{fps:,.0f}"))
-    return facts
-
-
-def training_scenes(config: Mapping[str, Any]) -> str:
-    """The value of the outermost key `scenes` in `config`, empty if there is none."""
-    level: list[Mapping[str, Any]] = [config]
-    while level:
-        for mapping in level:
-            if mapping.get("scenes"):
-                found = mapping["scenes"]
-                return ", ".join(map(str, found)) if isinstance(found, (list, tuple)) else str(found)
-        level = [value for mapping in level for value in mapping.values() if isinstance(value, Mapping)]
-    return ""
-
-
-def _unseen(evaluated: str, trained: str) -> bool:
-    """Whether both name sets, and different ones; details behind "?" do not count."""
-    return bool(trained) and evaluated.split("?")[0] not in {part.split("?")[0] for part in trained.split(", ")}
-
-
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
     note = "Means with 95% intervals, from resampling whole scenes."
     if len(evaluations) > 1:
@@ -142,6 +104,26 @@ def _same_episodes(evaluations: Sequence[Evaluation]) -> bool:
     return all(one == sets[0] for one in sets)
 
 
+def _left_out(evaluations: Sequence[Evaluation]) -> str:
+    """The episodes that could not be run, each once, with the reason."""
+    episodes: dict[LeftOut, None] = {episode: None for one in evaluations for episode in one.left_out}
+    if not episodes:
+        return ""
+    shown = list(episodes)[:_MOST_LEFT_OUT]
+    rows = "".join(
+        f'<tr><th scope="row">{escape(episode.scene)}</th><td>{escape(episode.episode_id)}</td>'
+        f"<td>{escape(episode.reason)}</td></tr>"
+        for episode in shown
+    )
+    more = f" The first {len(shown)} are listed." if len(shown) < len(episodes) else ""
+    return (
+        f'<p class="note">{len(episodes)} episode{"s" * (len(episodes) > 1)} could not be run; no figure counts '
+        f'{"them" if len(episodes) > 1 else "it"}.{more}</p><div class="scroll tall" tabindex="0" role="region" '
+        'aria-label="Left out"><table class="left-out"><thead><tr><th scope="col">Scene</th><th scope="col">Episode'
+        f'</th><th scope="col">Why</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
 def _section(name: str, title: str, content: str) -> str:
     return f'<section id="{name}"><h2>{title}</h2>{content}</section>' if content else ""
 
@@ -150,6 +132,16 @@ def _folded(title: str, content: str, name: str) -> str:
     if not content:
         return ""
     return f'<section id="{name}"><details><summary><h2>{title}</h2></summary>{content}</details></section>'
+
+
+def _configs(runs: Sequence[ReportedRun]) -> str:
+    """Each trained agent's, under its name where there are several."""
+    configured = [run for run in runs if run.config]
+    parts = []
+    for run in configured:
+        name = f"<h3>{escape(run.evaluation.agent)}</h3>" if len(configured) > 1 else ""
+        parts.append(f"{name}<pre>{escape(_pretty(run.config))}</pre>")
+    return "".join(parts)
 
 
 def _pretty(config: Mapping[str, Any]) -> str:

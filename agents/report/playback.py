@@ -1,4 +1,4 @@
-"""One episode on its map: where everybody walked, in the map's pixels, and how far they still had to go."""
+"""One episode on its map: where everybody walked, in its pixels, what they had in sight, how far they had come."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.evaluation import EpisodeRecord
+from agents.report.fog import FogMap, fog_of
 from agents.report.formatting import finite
 from agents.report.maps import MapPicture
+from agents.report.progress import Steps, has_goal, progress
 from scenes import SceneError
 from scenes.top_down import TopDownMap
 
@@ -30,21 +32,27 @@ class Stage:
     """An episode's drawing, in pixels of its map (right, down).
 
     - `view`: left, top, width, height of the part to show; `card_view`: the same for the first run alone.
-    - `points`: for each run x0, y0, x1, y1, … one pair a step; `left`: metres to the goal by step, None if unknown.
-    - `shortest`: the shortest path as SVG path data, empty if unknown.
+    - `points`: for each run x0, y0, x1, y1, … one pair a step; `headings`: radians by step, empty if unknown.
+    - `progress`: for each run what its task counts, by step, None if unknown; `counted`: what that is, in words.
+    - `fogs`: for each run a picture's data address (`agents.report.fog`), empty if unknown; `fog_size`: in map pixels.
+    - `shortest`: the shortest path as SVG path data, empty if unknown. `goal`: None for tasks without.
     - `panel`: the map's storeys are this many pixels wide; a step from one to another is not drawn.
     """
 
     view: View
     card_view: View
     points: list[list[float]]
-    left: list[list[float | None]]
+    headings: list[list[float]]
+    progress: list[Steps]
+    counted: str
+    fogs: list[str]
+    fog_size: tuple[int, int]
     shortest: str
-    goal: tuple[float, float]
+    goal: tuple[float, float] | None
     panel: float
 
-    def thumbnail(self, map_id: int | None) -> str:
-        """The first run as a still picture, SVG."""
+    def thumbnail(self, map_id: int | None, number: int) -> str:
+        """The first run as a still picture, SVG; the fog's picture in it is the element `fog-<number>`."""
         walked = np.array(self.points[0]).reshape(-1, 2)
         left, top, width, height = self.card_view
         box = _view_text(self.card_view)
@@ -52,21 +60,33 @@ class Stage:
         inner = f'<svg x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" viewBox="{box}">'
         r = 0.018 * max(width, height)
         parts = [
-            "" if map_id is None else f'{inner}<use href="#map-{map_id}"/></svg>',
+            "" if map_id is None else f'{inner}<use href="#map-{map_id}"/>{self._fog(number)}</svg>',
             f'<path class="shortest" d="{self.shortest}"/>',
             f'<path class="walked" d="{path_data(walked, self.panel)}"/>',
             *(f'<circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>' for x, y in walked[:1].tolist()),
-            f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>',
         ]
+        if self.goal:
+            parts.append(f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>')
         return f'<svg class="stage" viewBox="{box}" aria-hidden="true">{"".join(parts)}</svg>'
+
+    def _fog(self, number: int) -> str:
+        if not self.fogs[0]:
+            return ""
+        width, height = self.fog_size
+        return (
+            f'<image id="fog-{number}" class="fog" href="{self.fogs[0]}" width="{width}" height="{height}" '
+            'preserveAspectRatio="none" filter="url(#unseen)"/>'
+        )
 
     def data(self) -> dict:
         """The parts that all runs share, for the page's script."""
         return {
             "view": _view_text(self.view),
-            "goal": [finite(value) for value in self.goal],
+            "goal": self.goal and [finite(value) for value in self.goal],
             "shortest": self.shortest,
             "panel": finite(self.panel, 8),
+            "counted": self.counted,
+            "fogSize": self.fog_size,
         }
 
 
@@ -74,31 +94,40 @@ def _view_text(view: View) -> str:
     return " ".join(f"{value:.1f}" for value in view)
 
 
-def stage_of(record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapPicture | None) -> Stage:
+def stage_of(
+    record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapPicture | None, fog_map: FogMap | None
+) -> Stage:
     """Lay out `record` and the other agents' `runs` of the same episode; without a map only the paths are shown."""
     paths = [np.array(run.path, np.float64).reshape(-1, 3) for run in runs]
     goal = np.array(record.goal, np.float64)
-    if picture is None:
-        return _bare_stage(paths, goal)
+    headings = [[round(heading, 2) for heading in run.headings] for run in runs]
+    if picture is None or fog_map is None:
+        return _bare_stage(paths, headings, goal if has_goal(record) else None)
     plan = picture.plan
-    shortest = _shortest_path(picture, paths[0], goal)
+    shortest = _shortest_path(picture, paths[0], goal) if has_goal(record) else np.zeros((0, 2))
     on_map = [plan.to_pixel(path) for path in paths]
-    goal_on_map = plan.to_pixel(goal)
+    goals = plan.to_pixel(goal[None][: has_goal(record)])
+    counted, steps = progress(record, paths, picture.scene)
     return Stage(
-        view=view_of(plan, np.concatenate([shortest, *on_map, goal_on_map[None]])),
-        card_view=view_of(plan, np.concatenate([shortest, on_map[0], goal_on_map[None]])),
+        view=view_of(plan, np.concatenate([shortest, *on_map, goals])),
+        card_view=view_of(plan, np.concatenate([shortest, on_map[0], goals])),
         points=[_flat(points) for points in on_map],
-        left=_distances_left(picture, paths, goal),
+        headings=headings,
+        progress=steps,
+        counted=counted,
+        fogs=[fog_of(fog_map, run) for run in runs],
+        fog_size=fog_map.size,
         shortest=path_data(shortest, plan.panel_width),
-        goal=tuple(goal_on_map.tolist()),
+        goal=tuple(goals[0].tolist()) if len(goals) else None,
         panel=plan.panel_width,
     )
 
 
-def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
+def _bare_stage(paths: Sequence[np.ndarray], headings: list[list[float]], goal: np.ndarray | None) -> Stage:
     """For scenes that are not at hand: the paths seen from above on empty ground."""
     flat = [path[:, [0, 2]] for path in paths]
-    everything = np.concatenate([*flat, goal[None, [0, 2]]])
+    goals = np.zeros((0, 2)) if goal is None else goal[None, [0, 2]]
+    everything = np.concatenate([*flat, goals])
     low, high = everything.min(0) - _MARGIN, everything.max(0) + _MARGIN
     on_map = [(points - low) * _BARE_SCALE for points in flat]
     width, height = ((high - low) * _BARE_SCALE).tolist()
@@ -106,9 +135,13 @@ def _bare_stage(paths: Sequence[np.ndarray], goal: np.ndarray) -> Stage:
         view=(0.0, 0.0, width, height),
         card_view=(0.0, 0.0, width, height),
         points=[_flat(points) for points in on_map],
-        left=[[None] * len(points) for points in on_map],
+        headings=headings,
+        progress=[[None] * len(points) for points in on_map],
+        counted="",
+        fogs=[""] * len(paths),
+        fog_size=(0, 0),
         shortest="",
-        goal=tuple(((goal[[0, 2]] - low) * _BARE_SCALE).tolist()),
+        goal=tuple(((goals[0] - low) * _BARE_SCALE).tolist()) if len(goals) else None,
         panel=width,
     )
 
@@ -120,14 +153,6 @@ def _shortest_path(picture: MapPicture, walked: np.ndarray, goal: np.ndarray) ->
         return picture.plan.to_pixel(picture.scene.shortest_path(walked[0], goal))
     except SceneError:
         return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
-
-
-def _distances_left(picture: MapPicture, paths: Sequence[np.ndarray], goal: np.ndarray) -> list[list[float | None]]:
-    if not sum(map(len, paths)):
-        return [[] for _ in paths]
-    distances = picture.scene.geodesic_distance(np.concatenate(paths), goal)
-    split = np.split(distances, np.cumsum([len(path) for path in paths])[:-1])
-    return [[finite(float(value), 3) for value in part] for part in split]
 
 
 def view_of(plan: TopDownMap, points: np.ndarray) -> View:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from agents.evaluation import MEASURES, Evaluation
-from agents.report.formatting import STYLES, escape, finite, series
-
-_PER_SCENE = ("success", "spl", "distance_to_goal", "collisions", "episode_length", "reward")
+from agents.evaluation import Evaluation
+from agents.report.formatting import escape, finite, series, style_of
 
 
 def comparison_table(evaluations: Sequence[Evaluation]) -> str:
     """All measures of all agents with 95% intervals as HTML; the best of each measure is marked."""
     summaries = [evaluation.summary() for evaluation in evaluations]
-    best = {name: _best(name, [summary[name]["mean"] for summary in summaries]) for name in MEASURES}
-    heads = "".join(f'<th scope="col" title="{STYLES[m].explanation}">{_head(m)}</th>' for m in MEASURES)
+    measures = evaluations[0].measures
+    best = {name: _best(name, [_mean(summary, name) for summary in summaries]) for name in measures}
+    heads = "".join(f'<th scope="col" title="{style_of(m).explanation}">{_head(m)}</th>' for m in measures)
     rows = []
     for i, (evaluation, summary) in enumerate(zip(evaluations, summaries, strict=True)):
-        cells = "".join(_cell(name, summary[name], i in best[name]) for name in MEASURES)
+        cells = "".join(_cell(name, summary.get(name, _UNKNOWN), i in best[name]) for name in measures)
         rows.append(
             f'<tr class="{series(i)}"><th scope="row"><span class="key {series(i)}"><i></i>'
             f"{_breakable(evaluation.agent)}</span></th>{cells}</tr>"
@@ -32,12 +32,12 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
 def scene_table(evaluation: Evaluation) -> str:
     """Means of the first agent's measures by scene as HTML, sortable by a click on a column's head."""
     heads = "".join(
-        f'<th scope="col" data-sort="number" tabindex="0" title="{STYLES[m].explanation}">{STYLES[m].title}</th>'
-        for m in _PER_SCENE
+        f'<th scope="col" data-sort="number" tabindex="0" title="{style_of(m).explanation}">{style_of(m).title}</th>'
+        for m in evaluation.measures
     )
     rows = []
     for scene, means in evaluation.per_scene().items():
-        cells = "".join(_plain_cell(name, means[name]) for name in _PER_SCENE)
+        cells = "".join(_plain_cell(name, means[name]) for name in evaluation.measures)
         count = int(means["episodes"])
         rows.append(f'<tr><th scope="row">{escape(scene)}</th><td data-value="{count}">{count}</td>{cells}</tr>')
     return (
@@ -48,6 +48,13 @@ def scene_table(evaluation: Evaluation) -> str:
     )
 
 
+_UNKNOWN = {"mean": math.nan, "ci95": (math.nan, math.nan)}
+
+
+def _mean(summary: Mapping[str, Any], measure: str) -> float:
+    return summary.get(measure, _UNKNOWN)["mean"]
+
+
 def _breakable(name: str) -> str:
     """A path may be broken after its slashes on a narrow screen."""
     return "/<wbr>".join(escape(part) for part in name.split("/"))
@@ -55,20 +62,20 @@ def _breakable(name: str) -> str:
 
 def _best(measure: str, means: Sequence[float]) -> set[int]:
     """Who is best at a measure; nobody where more is neither better nor worse, or where there is no rival."""
-    known = [STYLES[measure].better * mean for mean in means if math.isfinite(mean)]
-    if not STYLES[measure].better or len(known) < 2:
+    known = [style_of(measure).better * mean for mean in means if math.isfinite(mean)]
+    if not style_of(measure).better or len(known) < 2:
         return set()
-    return {i for i, mean in enumerate(means) if STYLES[measure].better * mean == max(known)}
+    return {i for i, mean in enumerate(means) if style_of(measure).better * mean == max(known)}
 
 
 def _head(measure: str) -> str:
     arrow = {1: ' <span class="arrow" aria-label="more is better">↑</span>', 0: ""}
     arrow[-1] = ' <span class="arrow" aria-label="less is better">↓</span>'
-    return STYLES[measure].title + arrow[STYLES[measure].better]
+    return style_of(measure).title + arrow[style_of(measure).better]
 
 
 def _cell(measure: str, figure: dict, best: bool) -> str:
-    style = STYLES[measure]
+    style = style_of(measure)
     mean, (low, high) = figure["mean"], figure["ci95"]
     mark = ' class="best"' if best else ""
     return (
@@ -79,7 +86,7 @@ def _cell(measure: str, figure: dict, best: bool) -> str:
 
 def _bar(measure: str, mean: float, low: float, high: float) -> str:
     """A share's interval drawn on [0, 1]."""
-    if not STYLES[measure].share or not all(map(math.isfinite, (mean, low, high))):
+    if not style_of(measure).share or not all(map(math.isfinite, (mean, low, high))):
         return ""
     width = max(100 * (high - low), 0.0)
     return (
@@ -89,7 +96,7 @@ def _bar(measure: str, mean: float, low: float, high: float) -> str:
 
 
 def _plain_cell(measure: str, mean: float) -> str:
-    style = STYLES[measure]
+    style = style_of(measure)
     share = f' style="--share:{100 * mean:.0f}%" class="filled"' if style.share and math.isfinite(mean) else ""
     return f'<td data-value="{_exact(mean)}"{share}>{style.text(mean)}</td>'
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 import scenes
 from agents.errors import AgentError
-from agents.evaluation import MEASURES, EpisodeRecord, Evaluation
-from agents.report import write_report
+from agents.evaluation import MEASURES, EpisodeRecord, Evaluation, LeftOut
+from agents.report import ReportedRun, write_report
 from agents.report.charts import nice_ticks
-from agents.report.curves import thin_out
+from agents.report.choice import choose_episodes, choose_films
+from agents.report.curves import resampled, thin_out
 from agents.report.distances import bin_edges, binned
-from agents.report.formatting import STYLES, duration, short_number
-from agents.report.gallery import choose_episodes
+from agents.report.formatting import STYLES, duration, short_number, style_of
 from agents.report.maps import draw_map
 from agents.report.playback import path_data, simplify, view_of
 from scenes.top_down import OUTSIDE, TopDownMap
@@ -77,7 +77,10 @@ def episode(name: str, number: int, goal: np.ndarray, path: np.ndarray, distance
         "episode_length": float(len(path) - 1),
         "reward": 2.5 * success + distance - left,
     }
-    return EpisodeRecord(name, str(number), distance, goal.tolist(), measures, path.tolist())
+    moves = np.diff(path, axis=0)
+    headings = np.arctan2(-moves[:, 0], -moves[:, 2]) if len(moves) else np.zeros(0)
+    headings = [0.3, *headings.tolist()]
+    return EpisodeRecord(name, str(number), distance, goal.tolist(), measures, path.tolist(), headings)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,8 @@ def evaluations(scene) -> list[Evaluation]:
         distance, *left = scene.geodesic_distance(np.stack([start, *(path[-1] for path in paths)]), goal).tolist()
         for records, path, rest in zip(agents.values(), paths, left, strict=True):
             records.append(episode(name, number, goal, path, distance, rest))
-    return [Evaluation(agent, "homes:val", 0, tuple(records)) for agent, records in agents.items()]
+    lost = (LeftOut("homes:val/<9>", "7", "The file is damaged."),)
+    return [Evaluation(agent, "homes:val", 0, tuple(records), left_out=lost) for agent, records in agents.items()]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,9 @@ CONFIG = {"preset": "quickstart", "env": {"scenes": "homes:train?count=4", "widt
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, evaluations, scene, log):
     path = tmp_path_factory.mktemp("report") / "deep" / "report.html"
-    return write_report(path, evaluations, {scene.name: scene}, log, CONFIG, gallery=12)
+    first, *others = evaluations
+    runs = [ReportedRun(first, log, CONFIG), *(ReportedRun(other) for other in others)]
+    return write_report(path, runs, {scene.name: scene}, gallery=12)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +200,7 @@ def test_per_scene_table(page, evaluations) -> None:
 
 
 def test_maps_are_shared_between_cards(report, page) -> None:
-    maps = [attributes for tag, attributes in page.elements if tag == "image"]
+    maps = [attributes for tag, attributes in page.elements if attributes.get("id", "").startswith("map-")]
     cards = [attributes for tag, attributes in page.elements if tag == "li"]
     assert len(maps) == 1
     assert len(cards) == 12
@@ -229,18 +235,19 @@ def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
         for run, records in zip(play["runs"], by_episode, strict=True):
             record = records[play["scene"], play["episode"]]
             points = np.array(run["points"]).reshape(-1, 2)
-            assert len(points) == len(record.path) == len(run["left"])
-            assert run["success"] == bool(record.measures["success"])
+            assert len(points) == len(record.path) == len(run["progress"])
+            assert run["outcome"] == ("success" if record.measures["success"] else "failure")
+            assert np.allclose(run["headings"], record.headings, atol=0.0051)
             if play["map"] is not None:
                 expected = picture.plan.to_pixel(np.array(record.path))
                 assert np.abs(points - expected).max() <= 0.051
-                assert run["left"][-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01)
+                assert run["progress"][-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01)
     assert {play["map"] for play in plays} == {0, None}
 
 
 def test_worst_failures_come_first_and_successes_spread(evaluations) -> None:
     records = evaluations[0].records
-    choice = choose_episodes(records, 12)
+    choice = choose_episodes(evaluations[0], 12)
     chosen = [records[i] for i in choice.chosen]
     outcome = [record.measures["success"] for record in chosen]
     assert outcome == [0.0] * 6 + [1.0] * 6
@@ -251,7 +258,7 @@ def test_worst_failures_come_first_and_successes_spread(evaluations) -> None:
     assert (shown[0], shown[-1]) == (successes[0], successes[-1])
     assert shown == sorted(shown)
     assert len(set(choice.chosen)) == 12
-    assert sorted(choose_episodes(records, 1000).chosen) == list(range(len(records)))
+    assert sorted(choose_episodes(evaluations[0], 1000).chosen) == list(range(len(records)))
 
 
 def test_distance_bins_hold_every_episode_once(evaluations) -> None:
@@ -304,16 +311,104 @@ def test_numbers_as_people_write_them() -> None:
     assert nice_ticks(-3.1, 6.2) == [-5, -2.5, 0, 2.5, 5, 7.5]
 
 
+def test_films_of_the_worst_of_near_misses_and_of_successes(evaluations) -> None:
+    evaluation = evaluations[0]
+    chosen = [record.measures for record in choose_films(evaluation, 10)]
+    failures = [record.measures for record in evaluation.records if not record.measures["success"]]
+    assert [m["success"] for m in chosen] == [0.0] * 6 + [1.0] * 4
+    worst = sorted(failures, key=lambda m: (m["soft_spl"], -m["distance_to_goal"]))
+    assert chosen[:4] == worst[:4]
+    assert chosen[4:6] == sorted(worst[4:], key=lambda m: m["distance_to_goal"])[:2]
+    everything = choose_films(evaluation, 1000)
+    assert sorted(r.episode_id for r in everything) == sorted(r.episode_id for r in evaluation.records)
+    assert choose_films(evaluation, 0) == []
+
+
+def test_curves_of_several_runs_share_their_axis() -> None:
+    x = np.linspace(0, 100, 11)
+    shown = resampled(np.array([20.0, 40.0, 60.0]), np.array([1.0, np.nan, 3.0]), x)
+    assert shown == [None, None, 1.0, 1.5, 2.0, 2.5, 3.0, None, None, None, None]
+
+
+def test_several_trained_runs(tmp_path, evaluations, scene, log) -> None:
+    rival = [{**line, "success": 0.5} for line in log[:200]]
+    runs = [ReportedRun(evaluations[0], log, CONFIG), ReportedRun(evaluations[1], rival, {"preset": "other"})]
+    page = Page(write_report(tmp_path / "r.html", runs, {scene.name: scene}, gallery=2).read_text(encoding="utf-8"))
+    charts = [json.loads(attributes["data-chart"]) for _, attributes in page.elements if "data-chart" in attributes]
+    success = charts[0]
+    assert [line["name"] for line in success["lines"]] == ["runs/<b>&me", "greedy"]
+    known = [value for value in success["lines"][1]["y"] if value is not None]
+    assert set(known) == {0.5}
+    assert success["lines"][1]["y"][-1] is None  # its log ends earlier
+    assert success["x"][-1] == 400_000
+    assert "runs/<b>&me and greedy on homes:val" in page.texts
+    assert any('"preset": "other"' in text for text in page.texts)
+
+
+def test_what_was_left_out_is_listed(page) -> None:
+    for text in ("homes:val/<9>", "The file is damaged.", "1 episode could not be run; no figure counts it."):
+        assert text in page.texts
+
+
+def other_task(measures: list[dict[str, float]], scene, names: tuple[str, ...]) -> Evaluation:
+    start = scene.goals[0]
+    path = walk(scene.shortest_path(start, scene.goals[1]), 1.0)
+    records = [
+        EpisodeRecord("divided", str(k), float("inf"), start.tolist(), each, path.tolist(), [0.0] * len(path))
+        for k, each in enumerate(measures)
+    ]
+    return Evaluation("runs/x", "homes:val", 0, tuple(records), names)
+
+
+def test_tasks_without_goal_show_their_own_measures(tmp_path, scene) -> None:
+    counted = {"collisions": 0.0, "episode_length": 20.0, "reward": 1.0}
+    values = [3.0, 1.0, 2.0]
+    measures = [{"distance_from_start": value, "flee_ratio": value / 4, "novelty": 7.0, **counted} for value in values]
+    flee = other_task(measures, scene, ("distance_from_start", "flee_ratio", "novelty", *counted))
+    page = Page(write_report(tmp_path / "r.html", [ReportedRun(flee)], {scene.name: scene}).read_text(encoding="utf-8"))
+    (_, number), *_ = page.all(class_="number")
+    assert float(number["data-value"]) == 2.0
+    assert "Novelty" in page.texts
+    assert not page.all(id="distance")
+    assert not page.all(data_filter="all")
+    assert not page.all(class_="goal")
+    cards = [json.loads(attributes["data-values"]) for tag, attributes in page.elements if tag == "li"]
+    assert [card["distance_from_start"] for card in cards] == [1.0, 2.0, 3.0]  # the worst first
+    (play, *_) = json.loads(next(text for text in page.texts if text.startswith('[{"scene"')))
+    assert (play["goal"], play["counted"]) == (None, "m from the start")
+    path = np.array(flee.records[0].path)
+    walked = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+    assert play["runs"][0]["progress"][0] == 0
+    assert play["runs"][0]["progress"][-1] == pytest.approx(walked, rel=0.03)
+    assert style_of("novelty").text(7.0) == "7.00"
+
+
+def test_explored_squares_are_counted_as_one_counts_them(tmp_path, scene) -> None:
+    counted = {"collisions": 0.0, "episode_length": 20.0, "reward": 1.0}
+    explore = other_task([{"cells_visited": 3.0, **counted}], scene, ("cells_visited", *counted))
+    page = Page(
+        write_report(tmp_path / "r.html", [ReportedRun(explore)], {scene.name: scene}).read_text(encoding="utf-8")
+    )
+    (play,) = json.loads(next(text for text in page.texts if text.startswith('[{"scene"')))
+    squares, expected = set(), []
+    for x, _, z in explore.records[0].path:
+        squares.add((int(np.floor(x)), int(np.floor(z))))
+        expected.append(len(squares) - 1)
+    assert play["runs"][0]["progress"] == expected
+    assert expected[-1] >= 2
+
+
 def test_little_is_enough(tmp_path, evaluations) -> None:
     bare = EpisodeRecord("x", "0", 3.0, [0.0, 0.0, 0.0], {**dict.fromkeys(MEASURES, 0.0)})
-    page = Page(write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, (bare,))], {}).read_text(encoding="utf-8"))
+    alone = [ReportedRun(Evaluation("a", "s", 0, (bare,)))]
+    page = Page(write_report(tmp_path / "r.html", alone, {}).read_text(encoding="utf-8"))
     assert "The one episode. A click plays it." in page.texts
-    lines = [{"frames": 100, "success": 0.5}]
-    Page(write_report(tmp_path / "r.html", evaluations, {}, lines, {}, gallery=0).read_text(encoding="utf-8"))
+    runs = [ReportedRun(each, [{"frames": 100, "success": 0.5}]) for each in evaluations]
+    Page(write_report(tmp_path / "r.html", runs, {}, gallery=0).read_text(encoding="utf-8"))
     with pytest.raises(AgentError, match="at least one evaluation"):
         write_report(tmp_path / "r.html", [], {})
     with pytest.raises(AgentError, match="'a' holds no episodes"):
-        write_report(tmp_path / "r.html", [Evaluation("a", "s", 0, ())], {})
+        write_report(tmp_path / "r.html", [ReportedRun(Evaluation("a", "s", 0, ()))], {})
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH")
@@ -321,13 +416,16 @@ def test_in_a_browser(report, tmp_path) -> None:
     browser = Browser(tmp_path / "profile")
     try:
         browser.open(report)
-        order = "[...document.querySelectorAll('.card')].map(c => Number(c.dataset.%s))"
-        ranks = browser.run(order % "rank")
+        order = "[...document.querySelectorAll('.card')].map(c => %s)"
+        rank, start = order % "Number(c.dataset.rank)", order % "JSON.parse(c.dataset.values).start"
+        ranks = browser.run(rank)
         assert ranks == sorted(ranks)
-        browser.run("sort.value = 'distance-down'; sort.dispatchEvent(new Event('change'))")
-        distances = browser.run(order % "distance")
+        browser.run("sort.value = 'start'; sort.dispatchEvent(new Event('change'))")
+        distances = browser.run(start)
         assert distances == sorted(distances, reverse=True)
-        assert browser.run(order % "rank") != ranks
+        assert browser.run(rank) != ranks
+        browser.run("document.querySelector('#direction').click()")
+        assert browser.run(start) == distances[::-1]
 
         browser.run("document.querySelector('[data-filter=failure]').click()")
         assert (
