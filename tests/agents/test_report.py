@@ -436,7 +436,9 @@ def test_in_a_browser(report, tmp_path) -> None:
         browser.run("document.querySelector('.card [data-episode]').click()")
         assert browser.run("player.open")
         position = "document.querySelector('#scene .agent').getAttribute('transform')"
+        browser.run("step.value = 0; step.dispatchEvent(new Event('input'))")  # a short episode may be over by now
         first = browser.run(position)
+        browser.run("document.querySelector('#play').click()")
         browser.wait(f"{position} !== {json.dumps(first)}")
         browser.run("step.value = step.max; step.dispatchEvent(new Event('input'))")
         shown = browser.run("document.querySelector('#count').textContent")
