@@ -14,6 +14,7 @@ from batchsim.errors import OptionError, RenderError
 from batchsim.render import choice
 from batchsim.render.camera import Camera, several_cameras
 from batchsim.render.context import create_context, renderer_name
+from batchsim.render.guard import guarded
 from batchsim.render.prepared_scene import PreparedScene, prepare_scene
 from batchsim.render.rig import Rig, parts_for
 from batchsim.render.scene_upload import SceneUpload
@@ -65,7 +66,8 @@ class BatchRenderer:
         self._check_options(backend)
         self.context = create_context(self.device)
         try:
-            with self.context:  # not merely made: several renderers in one process each have their own
+            # Not merely made: several renderers in one process each have their own.
+            with guarded(self.context, "preparing to draw"):
                 self.backend = self._fastest(scenes) if backend == "auto" else backend
                 self._rig: Rig | None = self._make(self.backend, scenes)
         except BaseException:
@@ -128,7 +130,8 @@ class BatchRenderer:
           `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing. With `cameras`
           each of them for each camera, as `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
 
-        The returned tensors are written again by the next call: clone what must last.
+        The returned tensors are written again by the next call: clone what must last. Raises `RenderError` for a
+        renderer that was closed, or whose OpenGL context was lost.
         """
         count = len(poses)
         if poses.shape != (count, 7) or scene_index.shape != (count,) or count > self.num_views:
@@ -137,7 +140,7 @@ class BatchRenderer:
                 f"with N <= num_views = {self.num_views}."
             )
         rig = self._open_rig()
-        with self.context:
+        with guarded(self.context, "drawing"):
             rig.draw(poses, scene_index)
         return rig.images(count)
 
@@ -157,7 +160,7 @@ class BatchRenderer:
             raise OptionError("replace_scene: make the BatchRenderer with rotating=True.")
         rig = self._open_rig()
         prepared = scene if isinstance(scene, PreparedScene) else self.prepare(scene)
-        with self.context:
+        with guarded(self.context, "making room for a scene"):
             return rig.scenes.begin(slot, prepared)
 
     def _open_rig(self) -> Rig:
@@ -169,7 +172,10 @@ class BatchRenderer:
         """Give everything back. Afterwards `render` raises `RenderError`; closing again does nothing."""
         if self._rig is None:
             return
-        with self.context:
-            self._rig.release()
+        rig, self._rig = self._rig, None
+        try:
+            with guarded(self.context, "closing"):
+                rig.release()
+        except RenderError as error:  # of a lost context there is nothing to give back
+            _log.warning("%s", error)
         self.context.release()
-        self._rig = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchsim.errors import RenderError
+from batchsim.render.guard import guarded
 from batchsim.render.prepared_scene import PreparedScene
 from batchsim.render.texels import square_texels
 from scenes.mesh import NO_TEXTURE
@@ -48,7 +49,7 @@ class SceneUpload:
             return True
         if self._given_up:
             raise RenderError("This upload was given up: its slot was given to another scene, or the renderer closed.")
-        with self._buffers.context:
+        with guarded(self._buffers.context, "uploading a scene"):
             return self._advance(max_bytes)
 
     def finish(self) -> None:
