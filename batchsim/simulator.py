@@ -17,11 +17,14 @@ from batchsim.motion import Motion
 from batchsim.render.batch_renderer import NO_SCENE, BatchRenderer
 from batchsim.render.camera import Camera
 from batchsim.residency import ResidentScenes
+from batchsim.rotation import Rotation
+from batchsim.scene_supply import SceneSupply
 from batchsim.state import State
 from batchsim.tasks import Task
 from scenes import Scene
 
 _SCENES = "scene_marks"
+_ROTATION = "rotation."
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ class StepResult:
 
 
 class Simulator:
-    """N environments in K resident scenes, stepped and rendered together, without a loop over environments."""
+    """N environments in K resident scenes, stepped and rendered together, without a loop over environments.
+
+    - `scenes`: those resident at the beginning. `supply`: where others come from that take their place, in `rotation`;
+      it has `scenes` as its resident ones. None: the scenes stay, and `rotation` is None.
+    """
 
     def __init__(
         self,
@@ -86,13 +93,14 @@ class Simulator:
         episodes: EpisodeSource | None = None,
         options: SimulatorOptions | None = None,
         device: str | torch.device = "cpu",
+        supply: SceneSupply | None = None,
     ) -> None:
         if num_envs < 1:
             raise OptionError(f"num_envs={num_envs}: expected at least 1.")
         self.options = options or SimulatorOptions()
         self.num_envs = num_envs
         self.device = torch.device(device)
-        self.scenes = ResidentScenes(scenes, self.device)
+        self.scenes = ResidentScenes(scenes, self.device, replaceable=supply is not None)
         self.task = task
         self.episodes: EpisodeSource = episodes or task
         self.state = State.empty(num_envs, self.device)
@@ -103,7 +111,8 @@ class Simulator:
             self.options.allow_sliding,
         )
         # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
-        self.renderer = self._make_renderer(scenes) if self.options.sensors else None
+        self.renderer = self._make_renderer(scenes, supply is not None) if self.options.sensors else None
+        self.rotation = Rotation(self.scenes, self.renderer, supply) if supply else None
         self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}
@@ -114,12 +123,13 @@ class Simulator:
         self._turn_of_action = torch.tensor(turns, device=self.device)
         self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=self.device)
 
-    def _make_renderer(self, scenes: Sequence[Scene]) -> BatchRenderer:
+    def _make_renderer(self, scenes: Sequence[Scene], rotating: bool) -> BatchRenderer:
         options = self.options
         views = 2 * self.num_envs
         size = (options.width, options.height, options.hfov)
         cameras = options.cameras or None
-        return BatchRenderer(scenes, views, *size, options.sensors, options.renderer, self.device, cameras=cameras)
+        sensors = (options.sensors, options.renderer)
+        return BatchRenderer(scenes, views, *size, *sensors, self.device, rotating=rotating, cameras=cameras)
 
     def reset(self, seed: Tensor | None = None, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all.
@@ -174,6 +184,8 @@ class Simulator:
             observation, final = self._begin_and_observe(done)
         else:
             observation = self.observe()
+        if self.rotation is not None:
+            self.rotation.advance(state.scene)
         return StepResult(observation, reward, terminated, truncated, done, final, measures, position, heading)
 
     def measures(self) -> dict[str, Tensor]:
@@ -245,8 +257,13 @@ class Simulator:
         return images
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that decides how the episodes go on: `State.state_dict`, and marks of the task and the scenes."""
-        return self.state.state_dict() | {_SCENES: self._scene_marks()}
+        """All that decides how the episodes go on, by name.
+
+        `State.state_dict`, marks of the task and the scenes, and `Rotation.state_dict` where there is a rotation.
+        """
+        rotation = self.rotation.state_dict() if self.rotation else {}
+        marks = {_SCENES: self._scene_marks()}
+        return self.state.state_dict() | marks | {_ROTATION + name: value for name, value in rotation.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `state_dict` gave, of a simulator of as many environments with the same task and scenes.
@@ -259,15 +276,23 @@ class Simulator:
             raise OptionError(
                 "The state is of environments in other scenes or of another task; load it with those it was saved with."
             )
+        rotation = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_ROTATION)}
         self.state.load_state_dict(tensors)
+        if self.rotation is not None:
+            self.rotation.load_state_dict({name.removeprefix(_ROTATION): v for name, v in rotation.items()})
 
     def _scene_marks(self) -> Tensor:
-        """int64 `[1 + K]`: checksums of the task's name, and of each scene's name and size."""
+        """int64: checksums of the task's name, and of each scene's name and size; of a rotation the names alone."""
         marks = [type(self.task).__name__]
+        if self.rotation is not None:
+            marks += [f"{len(self.scenes)} of", *(source.name for source in self.rotation.loader.sources)]
+            return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
         marks += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
         return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
 
     def close(self) -> None:
-        """Give the renderer's memory back."""
+        """Give the renderer's memory back, and end the loading of scenes."""
+        if self.rotation is not None:
+            self.rotation.close()
         if self.renderer is not None:
             self.renderer.close()

@@ -16,9 +16,10 @@ from batchsim.devices import choose_device
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera, several_cameras
+from batchsim.scene_supply import SceneSupply
 from batchsim.simulator import Simulator, SimulatorOptions, StepResult
 from batchsim.tasks import Task, choose_task
-from scenes import AgentBody, EpisodeSet, load_all, resolve
+from scenes import AgentBody, EpisodeSet, Scene, resolve
 
 OUTPUTS = ("torch", "numpy")
 
@@ -34,6 +35,8 @@ class NavVectorEnv(VectorEnv):
 
     - `task`: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
     - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
+    - `num_resident_scenes`: how many of them are in memory at once (K). The others take turns with them, each once in a
+      round: at the end of its episode an environment moves on to another scene. None: all up to 128, 32 of more.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
     - `cameras`: several of them on each agent, each a `batchsim.Camera` or a mapping of its fields, in place of the one
       that `width`, `height` and `hfov` describe. Their pictures are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`;
@@ -55,7 +58,10 @@ class NavVectorEnv(VectorEnv):
     Returned torch tensors of pictures are written again by the next step: clone what must last longer. Numpy arrays
     are copies.
 
-    Raises `OptionError` for options that cannot be used, `scenes.SceneError` for scenes that cannot.
+    A scene that cannot be loaded is warned about, left out and listed in `failed_scenes`; with `episodes` it is an
+    error. Where scenes take turns, episodes depend on the seeds of all environments, on `num_envs` and on the actions.
+
+    Raises `OptionError` for options that cannot be used, `scenes.SceneError` if no scene can.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  (Gymnasium's own form; copied for each instance)
@@ -71,6 +77,7 @@ class NavVectorEnv(VectorEnv):
         scenes: Any = "homes:train",
         *,
         task: str | Task = "pointnav",
+        num_resident_scenes: int | None = None,
         episodes: EpisodeSet | None = None,
         sensors: Sequence[str] = ("depth",),
         width: int = 64,
@@ -106,9 +113,15 @@ class NavVectorEnv(VectorEnv):
         self.max_episode_steps = max_episode_steps
         self.device = choose_device(device)
         task = choose_task(task, success_distance)
-        loaded = load_all(resolve(scenes, AgentBody(radius=agent_radius)))
+        sources = resolve(scenes, AgentBody(radius=agent_radius))
+        if episodes is None:
+            supply = SceneSupply.load(sources, num_resident_scenes)
+        else:
+            supply = SceneSupply.load_all(sources, num_resident_scenes)
+        loaded: Sequence[Scene] = list(supply.resident.values())
         if episodes is not None:
             loaded, episodes = task.prepare(loaded, episodes)
+        self._failed, self._num_labels = supply.failed_names, supply.num_labels
         self.simulator = Simulator(
             loaded,
             num_envs,
@@ -129,6 +142,7 @@ class NavVectorEnv(VectorEnv):
                 renderer=renderer,
             ),
             self.device,
+            supply if supply.has_more else None,
         )
         if episodes is not None:
             self.simulator.episodes = FixedEpisodes(episodes, self.simulator.scenes, num_envs)
@@ -145,10 +159,16 @@ class NavVectorEnv(VectorEnv):
         """The task that rewards and measures."""
         return self.simulator.task
 
+    @property
+    def failed_scenes(self) -> dict[str, str]:
+        """Which scenes cannot be loaded and are left out, and why, by name."""
+        rotation = self.simulator.rotation
+        return self._failed if rotation is None else rotation.failed_scenes
+
     def _image_spaces(self) -> dict[str, gym.Space]:
         """Of each camera in turn, by the names its pictures have."""
         options = self.simulator.options
-        labels = max(len(scene.label_names) for scene in self.simulator.scenes.scenes)
+        labels = self._num_labels or np.iinfo(np.int32).max
 
         def space(camera: Camera, sensor: str) -> gym.Space:
             low, high, channels, dtype = {
@@ -271,6 +291,9 @@ class NavVectorEnv(VectorEnv):
         entropy = np.random.SeedSequence().generate_state(self.num_envs, np.uint32).tolist() if None in seeds else seeds
         seeds = torch.tensor([e if s is None else int(s) for s, e in zip(seeds, entropy, strict=True)])
         which = given.to(self.device) if mask is None else given.to(self.device) & mask
+        rotation = self.simulator.rotation
+        if rotation is not None and mask is None and given.all():
+            rotation.restart(int(seeds[0]))
         state = self.simulator.state
         state.seed = torch.where(which, seeds.to(self.device), state.seed)
         state.episode = torch.where(which, -1, state.episode)

@@ -9,9 +9,13 @@ import traceback
 
 from scenes.errors import SceneError
 
+_GIVING_WAY = 10  # the nice value of the command of that name
+
 
 def main() -> None:
-    """Serve until stdin closes."""
+    """Serve until stdin closes; called with "background", give way to whatever else wants to compute."""
+    if sys.argv[1:] == ["background"]:
+        os.nice(_GIVING_WAY)
     # What the baking prints must not get between the answers, so stdout becomes stderr for everyone else.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -31,6 +31,11 @@ class SceneSource(ABC):
         """Whether `load` only has to read, not to bake."""
         return True
 
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """What the scene's semantic labels mean, as `Scene.label_names`; None where only loading tells."""
+        return None
+
     @abstractmethod
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> SceneSource:
         """This source, baking for that body and keeping that many goals' distances; None leaves it as it is."""
@@ -88,6 +93,11 @@ class HomeSource(BakedSource):
     seed: int = 0
     detail: str = "low"
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Those of all generated scenes."""
+        return LABELS
+
     def content(self) -> str:
         """The generator's arguments."""
         return f"home|{self.seed}|{self.detail}"
@@ -108,6 +118,11 @@ class WorldSource(BakedSource):
     """One of the small known worlds of `scenes.worlds`."""
 
     name: str = ""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Those of all generated scenes."""
+        return LABELS
 
     def content(self) -> str:
         """The world's name."""
@@ -179,6 +194,11 @@ class MemorySource(SceneSource):
     def name(self) -> str:  # type: ignore[override]
         """The scene's name."""
         return self.scene.name
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The scene's."""
+        return self.scene.label_names
 
     def load(self) -> Scene:
         """The scene itself."""
