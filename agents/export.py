@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from agents.errors import AgentError
 from agents.networks.policy import Policy
 
-_IMAGE_CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8)}
 _ROWS = 2  # of the example that is traced; more than one, which the exporter would take for a constant
 
 
@@ -38,12 +37,12 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
         raise AgentError('--export needs the extra "onnx": pip install "batchsim[onnx]"') from None
     plain = Policy(policy.config).eval()
     plain.load_state_dict(policy.state_dict())
-    names = [*policy.config.images, *policy.config.vectors]
-    inputs = {**_example(plain), **_memory(plain)}
+    observation = plain.blank_observation(_ROWS)
+    inputs = {**observation, **_memory(plain)}
     batch = torch.export.Dim("num_envs", min=1)
     with _quiet():
         program = torch.onnx.export(
-            _Step(plain, names).eval(),
+            _Step(plain, list(observation)).eval(),
             tuple(inputs.values()),
             input_names=list(inputs),
             output_names=["logits", "value", "next_state"],
@@ -83,16 +82,6 @@ class _Step(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         count = len(self._names)
         return self.policy.step(dict(zip(self._names, inputs[:count], strict=True)), *inputs[count:])
-
-
-def _example(policy: Policy) -> dict[str, Tensor]:
-    config = policy.config
-    images = {
-        name: torch.zeros(_ROWS, *config.image_size, channels, dtype=dtype)
-        for name, (channels, dtype) in _IMAGE_CHANNELS.items()
-        if name in config.images
-    }
-    return images | {name: torch.zeros(_ROWS, size) for name, size in config.vectors.items()}
 
 
 def _memory(policy: Policy) -> dict[str, Tensor]:

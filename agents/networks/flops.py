@@ -29,16 +29,9 @@ def flops_per_frame(policy: Policy) -> FrameFlops:
 
     A policy of the same shape is run once on the CPU; `policy` itself and torch's random numbers stay as they are.
     """
-    config = policy.config
     with torch.random.fork_rng(devices=[]):
-        twin = Policy(config)
-    sizes = {"depth": (torch.float32, 1), "rgb": (torch.uint8, 3)}
-    observation = {
-        name: torch.zeros(1, 1, *config.image_size, channels, dtype=dtype)
-        for name, (dtype, channels) in sizes.items()
-        if name in config.images
-    }
-    observation |= {name: torch.zeros(1, 1, size) for name, size in config.vectors.items()}
+        twin = Policy(policy.config)
+    observation = twin.blank_observation(1, 1)
     action = torch.zeros(1, 1, dtype=torch.int64)
     begun = torch.zeros(1, 1, dtype=torch.bool)
     state = twin.initial_state(1).requires_grad_()  # in a sequence gradients flow into the state of all steps but one

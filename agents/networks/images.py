@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+PIXELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8)}
+"""The pictures that a policy can read: numbers a pixel, and what they are."""
+
 DEPTH_BINS = 10
 CHANNELS = {"depth": 1 + DEPTH_BINS, "rgb": 3}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.errors import AgentError
-from agents.networks.images import to_patches
+from agents.networks.images import PIXELS, to_patches
 
 _FIRST_PATCH, _PATCH = 4, 2
 
@@ -33,7 +33,7 @@ class PatchEncoder(nn.Module):
         if height % shrink or width % shrink:
             raise AgentError(f"image_size {image_size}: both sides must be multiples of {shrink}.")
         self.images = images
-        pixel = sum({"depth": 1, "rgb": 3}[name] for name in images)
+        pixel = sum(PIXELS[name][0] for name in images)
         widths = [pixel * _FIRST_PATCH**2, *(c * _PATCH**2 for c in channels[:-1])]
         self.patches = nn.ModuleList(nn.Linear(i, o) for i, o in zip(widths, channels, strict=True))
         self.out = nn.Linear(height // shrink * (width // shrink) * channels[-1], outputs)
@@ -43,7 +43,7 @@ class PatchEncoder(nn.Module):
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         """`depth` `[B, height, width, 1]` in [0, 1] and `rgb` uint8 `[B, height, width, 3]` to `[B, outputs]`."""
-        parts = [_PIXELS[name](observation[name]) for name in self.images]
+        parts = [_SHADES[name](observation[name]) for name in self.images]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
         for layer, patch in zip(self.patches, [_FIRST_PATCH] + [_PATCH] * (len(self.patches) - 1), strict=True):
             x = torch.relu(layer(to_patches(x, patch)))
@@ -55,4 +55,4 @@ def _nearness(depth: Tensor) -> Tensor:
     return torch.exp(-4.0 * depth)
 
 
-_PIXELS = {"depth": _nearness, "rgb": lambda rgb: rgb.float() / 255}
+_SHADES = {"depth": _nearness, "rgb": lambda rgb: rgb.float() / 255}

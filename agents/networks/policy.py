@@ -11,9 +11,10 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.networks.recurrent import make_core
+from agents.networks.cores import make_core
+from agents.networks.images import PIXELS
 from agents.networks.sensors import GOAL, feature_count, vector_features
-from agents.networks.visual import IMAGES, make_encoder
+from agents.networks.visual import make_encoder
 
 _VECTOR_UNITS = 32
 _RARELY = -3.0  # the first logit of an action that ends the episode: about one in seventy
@@ -92,6 +93,16 @@ class Policy(nn.Module):
         """The memory before anything was seen, `[N, S]`."""
         return self.critic.weight.new_zeros(num_envs, self.core.state_size)
 
+    def blank_observation(self, *shape: int) -> dict[str, Tensor]:
+        """Zeros for everything that this policy reads, `[*shape, ...]` each."""
+        device, config = self.critic.weight.device, self.config
+        pictures = {name: ((*config.image_size, PIXELS[name][0]), PIXELS[name][1]) for name in config.images}
+        vectors = {name: ((size,), torch.float32) for name, size in config.vectors.items()}
+        return {
+            name: torch.zeros(*shape, *rest, dtype=dtype, device=device)
+            for name, (rest, dtype) in (pictures | vectors).items()
+        }
+
     def step(
         self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -168,7 +179,7 @@ def config_for(
 ) -> PolicyConfig:
     """A config that fits an environment's single spaces: it reads every picture and sensor that policies can."""
     spaces = observation_space.spaces
-    images = tuple(name for name in IMAGES if name in spaces)
+    images = tuple(name for name in PIXELS if name in spaces)
     config = PolicyConfig(
         **options,
         images=images,

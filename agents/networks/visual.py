@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from agents.errors import AgentError
+from agents.networks.images import PIXELS
 from agents.networks.patch_encoder import PatchEncoder
 from agents.networks.resnet18 import ResNet18
 from agents.networks.se_resnet import SEResNet9
 
 ENCODERS = ("patches", "se_resnet9", "resnet18")
-IMAGES = ("depth", "rgb")
 
 
 def make_encoder(
@@ -20,8 +20,8 @@ def make_encoder(
 
     `channels` are those of "patches". Raises `AgentError` for a name, picture or size that there is no encoder for.
     """
-    if unknown := sorted(set(images) - set(IMAGES)):
-        raise AgentError(f"A policy reads the pictures {' and '.join(IMAGES)}, not {', '.join(unknown)}.")
+    if unknown := sorted(set(images) - PIXELS.keys()):
+        raise AgentError(f"A policy reads the pictures {' and '.join(PIXELS)}, not {', '.join(unknown)}.")
     if name == "patches":
         return PatchEncoder(image_size, channels, outputs, images)
     encoders = {"se_resnet9": SEResNet9, "resnet18": ResNet18}

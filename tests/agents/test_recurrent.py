@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from agents.errors import AgentError
+from agents.networks.cores import make_core
 from agents.networks.lstm import LSTM, MultiTimescaleLSTM, forget_bias
-from agents.networks.recurrent import make_core
 
 STEPS, ENVS, INPUTS, HIDDEN = 9, 6, 5, 7
 CORES = [("gru", 1), ("lstm", 1), ("lstm", 2), ("mt_lstm", 2)]
