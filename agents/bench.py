@@ -2,7 +2,7 @@
 
 batchsim-bench render --num-envs 256 --sensors depth,rgb --scenes "homes:train?detail=high&count=8"
 batchsim-bench step --num-envs 1024 --json
-batchsim-bench train --preset quickstart
+batchsim-bench train --preset quickstart --speed-ups
 batchsim-bench step --sweep num_envs=16,64,256,1024 --sweep detail=low,high --out sweep
 """
 
@@ -13,9 +13,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from agents.benchmarks.command import BenchCommand, parse
+from agents.benchmarks.command import BenchCommand, TrainBench, parse
 from agents.benchmarks.plot import plot_sweeps
-from agents.benchmarks.sweep import parse_axes, run_sweep, write_csv
+from agents.benchmarks.sweep import Sweep, parse_axes, run_changes, run_sweep, write_csv
 from agents.benchmarks.table import print_record, print_sweep
 from agents.command import run_command
 from agents.errors import AgentError
@@ -31,8 +31,11 @@ def _main(typed: list[str]) -> int:
     line = shlex.join(["batchsim-bench", *typed])
     command = parse(typed)
     if command.sweep:
-        _sweep(command, typed, line)
-        return 0
+        sweep = run_sweep(typed[0], _without_sweep(typed[1:]), parse_axes(command.sweep), line)
+        return _show(command, sweep, f"{typed[0]}: cost of a frame")
+    if isinstance(command, TrainBench) and command.speed_ups:
+        sweep = run_changes("train", _without_sweep(typed[1:]), command.changes(), line)
+        return _show(command, sweep, "train: cost of a frame with one thing changed")
     result = command.measure(line)
     if command.json:
         print(json.dumps(result.to_json()))
@@ -41,22 +44,22 @@ def _main(typed: list[str]) -> int:
     return 0
 
 
-def _sweep(command: BenchCommand, typed: list[str], line: str) -> None:
-    """Measure the grid; leave `sweep.csv`, `sweep.json` and `sweep.png` in the folder `out`."""
-    axes = parse_axes(command.sweep)
-    command.out.mkdir(parents=True, exist_ok=True)
-    sweep = run_sweep(typed[0], _without_sweep(typed[1:]), axes, line)
-    write_csv(sweep, command.out / "sweep.csv")
-    (command.out / "sweep.json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+def _show(command: BenchCommand, sweep: Sweep, title: str) -> int:
+    """Leave `sweep.csv`, `sweep.json` and `sweep.png` in the folder `out`, and print the figures."""
     records = [cell.record for cell in sweep.cells if cell.record is not None]
     if not records:
         raise AgentError(f"No cell of the sweep could be measured; the last said: {sweep.cells[-1].failure}")
-    plot_sweeps([(f"{typed[0]}: cost of a frame", sweep)], command.out / "sweep.png")
+    sweep.title = title
+    command.out.mkdir(parents=True, exist_ok=True)
+    write_csv(sweep, command.out / "sweep.csv")
+    (command.out / "sweep.json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+    plot_sweeps([sweep], command.out / "sweep.png")
     if command.json:
         print(json.dumps(records))
     else:
         print_sweep(sweep)
         print(f"{command.out.resolve()}: sweep.csv, sweep.json, sweep.png")
+    return 0
 
 
 def _without_sweep(typed: list[str]) -> list[str]:
@@ -67,7 +70,7 @@ def _without_sweep(typed: list[str]) -> list[str]:
             skip = False
         elif word in ("--sweep", "--out"):
             skip = True
-        elif word != "--json" and not word.startswith(("--sweep=", "--out=")):
+        elif word not in ("--json", "--speed-ups") and not word.startswith(("--sweep=", "--out=")):
             kept.append(word)
     return kept
 

@@ -91,6 +91,9 @@ class RenderBench(_SimulationBench):
 class StepBench(_SimulationBench):
     """The whole environment under random actions."""
 
+    num_resident_scenes: int | None = None
+    """How many of the scenes are in memory at once; the others take turns with them. All if not given."""
+
     def measure(self, typed: str) -> BenchRecord:
         """Measure it."""
         return bench_step(self.options(typed))
@@ -103,6 +106,8 @@ class TrainBench(_Output):
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = "quickstart"
     """Which set of defaults to begin from."""
+    speed_ups: bool = False
+    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round."""
     iterations: int | None = None
     """Rollouts and updates of one run; as many as fill --seconds if not given."""
 
@@ -112,6 +117,15 @@ class TrainBench(_Output):
             TrainBenchOptions(self.config, self.limits, self.iterations, self.seconds, self.repeats, typed)
         )
 
+    def changes(self) -> dict[str, str]:
+        """For each speed-up the value that it does not have, by option, as typed in a sweep."""
+        changed = {name: "off" if getattr(self.config, name) else "on" for name in SWITCHES}
+        reduced = self.config.precision != "float32"
+        return changed | {"precision": "float32" if reduced else "bfloat16"}
+
+
+SWITCHES = ("compile_step", "compile_update", "cuda_graph", "channels_last")
+"""Fields of `TrainConfig` that change nothing but speed."""
 
 BenchCommand = RenderBench | StepBench | TrainBench
 

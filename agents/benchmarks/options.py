@@ -30,6 +30,7 @@ class BenchOptions:
     sensors: tuple[str, ...] = ("depth",)
     scenes: str = "homes:train?count=8"
     triangles: int | None = None
+    num_resident_scenes: int | None = None
     renderer: str = "auto"
     device: str = "auto"
     limits: bool = True

@@ -23,15 +23,15 @@ AXIS_WORDS = {
 _COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3", "#8a6d1a", "#3b8ea5", "#a83a64", "#555555")
 
 
-def plot_sweeps(sweeps: Sequence[tuple[str, Sweep]], path: Path) -> None:
-    """A panel for each (title, sweep), written to `path`, whose ending says the format; failed cells are left out."""
+def plot_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
+    """A panel for each sweep, written to `path`, whose ending says the format; failed cells are left out."""
     columns = min(2, len(sweeps))
     rows = math.ceil(len(sweeps) / columns)
     with matplotlib.rc_context({"font.size": 10, "svg.fonttype": "none"}):
         figure = Figure(figsize=(6.0 * columns, 3.9 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).flat
-        for (title, sweep), panel in zip(sweeps, panels, strict=False):
-            _draw(panel, title, sweep)
+        for sweep, panel in zip(sweeps, panels, strict=False):
+            _draw(panel, sweep)
         for panel in list(panels)[len(sweeps) :]:
             panel.set_axis_off()
         figure.savefig(path, dpi=110)
@@ -72,7 +72,7 @@ def _are_numbers(values: Sequence[str]) -> bool:
     return all(value.replace(".", "", 1).isdigit() for value in values)
 
 
-def _draw(panel: Axes, title: str, sweep: Sweep) -> None:
+def _draw(panel: Axes, sweep: Sweep) -> None:
     along = main_axis(sweep)
     ends = []
     for color, (name, points) in zip(_COLORS * len(sweep.cells), lines(sweep).items(), strict=False):
@@ -82,7 +82,7 @@ def _draw(panel: Axes, title: str, sweep: Sweep) -> None:
         panel.plot(places, costs, "o-", color=color, linewidth=2, markersize=4)
         panel.fill_between(places, *spans, color=color, alpha=0.15, linewidth=0)
         ends.append((costs[-1], places[-1], name, color))
-    panel.set_title(title, loc="left", fontweight="bold")
+    panel.set_title(sweep.title, loc="left", fontweight="bold")
     panel.set_xlabel(AXIS_WORDS.get(along, along.replace("_", " ")))
     panel.set_ylabel("µs a frame")
     panel.spines[["top", "right"]].set_visible(False)

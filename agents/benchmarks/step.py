@@ -25,6 +25,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
     env = NavVectorEnv(
         options.num_envs,
         options.scenes if options.triangles is None else options.load_scenes(),
+        num_resident_scenes=options.num_resident_scenes,
         sensors=options.sensors,
         width=options.width,
         height=options.height,

@@ -32,24 +32,24 @@ class Cell:
 
 @dataclass
 class Sweep:
-    """The mode, the grid's axes, its cells in order, and the command that measured them."""
+    """The grid's axes, its cells in order, the command that measured them, and the plot's title."""
 
     axes: dict[str, tuple[str, ...]]
     cells: list[Cell] = field(default_factory=list)
     command: str = ""
+    title: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts."""
         cells = [{"values": c.values, "record": c.record, "failure": c.failure} for c in self.cells]
-        return {"axes": {name: list(values) for name, values in self.axes.items()}, "cells": cells} | {
-            "command": self.command
-        }
+        axes = {name: list(values) for name, values in self.axes.items()}
+        return {"title": self.title, "axes": axes, "cells": cells, "command": self.command}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Sweep:
         """What `to_json` gave."""
         axes = {name: tuple(values) for name, values in data["axes"].items()}
-        return Sweep(axes, [Cell(**cell) for cell in data["cells"]], data["command"])
+        return Sweep(axes, [Cell(**cell) for cell in data["cells"]], data["command"], data["title"])
 
 
 def parse_axes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -70,18 +70,31 @@ def parse_axes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def run_sweep(mode: str, arguments: Sequence[str], axes: Mapping[str, Sequence[str]], command: str = "") -> Sweep:
     """Measure every cell with `batchsim-bench MODE ARGUMENTS --AXIS VALUE ...`; progress goes to stderr."""
     sweep = Sweep({name: tuple(values) for name, values in axes.items()}, command=command)
-    for values in itertools.product(*axes.values()):
-        cell = _measure(mode, arguments, dict(zip(axes, values, strict=True)))
-        sweep.cells.append(cell)
-        words = ", ".join(f"{name}={value}" for name, value in cell.values.items())
-        said = f"{cell.record['fps']:,.0f} frames/s" if cell.record else f"failed: {cell.failure}"
-        print(f"{words}: {said}", file=sys.stderr, flush=True)
+    for combination in itertools.product(*axes.values()):
+        values = dict(zip(axes, combination, strict=True))
+        options = [part for name, value in values.items() for part in _typed(name, value)]
+        sweep.cells.append(run_cell(mode, [*arguments, *options], values))
     return sweep
 
 
+def run_changes(mode: str, arguments: Sequence[str], changes: Mapping[str, str], command: str = "") -> Sweep:
+    """Measure as it is, and with each of `changes` (value by option) made alone."""
+    words = {"as it is": []} | {f"{name}={value}": _typed(name, value) for name, value in changes.items()}
+    cells = [run_cell(mode, [*arguments, *options], {"change": change}) for change, options in words.items()]
+    return Sweep({"change": tuple(words)}, cells, command)
+
+
+def run_cell(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
+    """Measure once; progress goes to stderr."""
+    cell = _measure(mode, arguments, values)
+    words = ", ".join(f"{name}={value}" for name, value in values.items())
+    said = f"{cell.record['fps']:,.0f} frames/s" if cell.record else f"failed: {cell.failure}"
+    print(f"{words}: {said}" if words else said, file=sys.stderr, flush=True)
+    return cell
+
+
 def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
-    options = [part for name, value in values.items() for part in _typed(name, value)]
-    command = [sys.executable, "-m", "agents.bench", mode, *arguments, *options, "--json"]
+    command = [sys.executable, "-m", "agents.bench", mode, *arguments, "--json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except subprocess.TimeoutExpired:

@@ -8,7 +8,8 @@ import torch
 from agents import bench
 from agents.benchmarks import measure
 from agents.benchmarks.measure import Stages, Stopwatch, Timing, time_steps
-from agents.benchmarks.page import BEGIN, END, figures, main, read_records, write_page
+from agents.benchmarks.page import BEGIN, END, main, read_figures, write_page
+from agents.benchmarks.page_sections import measurements
 from agents.benchmarks.step import random_actions
 from agents.errors import AgentError
 
@@ -224,12 +225,12 @@ def record(**changes):
 
 
 def test_figures_are_grouped_by_machine_and_day_the_latest_first():
-    text = figures([record(), record(date="2026-03-04"), record(machine="another", gl_renderer=None)])
+    text = measurements([record(), record(date="2026-03-04"), record(machine="another", gl_renderer=None)])
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == ["## a machine, 2026-03-04", "## another, 2026-01-02", "## a machine, 2026-01-02"]
     assert (
         "| render | depth | 256 of 64×48 | 1,000 in 8 scenes | raycast | **12,346** | 12,000 to 12,500 | "
-        "render 81.0 (2.5 empty) | 1,024 MiB |"
+        "render 81.0 (2.5 empty) | — | 1,024 MiB | — |"
     ) in text
 
 
@@ -251,9 +252,9 @@ def test_pages_and_files_that_do_not_fit(tmp_path, capsys, monkeypatch):
     page, other = tmp_path / "page.md", tmp_path / "other.json"
     other.write_text("[1, 2]", encoding="utf-8")
     with pytest.raises(AgentError, match="no figures of batchsim-bench"):
-        read_records([other])
+        read_figures([other])
     with pytest.raises(AgentError, match="cannot be read as JSON"):
-        read_records([tmp_path / "missing.json"])
+        read_figures([tmp_path / "missing.json"])
     page.write_text("no marks", encoding="utf-8")
     with pytest.raises(AgentError, match="must hold the lines"):
         write_page(page, [])

@@ -2,14 +2,18 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import matplotlib.image
 import pytest
 
 from agents import bench
-from agents.benchmarks.command import with_detail
+from agents.benchmarks import sweep as sweep_module
+from agents.benchmarks.command import SWITCHES, TrainBench, with_detail
+from agents.benchmarks.page import read_figures
 from agents.benchmarks.plot import lines, main_axis, plot_sweeps
 from agents.benchmarks.sweep import Cell, Sweep, parse_axes, write_csv
+from agents.config import TrainConfig
 from agents.errors import AgentError
 
 
@@ -52,6 +56,27 @@ def test_detail_takes_the_place_of_the_set_s_own():
     assert with_detail("homes:val", "medium") == "homes:val?detail=medium"
 
 
+def test_a_switch_is_turned_and_a_plus_sign_is_a_comma(monkeypatch):
+    typed = []
+    monkeypatch.setattr(
+        sweep_module, "_measure", lambda mode, arguments, values: typed.append(arguments) or Cell(values)
+    )
+    sweep_module.run_sweep("step", ["--a"], {"sensors": ("depth+rgb",), "fine_goal": ("on", "off")})
+    assert typed == [["--a", "--sensors", "depth,rgb", f"--{no}fine-goal"] for no in ("", "no-")]
+    typed.clear()
+    sweep = sweep_module.run_changes("train", ["--a"], {"compile_step": "on", "precision": "bfloat16"})
+    assert typed == [["--a"], ["--a", "--compile-step"], ["--a", "--precision", "bfloat16"]]
+    assert sweep.axes["change"] == ("as it is", "compile_step=on", "precision=bfloat16")
+
+
+def test_every_speed_up_is_turned_over():
+    quick = TrainBench(config=TrainConfig()).changes()
+    assert quick["precision"] == "bfloat16"
+    assert {quick[name] for name in SWITCHES} == {"on"}
+    large = TrainBench(config=TrainConfig(channels_last=True, precision="auto")).changes()
+    assert (large["channels_last"], large["precision"]) == ("off", "float32")
+
+
 def test_a_cell_that_fails_is_told_and_the_others_are_measured(capsys, tmp_path):
     typed = ["render", "--scenes", "one-room", "--num-envs", "2", "--seconds", "0.02", "--repeats", "1", "--no-limits"]
     with pytest.raises(SystemExit) as exit_info:
@@ -91,10 +116,45 @@ def test_lines_run_along_the_numbers():
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_plots_name_their_lines(tmp_path, ending):
     path = tmp_path / f"plot.{ending}"
-    plot_sweeps([("One", grid()), ("Two", grid()), ("Three", grid())], path)
+    plot_sweeps([replace(grid(), title=title) for title in ("One", "Two", "Three")], path)
     if ending == "svg":
         text = path.read_text("utf-8")
         assert all(text.count(f">{word}<") == 3 for word in ("low", "high"))
         assert all(f">{title}<" in text for title in ("One", "Two", "Three"))
     else:
         assert matplotlib.image.imread(path).shape[0] > 500
+
+
+def test_the_page_says_how_cost_grows_and_what_failed(tmp_path):
+    about = {"machine": "a machine", "date": "2026-01-02", "commit": "abc"}
+    sweep = Sweep({"num_envs": ("1", "16", "1024")}, command="batchsim-bench step", title="A step")
+    costs = {"1": 400.0, "16": 100.0, "1024": 40.0}
+    sweep.cells = [Cell({"num_envs": n}, measured(1e6 / cost, **about)) for n, cost in costs.items()]
+    sweep.cells.append(Cell({"num_envs": "4096"}, failure="too many views"))
+    (tmp_path / "day-sweep-n.json").write_text(json.dumps(sweep.to_json()), encoding="utf-8")
+    text = read_figures([tmp_path / "day-sweep-n.json"]).markdown(tmp_path.parent / "page.md")
+    assert f"![Cost of a frame]({tmp_path.name}/day-growth.png)" in text
+    assert "| A step (environments at once, N) | — | 16 | 1,024 | 100.0 to 40.0 | **0.40** |" in text
+    assert "Not to be had: num_envs 4096 (too many views)." in text
+    assert "Commit abc." in text
+    assert "batchsim-bench step" in text
+
+
+def test_the_page_says_what_other_simulators_do(tmp_path):
+    def side(name, fps, **facts):
+        return {"side": name, "fps": fps, "facts": facts}
+
+    trained = {"parameters": 1234567, "forward_flops_per_frame": 2_500_000}
+    pair = {"pair": "walking", "ratio": 6.04, "ratio_range": [5.0, 7.26], "target": 5.0, "differs": "A box."}
+    pair |= {"ours": side("N = 9", 6040.0, **trained), "theirs": side("Peer", 1000.0, **trained)}
+    content = {"peers": [pair], "left_out": [{"pair": "flying", "why": "no wings"}], "packages": {"peer": ["peer==1"]}}
+    content |= {"repeats": 3, "seconds": 2.0, "machine": "a machine", "versions": {"torch": "2"}, "date": "2026-01-02"}
+    content |= {"commit": "abc", "command": "python compare.py"}
+    (tmp_path / "peers.json").write_text(json.dumps(content), encoding="utf-8")
+    text = read_figures([tmp_path / "peers.json"]).markdown(tmp_path / "page.md")
+    assert "| walking | Peer | **6.0** | 5.0 to 7.3 | 5 | 6,040 : 1,000 |" in text
+    assert "1,234,567 parameters, 2.50 MFLOP a frame forward" in text
+    assert "- walking, Peer: A box." in text
+    assert "- flying: no wings" in text
+    assert "peer==1" in text
+    assert "python compare.py" in text
