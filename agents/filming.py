@@ -79,7 +79,8 @@ def film_episodes(
 def _subset(episodes: EpisodeSet, records: Sequence[EpisodeRecord]) -> EpisodeSet:
     names = [episodes.scene_names[index] for index in episodes.scene_index]
     place = {key: i for i, key in enumerate(zip(names, episodes.episode_id, strict=True))}
-    return episodes.select(np.array([place[record.scene, record.episode_id] for record in records]))
+    which = np.array([place[record.scene, record.episode_id] for record in records])
+    return episodes.select(which).without_idle_scenes()
 
 
 def _replay(

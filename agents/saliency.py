@@ -43,7 +43,9 @@ class PolicyWatcher:
         """One step: what was observed, and the action (int64 `[N]`) that was taken upon it."""
         # Bytes have no gradient; the policy takes the same numbers as floats.
         pictures = {
-            name: observation[name].detach().float().requires_grad_() for name in _PICTURES if name in observation
+            name: observation[name].detach().float().clone().requires_grad_()
+            for name in _PICTURES
+            if name in observation
         }
         with torch.enable_grad():
             logits, _, state = self._policy.step({**observation, **pictures}, self._action, self._begun, self._state)
