@@ -19,6 +19,7 @@ _KEYFRAME_EVERY = 30
 _CRF = ((150, 27), (300, 29), (10**9, 32))
 _SHEET_QUALITY = 60
 _MAX_SHEET = 16383  # pixels of a side, WebP's limit
+_MOST_PIXELS = 40_000_000  # of a sheet, which a browser keeps unpacked
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ def as_mp4(frames: np.ndarray) -> Video:
 
 
 def as_sheet(frames: np.ndarray) -> Video:
-    """All frames side by side, row by row, in one WebP; long episodes are halved in size until they fit."""
+    """All frames side by side, row by row, in one WebP; where that grows too large, every second pixel alone."""
     count, height, width, _ = frames.shape
     columns = min(max(1, round(math.sqrt(count * height / width))), _MAX_SHEET // width)
     rows = -(-count // columns)
-    if rows * height > _MAX_SHEET:
+    if rows * height > _MAX_SHEET or rows * columns * height * width > _MOST_PIXELS:
         return as_sheet(frames[:, ::2, ::2])
     sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
     sheet[:count] = frames
