@@ -58,7 +58,7 @@ def test_a_sheet_grows_no_larger_than_browsers_bear():
     assert max(width, height) <= 16383
 
 
-def test_a_clip_holds_the_pictures_where_it_says():
+def test_a_clip_holds_the_pictures_where_it_says(tmp_path):
     rng = np.random.default_rng(0)
     depth = np.repeat(rng.integers(1, 256, (1, 4, 4, 1)), 16, 1).repeat(16, 2).repeat(6, 0).astype(np.uint8)
     rgb = np.full((6, 64, 64, 3), (200, 40, 90), np.uint8)
@@ -71,7 +71,9 @@ def test_a_clip_holds_the_pictures_where_it_says():
         areas[panel.top : panel.top + panel.height, panel.left : panel.left + panel.width] += 1
     assert areas.max() == 1  # none lies on another
     assert areas.sum() == sum(panel.width * panel.height for panel in clip.panels)
-    reader = imageio_ffmpeg.read_frames(_written(clip.video.data))
+    path = tmp_path / "film.mp4"
+    path.write_bytes(clip.video.data)
+    reader = imageio_ffmpeg.read_frames(path)
     next(reader)
     frame = np.frombuffer(next(reader), np.uint8).reshape(clip.video.height, clip.video.width, 3)
     view, colour = clip.panels[0], clip.panels[3]
@@ -79,14 +81,6 @@ def test_a_clip_holds_the_pictures_where_it_says():
         inside = frame[panel.top + 8 : panel.top + panel.height - 8, panel.left + 8 : panel.left + panel.width - 8]
         assert np.abs(inside.mean((0, 1)) - expected).max() < 6
     assert clip.units == (96, 300)
-
-
-def _written(data: bytes) -> str:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=".mp4", delete=False) as file:
-        file.write(data)
-    return file.name
 
 
 def test_heat_lies_where_the_gradient_is_large():
