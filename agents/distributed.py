@@ -95,6 +95,8 @@ class Ranks:
             return policy
         device = next(policy.parameters()).device
         on_gpu = device.type == "cuda"
+        if self._compression == "bf16" and not on_gpu:
+            raise AgentError("--gradient-compression bf16 needs GPUs and NCCL; use fp16 or none on CPUs.")
         wrapped = DistributedDataParallel(
             policy,
             device_ids=[device.index] if on_gpu else None,
@@ -102,8 +104,6 @@ class Ranks:
             gradient_as_bucket_view=True,
         )
         if self._compression != "none":
-            if self._compression == "bf16" and not on_gpu:
-                raise AgentError("--gradient-compression bf16 needs GPUs and NCCL; use fp16 or none on CPUs.")
             wrapped.register_comm_hook(None, getattr(default_hooks, f"{self._compression}_compress_hook"))
         return wrapped
 

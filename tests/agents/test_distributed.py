@@ -136,3 +136,8 @@ def test_alone_nothing_changes():
 def test_options_are_checked(wrong):
     with pytest.raises(AgentError, match=next(iter(wrong))):
         TrainConfig(distributed=DistributedConfig(**wrong)).check()
+
+
+def test_compression_that_cpus_cannot_do_is_refused():
+    with pytest.raises(AgentError, match="fp16"):
+        Ranks(0, 2, compression="bf16").learner(torch.nn.Linear(2, 2))
