@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
-from agents.baselines import BASELINES, Agent, make_baseline
+from agents.baselines import BASELINES, Agent, baselines_of, make_baseline
 from agents.checkpoint import find_checkpoint, load_policy
 from agents.config import TrainConfig
 from agents.errors import AgentError
 from agents.networks.policy import Policy
 from agents.policy_agent import PolicyAgent
 from batchsim import NavVectorEnv
+from batchsim.tasks import choose_task
 
 BLIND = "blind:"
 
@@ -39,18 +38,19 @@ class Contender:
         return options if self.policy else options | {"sensors": ()}
 
     def agent(self, env: NavVectorEnv, deterministic: bool) -> Agent:
-        """It, ready to act in `env`; raises `AgentError` for a policy that was made for other observations."""
+        """It, ready to act in `env`; raises `AgentError` for a policy that does not fit the config."""
         if self.policy is None:
             return make_baseline(self.name, env)
-        check_fits(self.policy, env, str(self.run or self.name))
+        check_fits(self.policy, self.config, str(self.run or self.name))
         return PolicyAgent(self.policy.to(env.device).eval(), env.num_envs, deterministic)
 
 
 def find_contenders(names: Sequence[str], config: TrainConfig | None = None) -> list[Contender]:
     """The agents called `names`: run folders, "blind:" and the folder of a run trained blind, or baselines.
 
-    Baselines have the body of the first run, else that of `config` or the defaults. Raises `AgentError` for what is
-    neither, for checkpoints that cannot be read, and for agents of different tasks.
+    Baselines have the body and the task of the first run, else those of `config` or the defaults. Raises `AgentError`
+    for what is neither, for checkpoints that cannot be read, for baselines that the task does not have, and for agents
+    of different tasks.
     """
     if not names:
         raise AgentError(f"No agent is named: expected run folders or baselines ({', '.join(BASELINES)}).")
@@ -58,6 +58,16 @@ def find_contenders(names: Sequence[str], config: TrainConfig | None = None) -> 
         raise AgentError(f"{', '.join(repeated)}: named twice; each agent is run once.")
     runs = {name: load_run(name) for name in names if name not in BASELINES}
     shared = next((run.config for run in runs.values()), config or TrainConfig())
+    for run in runs.values():
+        if run.config.task != shared.task:
+            first = next(iter(runs.values()))
+            raise AgentError(
+                f"{first.run} was trained for {shared.task}, {run.run} for {run.config.task}: agents are compared at "
+                "one task. Evaluate them one by one."
+            )
+    known = baselines_of(choose_task(shared.task))
+    if unable := [name for name in names if name in BASELINES and name not in known]:
+        raise AgentError(f"{', '.join(unable)}: no baseline of the task {shared.task}, which has {', '.join(known)}.")
     return _told_apart([runs.get(name) or Contender(name, shared) for name in names])
 
 
@@ -69,27 +79,28 @@ def load_run(name: str) -> Contender:
     config = TrainConfig.load(folder / "config.json")
     if name.startswith(BLIND) and not config.blind:
         raise AgentError(f"{folder} was trained with pictures; blind: needs a run of batchsim-train --blind.")
-    return Contender(folder.resolve().name, config, load_policy(find_checkpoint(folder)), folder)
+    policy = load_policy(find_checkpoint(folder))
+    check_fits(policy, config, str(folder))
+    return Contender(folder.resolve().name, config, policy, folder)
 
 
-def check_fits(policy: Policy, env: NavVectorEnv, name: str) -> None:
-    """Raise `AgentError` if `policy` reads what `env` does not show, or knows other actions."""
-    spaces = env.single_observation_space.spaces
-    config = policy.config
-    wanted = {sensor: (size,) for sensor, size in config.vectors.items()}
-    wanted |= dict.fromkeys(config.images, config.image_size)
-    given = {sensor: space.shape[:2] for sensor, space in spaces.items()}
+def check_fits(policy: Policy, config: TrainConfig, name: str) -> None:
+    """Raise `AgentError` if `policy` reads what the environment of `config` does not show, or knows other actions."""
+    task = choose_task(config.task)
+    given = dict.fromkeys(config.env_options()["sensors"], (config.height, config.width))
+    given |= {sensor: space.shape for sensor, space in task.observation_spaces().items()}
+    wanted = dict.fromkeys(policy.config.images, tuple(policy.config.image_size))
+    wanted |= {sensor: (size,) for sensor, size in policy.config.vectors.items()}
     for sensor, shape in wanted.items():
         if given.get(sensor) != shape:
             raise AgentError(
                 f"{name}: the checkpoint's policy reads {sensor} of {_size(shape)}, the environment of its config.json "
                 f"gives {_size(given.get(sensor))}. It was trained for another task or image size."
             )
-    actions = env.single_action_space
-    if isinstance(actions, gym.spaces.Discrete) and actions.n != config.num_actions:
+    if len(task.action_names) != policy.config.num_actions:
         raise AgentError(
-            f"{name}: the checkpoint's policy chooses among {config.num_actions} actions, the task of its config.json "
-            f"has {actions.n}. It was trained for another task."
+            f"{name}: the checkpoint's policy chooses among {policy.config.num_actions} actions, the task "
+            f"{config.task} of its config.json has {len(task.action_names)}. It was trained for another task."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class EpisodeLog:
         self._records[index] = EpisodeRecord(
             scene=episodes.scene_names[episodes.scene_index[index]],
             episode_id=episodes.episode_id[index],
-            start_distance=float(episodes.geodesic_distance[index]),
+            start_distance=float(episodes.geodesic_distance[index]) if "start_distance" in measures else math.nan,
             goal=episodes.goal[index].tolist(),
             measures={_NAMES.get(name, name): float(value[last - 1, env]) for name, value in measures.items()},
             path=path.astype(np.float64).round(3).tolist(),

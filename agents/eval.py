@@ -19,16 +19,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.baselines import BASELINES
+from agents.baselines import BASELINES, compared_with
 from agents.command import run_command
+from agents.config import TrainConfig
 from agents.contenders import Contender, find_contenders, load_run
 from agents.errors import AgentError
 from agents.eval_episodes import EvalEpisodes, episodes_of_file, episodes_of_set
 from agents.eval_session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
 from agents.evaluation import Evaluation
 from agents.export import export_onnx
+from batchsim.tasks import choose_task
 
-COMPARED = ("random", "greedy", "oracle")  # baselines that stand beside an agent unless others are named
 _EPISODES = 200
 
 
@@ -52,8 +53,10 @@ class EvalCommand:
     out: Path | None = None
     """Folder for evaluation.json, episodes.csv and report.html; the first agent's run folder if not given."""
     baselines: tuple[str, ...] | None = None
-    """Baselines to run beside the agents for the report: random, greedy and oracle beside a single agent, none
-    beside several, if not given."""
+    """Baselines to run beside the agents for the report: if not given, random, greedy and oracle (or those that the
+    task has) beside a single agent, none beside several."""
+    task: str | None = None
+    """The task of baselines: pointnav if not given; runs have the one they were trained for."""
     films: int = FILMS
     """Episodes that the report shows from inside, as the agent saw them: the worst failures, near misses, successes."""
     seed: int = 0
@@ -80,9 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(command: EvalCommand) -> int:
     # What was asked for is checked before scenes are baked, which may take minutes.
-    contenders = find_contenders(command.agents)
+    contenders = find_contenders(command.agents, TrainConfig(task=command.task or "pointnav"))
+    task = contenders[0].config.task
+    if command.task not in (None, task):
+        raise AgentError(f"--task {command.task}: {contenders[0].run} was trained for {task}.")
     out = command.out or contenders[0].run
-    compared = _compared(command) if out is not None else ()
+    compared = _compared(command, task) if out is not None else ()
     contenders += find_contenders(compared, contenders[0].config) if compared else []
     if command.num_envs < 1:
         raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
@@ -114,7 +120,8 @@ def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed
     """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
     contender = load_run(str(run))
     session = EvalSession(episodes_of_set(scenes, episodes), num_envs, seed)
-    contenders = [contender, *find_contenders(COMPARED, contender.config)]
+    compared = compared_with(choose_task(contender.config.task))
+    contenders = [contender, *find_contenders(compared, contender.config)]
     evaluations = [session.run(each) for each in contenders]
     for evaluation in evaluations:
         print_table(evaluation)
@@ -128,10 +135,10 @@ def _export(contender: Contender, path: Path) -> None:
     print(f"Policy: {path.resolve()}", file=sys.stderr)
 
 
-def _compared(command: EvalCommand) -> tuple[str, ...]:
+def _compared(command: EvalCommand, task: str) -> tuple[str, ...]:
     names = command.baselines
     if names is None:
-        names = COMPARED if len(command.agents) == 1 else ()
+        names = compared_with(choose_task(task)) if len(command.agents) == 1 else ()
     if unknown := sorted(set(names) - BASELINES.keys()):
         raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected some of {', '.join(BASELINES)}.")
     return tuple(name for name in names if name not in command.agents)

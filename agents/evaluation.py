@@ -28,7 +28,8 @@ class EpisodeRecord:
     """One finished episode.
 
     - `measures`: by name, at least those of its evaluation; metres, steps.
-    - `path`: where the agent stood, `[steps + 1][3]`, metres; `goal` `[3]`; `start_distance`: geodesic, metres.
+    - `path`: where the agent stood, `[steps + 1][3]`, metres; `goal` `[3]`; `start_distance`: geodesic, metres;
+      nan where the task has no goal.
     - `headings`: where it looked, `[steps + 1]`, radians; `actions`: what it did, `[steps]`. Doing the same again walks
       the same way.
     """
@@ -177,4 +178,4 @@ def _finite(value: Any) -> Any:
 def _record(data: dict[str, Any]) -> EpisodeRecord:
     measures = {name: math.inf if value is None else value for name, value in data["measures"].items()}
     distance = data["start_distance"]
-    return EpisodeRecord(**{**data, "measures": measures, "start_distance": math.inf if distance is None else distance})
+    return EpisodeRecord(**{**data, "measures": measures, "start_distance": math.nan if distance is None else distance})

@@ -71,6 +71,31 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     assert [contender.name for contender in find_contenders([str(runs[0]), str(other)])] == [str(runs[0]), str(other)]
 
 
+def test_agents_of_two_tasks_are_not_compared(runs, tmp_path):
+    other = make_run(tmp_path / "flees", replace(SMALL, task="flee"))
+    with pytest.raises(AgentError, match=r"sees was trained for pointnav, .*flees for flee"):
+        find_contenders([str(runs[0]), str(other)])
+    with pytest.raises(AgentError, match=r"greedy: no baseline of the task flee, which has random, forward, oracle"):
+        find_contenders([str(other), "greedy"])
+    assert find_contenders(["oracle"], TrainConfig(task="flee"))[0].config.task == "flee"
+
+
+@pytest.mark.parametrize("task", ["flee", "explore"])
+def test_other_tasks_are_measured_by_their_own_measures(session, task):
+    contenders = find_contenders(["forward", "oracle"], replace(SMALL, task=task))
+    session, alone = (EvalSession(session.chosen, n, max_episode_steps=150) for n in (6, 1))
+    forward, oracle = (session.run(contender) for contender in contenders)
+    main_measure = {"flee": "flee_ratio", "explore": "explored_share"}[task]
+    assert main_measure in forward.measures
+    assert "spl" not in forward.measures
+    assert set(forward.measures) < forward.summary().keys()
+    assert oracle.values(main_measure).mean() > forward.values(main_measure).mean()
+    # Nothing is known of a goal's distance.
+    assert forward.per_distance() == []
+    for one, other in zip(alone.run(contenders[1]).records, oracle.records, strict=True):
+        assert (one.measures, one.path, one.actions) == (other.measures, other.path, other.actions)
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
@@ -91,6 +116,7 @@ def test_agents_that_are_none(runs, names, said):
     [
         ({"width": 32}, "reads depth of 16 x 16, .* gives 16 x 32. .* another task or image size"),
         ({"blind": True}, "reads depth of 16 x 16, .* gives none"),
+        ({"task": "flee"}, "reads pointgoal_with_gps_compass of 2, .* gives none"),
     ],
 )
 def test_a_checkpoint_for_other_pictures_is_refused(runs, session, change, said):
@@ -139,7 +165,7 @@ def test_several_agents_make_one_report_and_an_evaluation_each(runs, session, tm
     left_out = (LeftOut("cellar", "7", "its scene cannot be had"),)
     session = EvalSession(replace(session.chosen, left_out=left_out), num_envs=4, max_episode_steps=40)
     evaluations = [session.run(contender) for contender in contenders]
-    page = session.write(tmp_path / "out", evaluations, sees).read_text()
+    page = session.write(tmp_path / "out", contenders, evaluations, films=0).read_text()
     for name in ("sees", "greedy", "oracle"):
         assert name in page
     folders = [tmp_path / "out", tmp_path / "out/compared/greedy", tmp_path / "out/compared/oracle"]
@@ -199,6 +225,8 @@ def test_the_command_runs_an_episode_file(capsys, tmp_path, one_room):
         (["greedy", "--scenes", "one-room", "--max-episode-steps", "0"], "max_episode_steps"),
         (["greedy", "--episodes-file", "none.json.gz"], "no such file"),
         (["greedy", "--scenes-dir", "folder"], "--episodes-file"),
+        (["greedy", "--task", "flee"], "greedy: no baseline of the task flee"),
+        (["random", "--task", "juggle"], "juggle"),
         (["greedy", "--scenes", "one-room", "--baselines", "clever", "--out", "x"], "clever unknown"),
     ],
 )
