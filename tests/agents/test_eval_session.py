@@ -82,16 +82,16 @@ def test_agents_of_two_tasks_are_not_compared(runs, tmp_path):
 
 @pytest.mark.parametrize("task", ["flee", "explore"])
 def test_other_tasks_are_measured_by_their_own_measures(session, task):
-    contenders = find_contenders(["forward", "oracle"], replace(SMALL, task=task))
+    contenders = find_contenders(["random", "oracle"], replace(SMALL, task=task))
     session, alone = (EvalSession(session.chosen, n, max_episode_steps=150) for n in (6, 1))
-    forward, oracle = (session.run(contender) for contender in contenders)
+    random, oracle = (session.run(contender) for contender in contenders)
     main_measure = {"flee": "flee_ratio", "explore": "explored_share"}[task]
-    assert main_measure in forward.measures
-    assert "spl" not in forward.measures
-    assert set(forward.measures) < forward.summary().keys()
-    assert oracle.values(main_measure).mean() > forward.values(main_measure).mean()
+    assert main_measure in random.measures
+    assert "spl" not in random.measures
+    assert set(random.measures) < random.summary().keys()
+    assert oracle.values(main_measure).mean() > random.values(main_measure).mean()
     # Nothing is known of a goal's distance.
-    assert forward.per_distance() == []
+    assert random.per_distance() == []
     for one, other in zip(alone.run(contenders[1]).records, oracle.records, strict=True):
         assert (one.measures, one.path, one.actions) == (other.measures, other.path, other.actions)
 
