@@ -29,11 +29,11 @@ class GRU(RecurrentCore):
 
     def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
         """As in `RecurrentCore`."""
-        gates = self.from_input(features)
-        keep = keep_mask(begun, state)
+        # Unbound at once: going back through gates[t], each step would write gradients for all steps.
+        gates = self.from_input(features).unbind()
         outputs = []
-        for t in range(len(features)):
-            state = self._next(gates[t], state * keep[t])
+        for now, keep in zip(gates, keep_mask(begun, state).unbind(), strict=True):
+            state = self._next(now, state * keep)
             outputs.append(state)
         return torch.stack(outputs)
 

@@ -47,8 +47,9 @@ class LSTM(RecurrentCore):
     def _run(self, layer: nn.Module, gates: Tensor, keep: Tensor, output: Tensor, cell: Tensor) -> Tensor:
         """One layer's outputs `[T, N, hidden]`."""
         outputs = []
-        for t in range(len(gates)):
-            output, cell = self._cell(gates[t], layer.state_gates(output * keep[t]), cell * keep[t])
+        # Unbound at once: going back through gates[t], each step would write gradients for all steps.
+        for now, kept in zip(gates.unbind(), keep.unbind(), strict=True):
+            output, cell = self._cell(now, layer.state_gates(output * kept), cell * kept)
             outputs.append(output)
         return torch.stack(outputs)
 

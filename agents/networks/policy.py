@@ -168,7 +168,8 @@ class Policy(nn.Module):
     def _autocast(self) -> AbstractContextManager:
         if self.compute_dtype is None:
             return nullcontext()
-        return torch.autocast(self.critic.weight.device.type, self.compute_dtype)
+        # Without a cache each step casts the core's weights anew, and their gradients are added up in float32.
+        return torch.autocast(self.critic.weight.device.type, self.compute_dtype, cache_enabled=False)
 
 
 def config_for(
