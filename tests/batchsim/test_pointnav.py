@@ -62,12 +62,17 @@ def test_the_sensor_rounds_alike_whatever_stands_beside():
 MEASURES = [
     (False, 4.0, 4.0, 0.0, 0.0, 0.0),  # stopped at once
     (False, 4.0, 3.0, 1.0, 0.0, 0.25),  # a quarter of the way
+    (False, 4.0, 0.25, 3.75, 0.0, 0.9375),  # stopped outside the radius
+    (False, 4.0, 1.0, 5.0, 0.0, 0.6),  # walked past it: three quarters of the way, on 5 m for 4
+    (False, 4.0, 0.0, 4.0, 0.0, 1.0),  # on the goal when time was up, without a stop
+    (False, 4.0, math.inf, 1.0, 0.0, 0.0),  # ended where no way leads back
     (False, 4.0, 6.0, 2.0, 0.0, 0.0),  # walked away
     (True, 4.0, 0.0, 4.0, 1.0, 1.0),  # straight to the goal
     (True, 4.0, 0.0, 8.0, 0.5, 0.5),  # twice as far as needed
     (True, 4.0, 0.1, 3.9, 1.0, 0.975),  # inside the radius, path shorter than the distance
     (True, 4.0, 0.1, 5.0, 0.8, 0.78),
     (True, 0.0, 0.0, 0.0, 1.0, 1.0),  # the goal at the start
+    (False, 0.0, 0.0, 0.0, 0.0, 1.0),  # the goal at the start, and no stop there
     (True, 0.0, 0.0, 1.0, 0.0, 0.0),  # the goal at the start, after a walk
 ]
 
