@@ -24,6 +24,8 @@ class TrainConfig:
     """What to train for: pointnav, flee, explore, or module:Class for a task of your own."""
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
+    num_resident_scenes: int | None = None
+    """How many of them are in memory at once, while the others take turns; all up to 128 if not given, 32 of more."""
     num_envs: int = 128
     """Environments stepped together."""
     rollout_steps: int = 32

@@ -33,6 +33,7 @@ _TAGS = {
     "us_collect": "performance/us_collect",
     "us_learn": "performance/us_learn",
 }
+_COUNTERS = ("frames", "updates", "seconds", "scenes_visited", "scene_changes", "scenes_failed")
 _UNTAGGED = ("frames", "updates", "seconds", "episodes")
 
 
@@ -126,7 +127,7 @@ def _take_back(path: Path, frames: int) -> None:
 def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict[str, float | None]:
     """Means over updates; those of episodes are weighted by how many ended, and None where none did."""
     last = updates[-1]
-    means: dict[str, float | None] = {name: last[name] for name in ("frames", "updates", "seconds")}
+    means: dict[str, float | None] = {name: last[name] for name in _COUNTERS if name in last}
     episodes = sum(update["episodes"] for update in updates)
     means["episodes"] = episodes
     for name in by_episode:

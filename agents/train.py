@@ -82,6 +82,9 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
                 file=sys.stderr,
             )
     stopped_by = TrainingRun(trainer, config, out).run()
+    if failed := trainer.env.failed_scenes:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+        print(f"{len(failed)} scenes could not be loaded and were left out:{reasons}", file=sys.stderr)
     trainer.env.close()
     ranks.leave()
     if not ranks.is_first:
@@ -101,6 +104,7 @@ def make_trainer(config: TrainConfig, ranks: Ranks = ALONE) -> Trainer:
     env = NavVectorEnv(
         config.num_envs,
         config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)),
+        num_resident_scenes=config.num_resident_scenes,
         max_episode_steps=config.max_episode_steps,
         device=config.device,
         **config.env_options(),

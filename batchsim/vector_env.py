@@ -165,6 +165,15 @@ class NavVectorEnv(VectorEnv):
         rotation = self.simulator.rotation
         return self._failed if rotation is None else rotation.failed_scenes
 
+    @property
+    def scene_counts(self) -> dict[str, int]:
+        """Where scenes take turns: in how many episodes could begin, how often one came, how many were left out."""
+        rotation = self.simulator.rotation
+        if rotation is None:
+            return {}
+        failed = len(rotation.failed_scenes)
+        return {"scenes_visited": len(rotation.visited), "scene_changes": rotation.changes, "scenes_failed": failed}
+
     def _image_spaces(self) -> dict[str, gym.Space]:
         """Of each camera in turn, by the names its pictures have."""
         options = self.simulator.options

@@ -92,7 +92,7 @@ class StepBench(_SimulationBench):
     """The whole environment under random actions."""
 
     num_resident_scenes: int | None = None
-    """How many of the scenes are in memory at once; the others take turns with them. All if not given."""
+    """How many scenes are in memory at once while the others take turns; all up to 128 if not given, 32 of more."""
 
     def measure(self, typed: str) -> BenchRecord:
         """Measure it."""

@@ -56,6 +56,12 @@ def time_steps(
     return Timing(steps, tuple(_run(step, synchronize, steps) for _ in range(repeats)))
 
 
+def time_single_steps(step: Callable[[], object], synchronize: Callable[[], None], steps: int) -> dict[str, float]:
+    """Seconds of the "median" and of the "longest" of `steps` steps, the device finished after each."""
+    seconds = [_run(step, synchronize, 1) for _ in range(steps)]
+    return {"median": statistics.median(seconds), "longest": max(seconds)}
+
+
 def _run(step: Callable[[], object], synchronize: Callable[[], None], steps: int) -> float:
     synchronize()
     start = time.perf_counter()

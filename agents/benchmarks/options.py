@@ -21,6 +21,7 @@ from scenes import Scene, load_all, resolve
 class BenchOptions:
     """Sizes and repeats of a measurement; `command` is what was typed, for the record.
 
+    `num_resident_scenes`: how many scenes are in memory at once while the others take turns; of `step` alone.
     `triangles`: cut the scenes finer, to about that many triangles each; the pictures stay the same.
     """
 
@@ -29,8 +30,8 @@ class BenchOptions:
     height: int = 64
     sensors: tuple[str, ...] = ("depth",)
     scenes: str = "homes:train?count=8"
-    triangles: int | None = None
     num_resident_scenes: int | None = None
+    triangles: int | None = None
     renderer: str = "auto"
     device: str = "auto"
     limits: bool = True
@@ -67,6 +68,7 @@ class BenchOptions:
         gl_renderer: str | None,
         us_per_empty_frame: float | None = None,
         measure_limits: Callable[[], dict[str, float]] | None = None,
+        single_steps: dict[str, float] | None = None,
     ) -> BenchRecord:
         """The record of what was measured with these options.
 
@@ -101,6 +103,7 @@ class BenchOptions:
             us_per_empty_frame=us_per_empty_frame,
             **memory,
             rays_per_second=rays,
+            single_steps=single_steps,
             picture_bytes_per_frame=bytes_per_frame,
             limits=limits,
             limit_shares=shares(reached, limits),

@@ -32,6 +32,8 @@ class BenchRecord:
     `peak_memory_bytes`: on the CPU the process's largest resident size; on CUDA what all of the device's memory in use
     amounts to after the measurement, which counts OpenGL's share too. `peak_host_bytes` is the former on either, and
     `peak_torch_bytes` the most that torch itself held on CUDA.
+    `single_steps`: where scenes take turns, seconds of the "median" and the "longest" step, each waited for, in a run
+    of their own, and the "scene_changes" in it.
     `limits`: what the machine can do at most, see `agents.benchmarks.limits`; `limit_shares`: what was reached of it.
     `options`: everything else that was chosen. `commit`: of the code, None outside a checkout.
     """
@@ -67,6 +69,7 @@ class BenchRecord:
     date: str
     commit: str | None
     command: str
+    single_steps: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object as it is printed."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.benchmarks.limits import copy_bytes_per_second
-from agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
+from agents.benchmarks.measure import Stages, Timing, synchronizer, time_single_steps, time_steps
 from agents.benchmarks.options import BenchOptions
 from agents.benchmarks.record import BenchRecord, stage_times
 from batchsim import NavVectorEnv
@@ -48,6 +48,7 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
     env.reset(seed=options.seed)
     timing = time_steps(step, synchronize, options.repeats, options.seconds, options.steps)
     renderer = env.simulator.renderer
+    single_steps = _single_steps(env, step, timing.steps * options.repeats)
     stages = _stages(env, step, options, timing)
     return options.record(
         "step",
@@ -57,8 +58,19 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
         stages,
         renderer and renderer.backend,
         renderer and renderer.gl_renderer,
+        single_steps=single_steps,
         measure_limits=lambda: {"copy_bytes_per_second": copy_bytes_per_second(env.device)},
     )
+
+
+def _single_steps(env: NavVectorEnv, step: Callable[[], None], steps: int) -> dict[str, float] | None:
+    """How long single steps take while scenes come and go; None where none does."""
+    rotation = env.simulator.rotation
+    if rotation is None:
+        return None
+    before = rotation.changes
+    seconds = time_single_steps(step, synchronizer(env.device), steps)
+    return seconds | {"scene_changes": rotation.changes - before}
 
 
 def _stages(

@@ -46,8 +46,19 @@ def _rows(result: BenchRecord) -> dict[str, str]:
         "share of the limit": ", ".join(
             f"{share:.1%} {_LIMIT_WORDS[name]}" for name, share in result.limit_shares.items()
         ),
+        "single steps": _single_steps(result.single_steps),
         "memory": memory,
     }
+
+
+def _single_steps(steps: dict[str, float] | None) -> str:
+    if steps is None:
+        return ""
+    median, longest = steps["median"], steps["longest"]
+    return (
+        f"median {1e3 * median:,.1f} ms, longest {1e3 * longest:,.1f} ({longest / median:.1f} times), "
+        f"{steps['scene_changes']} changes of scene"
+    )
 
 
 def print_sweep(sweep: Sweep) -> None:

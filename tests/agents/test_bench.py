@@ -135,6 +135,21 @@ def test_json_holds_what_was_measured(capsys, mode, sensors, stages):
     assert result["command"].startswith(f"batchsim-bench {mode} --scenes one-room")
 
 
+def test_scenes_that_take_turns_are_measured_step_by_step(capsys, tmp_path, one_room, four_rooms):
+    for name, scene in (("a", one_room), ("b", four_rooms), ("c", one_room)):
+        scene.save(tmp_path / f"{name}.scene")
+    options = ["--num-envs", "2", "--sensors", "none", "--device", "cpu", "--steps", "300", "--repeats", "2"]
+    _, printed = run(capsys, "step", *options, "--scenes", str(tmp_path), "--num-resident-scenes", "2", "--json")
+    found = json.loads(printed.out)
+    steps = found["single_steps"]
+    assert 0 < steps["median"] <= steps["longest"]
+    assert steps["scene_changes"] >= 1
+    assert found["num_scenes"] == 2
+    assert found["options"]["num_resident_scenes"] == 2
+    _, printed = run(capsys, "step", *options, "--scenes", "one-room", "--json")
+    assert json.loads(printed.out)["single_steps"] is None
+
+
 def test_training_is_measured_from_end_to_end(capsys):
     options = ["--scenes", "one-room", "--num-envs", "4", "--rollout-steps", "4", "--visual-channels", "4", "4"]
     options += ["--width", "16", "--height", "16", "--iterations", "1", "--repeats", "2", "--renderer", "raster"]

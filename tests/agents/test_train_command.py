@@ -71,6 +71,30 @@ def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Pat
     assert frames_of(tmp_path / "run") == frames + 128
 
 
+def test_scenes_take_turns_and_a_broken_one_is_named(tmp_path: Path, one_room, four_rooms) -> None:
+    folder = tmp_path / "buildings"
+    for name, scene in (("a", one_room), ("b", four_rooms), ("c", one_room), ("d", four_rooms)):
+        scene.save(folder / f"{name}.scene")
+    (folder / "broken.scene").write_bytes((folder / "a.scene").read_bytes()[:1000])
+    options = [
+        "--num-resident-scenes",
+        "2",
+        "--max-episode-steps",
+        "5",
+        "--total-frames",
+        "5120",
+        "--scenes",
+        "buildings",
+    ]
+    done = run("agents.train", "--out", "run", *TINY, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 scenes could not be loaded and were left out:\n  buildings/broken.scene: " in done.stderr
+    last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+    assert last["scenes_visited"] == 4
+    assert last["scenes_failed"] == 1
+    assert last["scene_changes"] > 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
