@@ -197,10 +197,13 @@ _LARGE_BATCH = TrainConfig(
     ppo=PPOConfig(epochs=1, minibatches=2, learning_rate=5e-4, optimizer="lamb", normalize_advantage=False),
 )
 
+# Without a goal to steer by, policies settle on walking straight into walls unless they are kept trying.
+_WANDERING = PPOConfig(entropy_coefficient=0.02)
+
 PRESETS: dict[str, TrainConfig] = {
     "quickstart": TrainConfig(),
-    "flee": TrainConfig(task="flee"),
-    "explore": TrainConfig(task="explore"),
+    "flee": TrainConfig(task="flee", ppo=_WANDERING),
+    "explore": TrainConfig(task="explore", ppo=_WANDERING),
     "pointnav-depth": _LARGE_BATCH,
     "pointnav-rgb": replace(_LARGE_BATCH, sensors=("rgb",)),
 }

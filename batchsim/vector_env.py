@@ -197,12 +197,19 @@ class NavVectorEnv(VectorEnv):
         `seed`: an int s gives environment i the seed s + i; a list gives each its own. Without a seed, or with None
         in the list, streams that were seeded before go on; the first reset then draws seeds from the operating
         system's entropy.
+
+        `options["elapsed_steps"]`: int `[N]`, how much of `max_episode_steps` is behind the new episodes already. A
+        trainer spreads these out, so that not all first episodes end at once, and then all second ones.
         """
         mask = self._reset_mask(options)
+        elapsed = self._elapsed_steps(options)
         if mask is not None and not self._has_begun and not mask.all():
             raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
         self._begin_streams(seed, mask)
         observation = self.simulator.reset(None, mask)
+        if elapsed is not None:
+            state = self.simulator.state
+            state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
         self._has_begun = True
         self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
         return self._out(observation), {}
@@ -286,6 +293,22 @@ class NavVectorEnv(VectorEnv):
                 f"{tuple(mask.shape)} of {mask.dtype}."
             )
         return mask
+
+    def _elapsed_steps(self, options: dict[str, Any] | None) -> Tensor | None:
+        if not options or "elapsed_steps" not in options:
+            return None
+        elapsed = torch.as_tensor(options["elapsed_steps"], device=self.device)
+        limit = self.max_episode_steps
+        if (
+            elapsed.shape != (self.num_envs,)
+            or elapsed.is_floating_point()
+            or not (elapsed >= 0).logical_and(elapsed < limit).all()
+        ):
+            raise OptionError(
+                f"elapsed_steps: expected {self.num_envs} whole numbers from 0 to below max_episode_steps = {limit}; "
+                f"got {tuple(elapsed.shape)} of {elapsed.dtype}."
+            )
+        return elapsed.long()
 
     def _begin_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
         """Begin anew the streams, in `mask`, of those environments for which `seed` holds one."""

@@ -262,3 +262,20 @@ def test_seeds_of_the_first_reset_may_be_left_out_one_by_one(one_room, make_env)
     goals = [make_env(2, one_room, sensors=()).reset(seed=[3, None])[0][GOAL] for _ in range(2)]
     assert torch.equal(goals[0][0], goals[1][0])
     assert not torch.equal(goals[0][1], goals[1][1])
+
+
+def test_episodes_can_begin_with_steps_behind_them(homes, make_env):
+    env = make_env(4, homes, sensors=(), max_episode_steps=6)
+    env.reset(seed=0, options={"elapsed_steps": np.array([0, 1, 3, 5])})
+    ended = np.stack([env.step([2] * 4)[3].numpy() for _ in range(12)])
+    # Sooner once, then after six steps like everybody.
+    assert [np.flatnonzero(column).tolist() for column in ended.T] == [[5, 11], [4, 10], [2, 8], [0, 6]]
+    env.reset(options={"reset_mask": np.array([True, False, False, True]), "elapsed_steps": np.array([4, 0, 0, 0])})
+    assert env.simulator.state.step.tolist() == [4, 1, 3, 0]
+
+
+@pytest.mark.parametrize("elapsed", [[0, 1, 2], [0, 0, 0, 6], [0, 0, 0, -1], [0.0, 0.0, 0.0, 0.0]])
+def test_elapsed_steps_that_cannot_be(one_room, make_env, elapsed):
+    env = make_env(4, one_room, sensors=(), max_episode_steps=6)
+    with pytest.raises(OptionError, match="elapsed_steps: expected 4 whole numbers from 0 to below"):
+        env.reset(seed=0, options={"elapsed_steps": np.array(elapsed)})
