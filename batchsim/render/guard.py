@@ -18,7 +18,10 @@ _REMEDIES = {
         "the driver's message in `dmesg`."
     ),
 }
-_UNEXPECTED = "Make a new renderer; if it happens again, `LIBGL_ALWAYS_SOFTWARE=1` or device='cpu' tells whether it is the driver."
+_UNEXPECTED = (
+    "Make a new renderer; if it happens again, try device='cpu' with LIBGL_ALWAYS_SOFTWARE=1 in the environment: where "
+    "that works it is the driver's fault."
+)
 
 
 @contextmanager

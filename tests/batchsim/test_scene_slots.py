@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import scenes as scene_package
 from batchsim import OptionError, RenderError
 from batchsim.render.batch_renderer import SENSORS
 from batchsim.render.scene_slots import ROUND, DoesNotFit, SlotLayout
+from batchsim.render.texture_pool import TexturePool
 from scenes import bake
 from scenes.mesh import Material, Mesh
 
@@ -132,6 +134,15 @@ def test_textures_nobody_shows_make_room(make_renderer):
         assert renderer.replace_scene(turn % 2, room).advance(1 << 30)
         assert_shows(renderer, turn % 2, room, make_renderer, turn)
     assert renderer._rig.scenes.textures.array.layers == layers
+
+
+def test_more_textures_than_the_driver_has_layers():
+    context = SimpleNamespace(
+        info={"GL_MAX_ARRAY_TEXTURE_LAYERS": 4, "GL_RENDERER": "small"}, compute_shader=lambda _: None
+    )
+    images = [np.zeros((8, 8, 3), np.uint8) for _ in range(5)]
+    with pytest.raises(RenderError, match=r"5 textures; small allows 4 at once.*fewer scenes"):
+        TexturePool(context, images, rotating=False)
 
 
 def test_scenes_are_prepared_in_other_threads(homes, make_renderer):
