@@ -34,7 +34,8 @@ class TexturePool:
         self._uses: list[int] = []
         self._layer_of: dict[int, int] = {}
         self._complete: set[int] = set()
-        self._array = self._make_array(2 * len(distinct) + _SPARE_LAYERS if rotating else max(1, len(distinct)))
+        spare = len(distinct) + _SPARE_LAYERS if rotating else 0
+        self._array = self._make_array(max(1, len(distinct)), spare)
 
     @property
     def array(self) -> moderngl.TextureArray:
@@ -78,10 +79,9 @@ class TexturePool:
     def _make_room(self, missing: Sequence[np.ndarray]) -> None:
         side, free = texture_side(missing), self._free_layers()
         if side > self.side or len(free) < len(missing):
-            layers = len(self._held)
-            if len(free) < len(missing):
-                layers = 2 * (layers + len(missing))
-            self._grow(max(side, self.side), layers)
+            lacking = max(0, len(missing) - len(free))
+            needed = len(self._held) + lacking
+            self._grow(max(side, self.side), needed, spare=needed if lacking else 0)
 
     def _free_layers(self) -> list[int]:
         """Empty ones first, then those that nobody uses."""
@@ -97,25 +97,24 @@ class TexturePool:
         self._uses[layer] = 1
         self._complete.discard(layer)
 
-    def _grow(self, side: int, layers: int) -> None:
+    def _grow(self, side: int, layers: int, spare: int) -> None:
         """Begin a larger array with what this one holds."""
         self._array.release()
         self.side = side
-        self._array = self._make_array(layers)
+        self._array = self._make_array(layers, spare)
         for layer, image in enumerate(self._held):
             if image is not None:
                 self.write(layer, 0, square_texels(image, side))
 
-    def _make_array(self, layers: int) -> moderngl.TextureArray:
+    def _make_array(self, layers: int, spare: int) -> moderngl.TextureArray:
+        """An array of `layers`, and as many of `spare` as the driver has."""
         allowed = int(self._context.info["GL_MAX_ARRAY_TEXTURE_LAYERS"])
-        used = sum(image is not None for image in self._held)
-        if used < layers and layers > allowed:
-            layers = max(min(layers, allowed), len(self._held))
         if layers > allowed:
             raise RenderError(
                 f"The scenes have {layers} textures; {self._context.info['GL_RENDERER']} allows {allowed} at once. "
                 "Keep fewer scenes resident, or let them share textures."
             )
+        layers = min(layers + spare, allowed)
         self._held += [None] * (layers - len(self._held))
         self._uses += [0] * (layers - len(self._uses))
         array = self._context.texture_array((self.side, self.side, layers), 4)
