@@ -99,9 +99,13 @@ class TexturePool:
 
     def _grow(self, side: int, layers: int, spare: int) -> None:
         """Begin a larger array with what this one holds."""
-        self._array.release()
-        self.side = side
-        self._array = self._make_array(layers, spare)
+        old, self.side = (self._array, self.side), side
+        try:
+            self._array = self._make_array(layers, spare)
+        except RenderError:
+            self.side = old[1]
+            raise
+        old[0].release()
         for layer, image in enumerate(self._held):
             if image is not None:
                 self.write(layer, 0, square_texels(image, side))
