@@ -16,14 +16,19 @@ _EYE_HEIGHT = 1.25  # metres above the floor
 _BUDGET = 0.6  # seconds for all draws that are timed
 _FEWEST = 16  # views
 _CLEAR = 4.0  # times: with so much between two backends, few views are enough to tell
-_SCENES = 6  # at most so many are looked at
+_SCENES, _TRIANGLES = 6, 400_000  # at most so many are looked at, if it is more than one scene
 
 
 def typical_scenes(scenes: Sequence[Scene]) -> list[Scene]:
-    """At most six, from the smallest to the largest in even steps: enough to time, and soon uploaded."""
+    """At most six, spread evenly over their sizes, and fewer where they are large: enough to time, soon uploaded."""
     by_size = sorted(scenes, key=lambda scene: len(scene.triangles))
-    steps = np.linspace(0, len(scenes) - 1, min(_SCENES, len(scenes))).round().astype(int)
-    return [by_size[step] for step in steps]
+    count = min(_SCENES, len(scenes))
+    while True:
+        steps = (np.arange(count) + 0.5) * len(scenes) / count
+        chosen = [by_size[int(step)] for step in steps]
+        if count == 1 or sum(len(scene.triangles) for scene in chosen) <= _TRIANGLES:
+            return chosen
+        count -= 1
 
 
 def sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:

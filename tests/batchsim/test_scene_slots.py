@@ -87,6 +87,22 @@ def test_a_slot_shows_nothing_until_its_scene_is_there(homes, make_renderer, bac
     assert_shows(renderer, 1, homes[2], make_renderer)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_replacements_on_cuda(worlds, make_renderer, backend):
+    options = {"sensors": SENSORS, "backend": backend, "device": "cuda"}
+    renderer = make_renderer([worlds[0], worlds[3]], 6, rotating=True, **options)
+    for slot, number in ((0, 5), (1, 1), (0, 4)):
+        upload = renderer.replace_scene(slot, renderer.prepare(worlds[number]))
+        while not upload.advance(100_000):
+            pass
+        poses = views(worlds[number], 6, number).cuda()
+        expected = make_renderer([worlds[number]], 6, **options).render(poses, torch.zeros_like(poses[:, 0]).long())
+        images = renderer.render(poses, torch.full_like(poses[:, 0], slot).long())
+        for name in SENSORS:
+            assert torch.equal(images[name], expected[name]), (name, slot)
+
+
 def test_two_uploads_at_once_share_textures_and_survive_growth(homes, worlds, make_renderer):
     # The second begins when the first has not written the textures that both show, makes the slots grow, and is
     # complete first.
