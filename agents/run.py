@@ -91,7 +91,7 @@ class TrainingRun:
         frames, ranks = self.trainer.progress.frames, self.trainer.ranks
         what = f"Another rank was lost after {frames} frames ({' '.join(str(error).split())[:120]})."
         if not ranks.is_first:
-            return AgentError(what)
+            return AgentError(f"Rank {ranks.rank}: {what}")
         try:
             write_checkpoint(self.checkpoint, self.trainer, [])
         except CheckpointError as failed:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from agents import checkpoint
 from agents.checkpoint import CheckpointError, find_checkpoint, load_policy, load_trainer, save_checkpoint
 from agents.config import TrainConfig
+from agents.ppo import PPOConfig
 from agents.run import TrainingRun
 from agents.train import make_trainer, train
 
@@ -104,6 +105,23 @@ def test_a_run_that_died_takes_back_what_it_logged_too_far(tmp_path, trainer):
     again = TrainConfig(**SMALL, total_frames=3 * FRAMES)
     TrainingRun(trainer, again, tmp_path).run()
     assert [json.loads(line)["frames"] for line in log.read_text().splitlines()] == [FRAMES, 2 * FRAMES, 3 * FRAMES]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", ["adam", "lamb"])
+def test_gpu_run_goes_on_from_its_checkpoint(tmp_path, optimizer):
+    config = TrainConfig(**SMALL | {"device": "cuda", "ppo": PPOConfig(optimizer=optimizer)})
+    first, second = make_trainer(config), make_trainer(config)
+    first.iteration()
+    save_checkpoint(tmp_path / "checkpoint", first)
+    assert load_trainer(tmp_path / "checkpoint", second) is None
+    moments = [[s["exp_avg"] for s in t.ppo.optimizer.state.values()] for t in (first, second)]
+    assert all(torch.equal(a, b) for a, b in zip(*moments, strict=True))
+    figures = [trainer.iteration() for trainer in (first, second)]
+    assert figures[1]["frames"] == figures[0]["frames"] == 2 * FRAMES
+    assert figures[1]["value_loss"] == pytest.approx(figures[0]["value_loss"], rel=1e-2)
+    for trainer in (first, second):
+        trainer.env.close()
 
 
 def full_disk(*_, **__):

@@ -1,10 +1,14 @@
 """A captured policy step does what the step does, also after the weights have changed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from agents.config import TrainConfig
 from agents.cuda_graph import GraphedStep
 from agents.networks.policy import Policy, PolicyConfig
+from agents.train import make_trainer
 
 GOAL = "pointgoal_with_gps_compass"
 
@@ -49,3 +53,16 @@ def test_gpu_other_batches_go_to_the_step(seeded):
     given = inputs(5, policy.core.state_size, 1)
     for a, b in zip(graphed(*given), policy.step(*given), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.gpu
+def test_gpu_training_with_the_graph_equals_training_without():
+    config = TrainConfig(scenes="one-room", num_envs=8, rollout_steps=8, renderer="raycast", device="cuda")
+    rows = []
+    for graphed in (False, True):
+        trainer = make_trainer(replace(config, cuda_graph=graphed))
+        rows.append([trainer.iteration() for _ in range(2)])
+        trainer.env.close()
+    for plain, graphed in zip(*rows, strict=True):
+        assert graphed["value_loss"] == pytest.approx(plain["value_loss"], rel=1e-2, abs=1e-4)
+        assert graphed["entropy"] == pytest.approx(plain["entropy"], rel=1e-2)
