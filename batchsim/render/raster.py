@@ -32,9 +32,11 @@ from batchsim.render.prepared_scene import CHUNK
 from batchsim.render.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
 from batchsim.render.sharing import SharedTensor
+from batchsim.render.storage import storage_limit
 
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
 _MAX_SIDE = 16384
+_MOST_LISTED = 1 << 28  # bytes of chunks listed in one pass
 
 
 class RasterBackend:
@@ -68,7 +70,6 @@ class RasterBackend:
         # At least two: with one the number of the tile has no use, and compilers drop the input.
         self._rows = min(max(num_views, 2), side // camera.height)
         self._columns = min(-(-num_views // self._rows), side // camera.width)
-        self._per_pass = self._rows * self._columns
         self._planes = 2 if self._columns == 1 else 4
 
         size = self._columns * camera.width, self._rows * camera.height
@@ -79,7 +80,7 @@ class RasterBackend:
             raise RenderError("The scenes hold no triangle at all: there is nothing to draw.")
         self._scenes = scenes
         self._views = views
-        self._commands = context.buffer(reserve=20 * self._per_pass)
+        self._commands = context.buffer(reserve=20 * self._rows * self._columns)
         self._cull, self._program = self._compile()
         self._visible: moderngl.Buffer | None = None
         self._array: moderngl.VertexArray | None = None
@@ -96,7 +97,7 @@ class RasterBackend:
         return self.context.compute_shader(cull), program
 
     def _make_room(self) -> None:
-        """Room for all chunks of the largest scene, for each view of a pass."""
+        """Room for all chunks of the largest scene, for each view of a pass; and how many views that can be."""
         most = max(1, int(self._scenes.layout.capacity["chunk"].max()))
         if most <= self._most_chunks:
             return
@@ -104,6 +105,8 @@ class RasterBackend:
         for resource in (self._array, self._visible):
             if resource is not None:
                 resource.release()
+        room = min(storage_limit(self.context), _MOST_LISTED)
+        self._per_pass = max(1, min(self._rows * self._columns, room // (8 * most)))
         self._visible = self.context.buffer(reserve=8 * self._per_pass * most)
         self._array = self.context.vertex_array(self._program, [(self._visible, "2u4/i", "chunk")])
 

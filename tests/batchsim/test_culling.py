@@ -59,6 +59,15 @@ def test_pictures_are_those_of_all_triangles(worlds, make_renderer, monkeypatch,
         assert torch.equal(images[name], expected[name])
 
 
+def test_lists_that_exceed_the_drivers_limit_are_made_in_passes(worlds, make_renderer, monkeypatch):
+    expected, _ = draw(make_renderer, worlds)
+    most = max(-(-len(scene.triangles) // CHUNK) for scene in worlds)
+    monkeypatch.setattr(raster, "storage_limit", lambda _: 8 * most * 5)
+    images, _ = draw(make_renderer, worlds)  # five views a pass
+    assert (images["semantic"] == expected["semantic"]).float().mean() > 0.995
+    assert ((images["depth"] - expected["depth"]).abs() < 1e-3).float().mean() > 0.995
+
+
 def test_what_is_drawn_is_what_the_frustum_touches(worlds, make_renderer):
     """No chunk with a corner inside the image is left out, and none is drawn that lies wholly behind one plane."""
     _, drawn = draw(make_renderer, worlds)
