@@ -68,7 +68,7 @@ GRIDS = (
         "A step, by the number of environments",
         "step",
         ("--scenes", _HOMES),
-        ("num_envs=1,4,16,64,256,1024,4096", _SENSORS),
+        ("num_envs=1,16,64,256,1024,4096", _SENSORS),
         ("num_envs=1,16,256,1024,4096,8192", _SENSORS),
     ),
     _Grid(
@@ -76,7 +76,7 @@ GRIDS = (
         "Rendering, by the number of views",
         "render",
         ("--scenes", _HOMES),
-        ("num_envs=1,4,16,64,256,1024,4096", _SENSORS),
+        ("num_envs=1,16,64,256,1024,4096", _SENSORS),
         ("num_envs=1,16,256,1024,4096,8192", _SENSORS),
     ),
     _Grid(
@@ -100,8 +100,8 @@ GRIDS = (
         "A step, by resident scenes out of 64",
         "step",
         ("--scenes", "homes:train?count=64", "--num-envs", "256"),
-        ("num_resident_scenes=2,4,8,16,32,64", _SENSORS),
-        ("num_resident_scenes=2,4,8,16,32,64", _SENSORS),
+        ("num_resident_scenes=2,8,32,64", _SENSORS),
+        ("num_resident_scenes=2,8,32,64", _SENSORS),
     ),
 )
 

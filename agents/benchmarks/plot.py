@@ -20,6 +20,7 @@ AXIS_WORDS = {
     "num_resident_scenes": "resident scenes, K",
     "rollout_steps": "steps of a rollout",
 }
+_LEAST_SPAN = 8.0  # from the lowest to the highest cost that an axis shows, as a ratio
 _COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3", "#8a6d1a", "#3b8ea5", "#a83a64", "#555555")
 
 
@@ -29,10 +30,10 @@ def plot_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
     rows = math.ceil(len(sweeps) / columns)
     with matplotlib.rc_context({"font.size": 10, "svg.fonttype": "none"}):
         figure = Figure(figsize=(6.0 * columns, 3.9 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).flat
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for sweep, panel in zip(sweeps, panels, strict=False):
             _draw(panel, sweep)
-        for panel in list(panels)[len(sweeps) :]:
+        for panel in panels[len(sweeps) :]:
             panel.set_axis_off()
         figure.savefig(path, dpi=110)
 
@@ -100,6 +101,9 @@ def _scale(panel: Axes, places: list) -> None:
     """Powers of ten on both axes, with the measured places and plain numbers as ticks."""
     panel.set_yscale("log")
     low, high = panel.get_ylim()
+    wider = max(1.0, (_LEAST_SPAN * low / high) ** 0.5)  # or noise would look like growth
+    low, high = low / wider, high * wider
+    panel.set_ylim(low, high)
     ticks = [m * 10**e for e in range(-3, 9) for m in (1, 2, 5) if low <= m * 10**e <= high]
     panel.yaxis.set_major_locator(FixedLocator(ticks))
     panel.yaxis.set_minor_locator(NullLocator())

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import queue
+import shlex
 import statistics
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def main() -> None:
         "versions": record.versions(),
         "date": record.today(),
         "commit": record.commit(),
-        "command": " ".join(["python", "benchmarks/peers/compare.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/peers/compare.py", *sys.argv[1:]]),
     }
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -120,6 +120,7 @@ def test_plots_name_their_lines(tmp_path, ending):
     if ending == "svg":
         text = path.read_text("utf-8")
         assert all(text.count(f">{word}<") == 3 for word in ("low", "high"))
+        assert text.count(">µs a frame<") == 3  # the fourth panel is left empty
         assert all(f">{title}<" in text for title in ("One", "Two", "Three"))
     else:
         assert matplotlib.image.imread(path).shape[0] > 500

@@ -38,7 +38,7 @@ class PicturePolicy(nn.Module):
         """Logits `[N, A]`, values `[N]`, and the state as it came."""
         return *self._heads(observation["rgb"]), state
 
-    def sequence(
+    def forward(
         self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Logits `[T, N, A]` and values `[T, N]`."""
