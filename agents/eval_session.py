@@ -22,6 +22,7 @@ from agents.filming import film_episodes
 from agents.report import ReportedRun, Sight, choose_films, write_report
 from agents.run_log import read_curves
 from batchsim import NavVectorEnv
+from batchsim.tasks import choose_task
 from scenes import Scene
 
 MAX_EPISODE_STEPS = 500
@@ -55,6 +56,7 @@ class EvalSession:
         if num_envs < 1:
             raise AgentError(f"num_envs is {num_envs}; expected at least 1.")
         self.chosen = chosen
+        self._of_task: dict[str, EvalEpisodes] = {}
         self.num_envs, self.seed, self.deterministic, self._quiet = num_envs, seed, deterministic, quiet
         self._setting = {"renderer": renderer, "device": device, "max_episode_steps": max_episode_steps}
 
@@ -80,7 +82,8 @@ class EvalSession:
           chosen ones can be run again to look at them.
         - `on_step`: sees each decision, see `Moment`. `sensors`: pictures wanted there beside those the agent uses.
         """
-        chosen = self.chosen if which is None else _part(self.chosen, np.asarray(which, np.int64))
+        chosen = self._ready_for(contender)
+        chosen = chosen if which is None else _part(chosen, np.asarray(which, np.int64))
         options = self.env_options(contender)
         options["sensors"] = tuple(dict.fromkeys((*options["sensors"], *sensors)))
         num_envs = min(self.num_envs, len(chosen.episodes))
@@ -100,6 +103,14 @@ class EvalSession:
                     on_step,
                 )
         return replace(found, left_out=chosen.left_out, deterministic=self.deterministic)
+
+    def _ready_for(self, contender: Contender) -> EvalEpisodes:
+        """The episodes as the task of `contender` needs them; what that takes is done once, not for every agent."""
+        task = contender.config.task
+        if task not in self._of_task:
+            scenes, episodes = choose_task(task).prepare(self.chosen.scenes, self.chosen.episodes)
+            self._of_task[task] = replace(self.chosen, scenes=tuple(scenes), episodes=episodes)
+        return self._of_task[task]
 
     def write(
         self, out: Path, contenders: Sequence[Contender], evaluations: Sequence[Evaluation], films: int = FILMS
@@ -128,7 +139,8 @@ class EvalSession:
         wanted = {(record.scene, record.episode_id) for record in filmed}
         records = [record for record in evaluation.records if (record.scene, record.episode_id) in wanted]
         options = self.env_options(contender)
-        films = film_episodes(records, self.chosen.episodes, self.scenes, options, contender.policy)
+        episodes = self._ready_for(contender).episodes
+        films = film_episodes(records, episodes, self.scenes, options, contender.policy)
         if contender.run is None:
             return ReportedRun(evaluation, films=films)
         return ReportedRun(evaluation, read_curves(contender.run), contender.config.to_json(), films)
