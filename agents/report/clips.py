@@ -20,7 +20,7 @@ _HOT = "inferno"
 _TITLES = {"depth": "Depth", "rgb": "Colour"}
 # Of a frame's gradients the share that is drawn at full heat.
 _HOTTEST = 0.01
-_BLUR = 0.7  # pixels
+_BLUR = 1.0  # pixels
 _MEMORY_ROWS = 96
 _MEMORY_COLORS = 32
 
@@ -117,7 +117,7 @@ def saliency_picture(name: str, frames: np.ndarray, saliency: np.ndarray) -> np.
     """Uint8 `[T, h, w, 3]`: the picture in dark grey, and on it in hot colours where the gradient is large.
 
     - `frames`: uint8 `[T, h, w, C]`; `saliency`: float `[T or less, h, w]`, scaled by each frame's largest values and
-      blurred by less than a pixel; frames beyond its end stay grey.
+      blurred by a pixel; frames beyond its end stay grey.
     """
     grey = (255.0 - frames[..., 0]) * (frames[..., 0] > 0) if name == "depth" else frames.mean(-1)
     heat = np.zeros(grey.shape, np.float32)

@@ -11,7 +11,7 @@ from agents.report.choice import Choice, choose_episodes, has_success, succeeded
 from agents.report.clips import Clip, make_clip
 from agents.report.controls import gallery_controls
 from agents.report.fog import FogMap, Sight
-from agents.report.formatting import as_json, escape, finite, style_of
+from agents.report.formatting import as_json, escape, finite, series, style_of
 from agents.report.maps import MapPicture, draw_map
 from agents.report.playback import Stage, stage_of
 from agents.report.run import ReportedRun
@@ -69,7 +69,7 @@ def _fog_filter(name: str) -> str:
     return (
         f'<filter id="{name}" color-interpolation-filters="sRGB" x="0" y="0" width="1" height="1">'
         '<feColorMatrix values="0 0 0 0 0  0 0 0 0 0  0 0 0 0 0  255 0 0 0 -254"/>'
-        '<feGaussianBlur stdDeviation="2.5" result="shape"/><feFlood class="fog-color"/>'
+        '<feGaussianBlur stdDeviation="1.5" result="shape"/><feFlood class="fog-color"/>'
         '<feComposite operator="in" in2="shape"/></filter>'
     )
 
@@ -163,7 +163,9 @@ def _short(scene: str) -> str:
 
 def _rival(run: _Run, measures: Sequence[str]) -> str:
     told = _how(run.record, measures)
-    return f'<span class="rival {_outcome(run.record)}"><i></i>{escape(run.agent)}<b>{told}</b></span>'
+    return (
+        f'<span class="rival {_outcome(run.record)} {series(run.color)}"><i></i>{escape(run.agent)}<b>{told}</b></span>'
+    )
 
 
 def _how(record: EpisodeRecord, measures: Sequence[str]) -> str:
