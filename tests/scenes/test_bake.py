@@ -1,7 +1,9 @@
+import time
+
 import numpy as np
 import pytest
 
-from scenes import AgentBody, Mesh, SceneError, bake
+from scenes import LABELS, AgentBody, Mesh, SceneError, bake
 from scenes.homes import generate_home
 
 
@@ -63,3 +65,14 @@ def test_two_floors_far_apart_are_islands_without_a_way():
     assert scene.geodesic_distance(low, np.array([3.0, 0, 1.0])) == pytest.approx(2, abs=0.05)
     with pytest.raises(SceneError, match="no way leads"):
         scene.shortest_path(low, high)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("detail", "at_least", "seconds"), [("medium", 25_000, 3), ("high", 200_000, 15)])
+def test_baking_takes_seconds(detail, at_least, seconds):
+    mesh = generate_home(0, detail).mesh
+    begin = time.process_time()
+    scene = bake(mesh, "home", AgentBody(), num_goals=64, label_names=LABELS)
+    assert time.process_time() - begin < seconds
+    assert len(scene.triangles) > at_least
+    assert len(scene.goals) == 64

@@ -281,6 +281,28 @@ def test_ply_header_that_claims_fifty_million_triangles(tmp_path):
             import_file(path)
 
 
+def test_draco_is_unpacked(tmp_path):
+    draco = pytest.importorskip("DracoPy")
+    grid = np.stack(np.meshgrid(np.arange(5.0), np.arange(4.0)), -1).reshape(-1, 2)
+    points = np.stack([grid[:, 0], np.sin(grid.sum(1)), grid[:, 1]], 1)
+    first = np.array([5 * row + column for row in range(3) for column in range(4)])[:, None]
+    faces = np.concatenate([first + np.array(corner) for corner in ((0, 5, 1), (1, 5, 6))]).astype(np.uint32)
+    packed = draco.encode(points, faces, quantization_bits=16, preserve_order=True)
+    header, _ = gltf_parts()
+    header["bufferViews"] = [{"buffer": 0, "byteOffset": 0, "byteLength": len(packed)}]
+    header["buffers"] = [{"byteLength": len(packed)}]
+    kinds = {"componentType": 5126, "type": "VEC3"}, {"componentType": 5125, "type": "SCALAR"}
+    header["accessors"] = [
+        dict(kind, count=count) for kind, count in zip(kinds, (len(points), faces.size), strict=True)
+    ]
+    extension = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    primitive = {"attributes": {"POSITION": 0}, "indices": 1, "extensions": extension}
+    header["meshes"] = [{"primitives": [primitive]}]
+    header["extensionsUsed"] = header["extensionsRequired"] = ["KHR_draco_mesh_compression"]
+    path = write_glb(tmp_path / "packed.glb", header, packed + b"\0" * (-len(packed) % 4))
+    np.testing.assert_allclose(import_file(path).mesh.triangles, points[faces], atol=1e-4)
+
+
 def test_draco_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("scenes.import_checks.find_spec", lambda name: None)
     path = change_header(tmp_path, lambda h: h.update(extensionsUsed=["KHR_draco_mesh_compression"]))

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import scenes
 from scenes import AgentBody, SceneError, bake_many, load, load_all, resolve
+from scenes.bake_many import BakeProcess
 from scenes.homes import generate_home
 from scenes.library import HOME_SETS
 from scenes.sources import HomeSource
@@ -175,3 +177,30 @@ def test_progress_is_silent_where_there_is_no_terminal(cache, capfd):
     load_all("one-room", workers=1)
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_processes_that_bake_the_same_scene_at_once_leave_one_good_file(cache):
+    source = resolve("one-room", num_goals=2)[0]
+    processes = [BakeProcess(), BakeProcess()]
+    threads = [threading.Thread(target=process.bake, args=(source,)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for process in processes:
+        process.close()
+    assert [path.suffix for path in cache.iterdir()] == [".scene"]
+    assert len(source.load().goals) == 2
+
+
+def test_a_bake_process_says_what_failed_and_goes_on(cache, tmp_path):
+    (tmp_path / "wall.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 4 0\nf 1 2 3\n")
+    wall, room = resolve([tmp_path / "wall.obj", "one-room"], num_goals=2)
+    process = BakeProcess(background=True)
+    with pytest.raises(SceneError, match=r"Baking .*wall\.obj failed: .*No walkable floor"):
+        process.bake(wall)
+    process.bake(room)
+    assert room.is_ready
+    process.close()
+    with pytest.raises(SceneError, match="closed"):
+        process.bake(room)
