@@ -86,7 +86,7 @@ BASELINES = {
     "random": "walks and turns at random",
     "forward": "walks straight on, turns left where it bumps into something",
     "greedy": "turns to the goal and walks straight at it (PointNav)",
-    "oracle": "knows the map: the upper bound (PointNav, Flee, Explore)",
+    "oracle": "knows the map: next to the best there is in PointNav and Flee, a good round in Explore",
 }
 
 

@@ -97,20 +97,32 @@ class FarthestGoalAgent:
 
 
 class NearestUnvisitedAgent:
-    """Explore's: walks to the nearest goal whose square has not been visited, then to the next."""
+    """Explore's: walks to the nearest goal whose square has not been visited, then to the next.
+
+    With coarse turns it can come to stand where no step leads nearer: now and then it acts at random, which frees it.
+    """
+
+    _AT_RANDOM = 0.06
+    _NEAR = 0.3  # metres: of a square that is a mere strip along a wall, no step may ever end in it
 
     def __init__(self, env: NavVectorEnv) -> None:
         self._simulator = env.simulator
         self._path = PathFollower(env)
         self._target = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self._met = torch.zeros(env.num_envs, 1, dtype=torch.bool, device=env.device)
 
     def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
         """Decided by the distances to the goals, and by what the task has ticked off."""
         walks = self._path.distance_to_goals()
-        walks = torch.where(self._visited(walks.shape), torch.inf, walks)
+        self._met = (self._met & ~begun.unsqueeze(-1)) | (walks < self._NEAR)
+        walks = torch.where(self._visited(walks.shape) | self._met, torch.inf, walks)
         reached = walks.gather(-1, self._target.unsqueeze(-1)).squeeze(-1).isinf()
         self._target = torch.where(begun | reached, walks.argmin(-1), self._target)
-        return self._path.towards(self._target)
+        path = self._path
+        action = path.towards(self._target)
+        third = self._AT_RANDOM / 3
+        free = torch.where(chance < third, path.forward, torch.where(chance < 2 * third, path.left, path.right))
+        return torch.where(chance < self._AT_RANDOM, free, action)
 
     def _visited(self, shape: torch.Size) -> Tensor:
         """Whether the squares of all goals, bool `[N, G]`, have been visited."""
