@@ -30,10 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(typed: list[str]) -> int:
     line = shlex.join(["batchsim-bench", *typed])
     command = parse(typed)
+    many = isinstance(command, TrainBench) and command.speed_ups
+    if command.sweep or many:
+        command.out.mkdir(parents=True, exist_ok=True)
     if command.sweep:
         sweep = run_sweep(typed[0], _without_sweep(typed[1:]), parse_axes(command.sweep), line)
         return _show(command, sweep, f"{typed[0]}: cost of a frame")
-    if isinstance(command, TrainBench) and command.speed_ups:
+    if many:
         sweep = run_changes("train", _without_sweep(typed[1:]), command.changes(), line)
         return _show(command, sweep, "train: cost of a frame with one thing changed")
     result = command.measure(line)
@@ -50,7 +53,6 @@ def _show(command: BenchCommand, sweep: Sweep, title: str) -> int:
     if not records:
         raise AgentError(f"No cell of the sweep could be measured; the last said: {sweep.cells[-1].failure}")
     sweep.title = title
-    command.out.mkdir(parents=True, exist_ok=True)
     write_csv(sweep, command.out / "sweep.csv")
     (command.out / "sweep.json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
     plot_sweeps([sweep], command.out / "sweep.png")

@@ -14,10 +14,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def run_command(name: str, command: Callable[[], int]) -> None:
-    """Run `command` and exit with what it returns, or with 2 and one line on stderr for errors of ours."""
+    """Run `command` and exit with what it returns, or with 2 and one line on stderr.
+
+    The line is for errors of ours and for what the system refuses: a folder that may not be written, a full disk.
+    """
     try:
         sys.exit(command())
-    except (AgentError, BatchSimError, SceneError) as error:
+    except (AgentError, BatchSimError, SceneError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:

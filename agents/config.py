@@ -15,6 +15,9 @@ from agents.networks.visual import make_encoder
 from agents.ppo import PPOConfig
 from agents.schedule import Decay, batch_scale, decay_factor
 
+_POSITIVE = ("num_envs", "rollout_steps", "total_frames", "max_minutes", "max_episode_steps", "width", "height")
+_POSITIVE = (*_POSITIVE, "hidden_size", "core_layers", "action_units", "log_every")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -37,9 +40,9 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random."""
     width: int = 64
-    """Width of the depth image, pixels."""
+    """Width of the pictures, pixels."""
     height: int = 64
-    """Height of the depth image, pixels."""
+    """Height of the pictures, pixels."""
     hfov: float = 90.0
     """Horizontal field of view, degrees."""
     sensors: tuple[Literal["depth", "rgb"], ...] = ("depth",)
@@ -105,32 +108,46 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raise `AgentError` for values that no run can use."""
-        for name in (
-            "num_envs",
-            "rollout_steps",
-            "total_frames",
-            "max_minutes",
-            "max_episode_steps",
-            "hidden_size",
-            "log_every",
-        ):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
+        if not 0 <= self.seed < 2**32:
+            raise AgentError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
+        self._check_learning()
+        self._check_evaluation()
+        self.distributed.check()
+        self._check_network()
+
+    def _check_learning(self) -> None:
+        self.ppo.check()
         if not 1 <= self.ppo.minibatches <= self.num_envs:
             raise AgentError(
                 f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, since a rollout "
                 "is split by environment."
             )
+        if self.ppo.normalize_advantage and self.rollout_steps < 2:
+            raise AgentError("rollout_steps is 1; expected at least 2, or --no-normalize-advantage.")
+        if not 0 <= self.warmup < 1:
+            raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
+        if not 0 <= self.final_learning_rate <= 1:
+            raise AgentError(f"final_learning_rate is {self.final_learning_rate}; expected a share in [0, 1].")
+
+    def _check_evaluation(self) -> None:
+        if self.eval_scenes and self.eval_episodes < 1:
+            raise AgentError(
+                f'eval_episodes is {self.eval_episodes}; expected at least 1. No evaluation: --eval-scenes "".'
+            )
         if self.eval_every_minutes > 0 and not (self.eval_scenes and self.eval_every_episodes > 0):
             raise AgentError("eval_every_minutes needs eval_scenes, and eval_every_episodes of more than 0.")
-        self.distributed.check()
+
+    def _check_network(self) -> None:
+        if not self.blind and not self.sensors:
+            raise AgentError("sensors is empty; expected depth, rgb or both, or --blind for an agent without pictures.")
         if not self.blind:
             # A network without memory, made for what it says of a size that it cannot take.
             with torch.device("meta"):
                 size = self.height, self.width
                 make_encoder(self.visual, self.sensors, size, self.visual_channels, self.hidden_size)
-        if not 0 <= self.warmup < 1:
-            raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
         if self.core == "gru" and self.core_layers != 1:
             raise AgentError(f"core_layers is {self.core_layers}; the core gru has one layer. Choose lstm for more.")
 
@@ -149,6 +166,12 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
         return asdict(self)
+
+    def flat(self) -> dict[str, Any]:
+        """All options by the names they have on the command line."""
+        own = self.to_json()
+        parts = own.pop("ppo"), own.pop("distributed")
+        return own | parts[0] | parts[1]
 
     @staticmethod
     def load(path: Path) -> TrainConfig:

@@ -92,6 +92,8 @@ def _main(command: EvalCommand) -> int:
     contenders += find_contenders(compared, contenders[0].config) if compared else []
     if command.num_envs < 1:
         raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     if command.export is not None:
         _export(contenders[0], command.export)
     session = EvalSession(
@@ -116,10 +118,10 @@ def _main(command: EvalCommand) -> int:
     return 0
 
 
-def evaluate_run(run: Path, scenes: str, episodes: int, num_envs: int = 64, seed: int = 0) -> Path:
+def evaluate_run(run: Path, scenes: str, episodes: int, device: str = "auto") -> Path:
     """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
     contender = load_run(str(run))
-    session = EvalSession(episodes_of_set(scenes, episodes), num_envs, seed)
+    session = EvalSession(episodes_of_set(scenes, episodes), device=device)
     compared = compared_with(choose_task(contender.config.task))
     contenders = [contender, *find_contenders(compared, contender.config)]
     evaluations = [session.run(each) for each in contenders]

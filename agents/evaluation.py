@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from agents.whole_file import write_whole
+
 COUNTED = ("collisions", "episode_length", "reward")
 """Measures that the episodes of every task have."""
 MEASURES = ("success", "spl", "soft_spl", "distance_to_goal", *COUNTED)
@@ -111,7 +113,7 @@ class Evaluation:
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         data = self.to_json() | {"records": [_finite(asdict(record)) for record in self.records]}
-        path.write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
+        write_whole(path, json.dumps(data, allow_nan=False))
 
     @staticmethod
     def load(path: Path) -> Evaluation:

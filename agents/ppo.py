@@ -42,6 +42,15 @@ class PPOConfig:
     normalize_advantage: bool = True
     """Scale each minibatch's advantages to mean 0 and deviation 1."""
 
+    def check(self) -> None:
+        """Raise `AgentError` for values that nothing can be learned with."""
+        for name in ("clip", "max_gradient_norm", "epochs", "minibatches", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise AgentError(f"{name} is {getattr(self, name)}; expected 0 to 1.")
+
 
 class PPO:
     """Improves `policy` from rollouts: from those of all `ranks` together."""

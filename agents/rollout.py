@@ -101,9 +101,13 @@ class Rollout:
         torch.add(self.advantages, self.values, out=self.returns)
 
     def minibatches(self, count: int, generator: torch.Generator) -> Iterator[Batch]:
-        """The rollout in `count` parts, each the whole stretch of some environments, in random order."""
+        """The rollout in `count` parts, each the whole stretch of some environments, in random order.
+
+        They are alike in size, up to one environment; there are no more parts than environments.
+        """
         filled = slice(self.length)
-        for chosen in torch.randperm(self.num_envs, generator=generator).chunk(count):
+        order = torch.randperm(self.num_envs, generator=generator)
+        for chosen in order.tensor_split(min(count, self.num_envs)):
             columns = chosen.to(self.state.device, non_blocking=True)
             yield Batch(
                 {name: _widen(value[filled, columns]) for name, value in self.observations.items()},

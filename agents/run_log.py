@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 from torch.utils.tensorboard import SummaryWriter
 
+from agents.whole_file import write_whole
+
 # The usual tags, so that runs stand beside other trainers' in TensorBoard.
 _TAGS = {
     "success": "charts/success",
@@ -119,9 +121,7 @@ def _tag_of(name: str) -> str:
 def _take_back(path: Path, frames: int) -> None:
     """Leave out the lines of a log after `frames`, which a resumed run will write again."""
     kept = [line for line in read_curves(path.parent) if line["frames"] <= frames]
-    new = path.with_name(path.name + ".new")
-    new.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    new.replace(path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict[str, float | None]:

@@ -28,6 +28,7 @@ from agents.make_policy import make_policy
 from agents.preemption import Preemption
 from agents.run import TrainingRun
 from agents.trainer import Trainer
+from agents.whole_file import write_whole
 from batchsim import NavVectorEnv
 from scenes import resolve
 
@@ -56,7 +57,22 @@ def _main(arguments: list[str]) -> int:
     chosen, _ = chooser.parse_known_args(arguments)
     default = TrainCommand(preset(chosen.preset), chosen.preset)
     command = tyro.cli(TrainCommand, default=default, args=arguments, prog="batchsim-train")
+    if command.resume:
+        _refuse_changes(command.config, default.config, command.out)
     return train(command.config, command.out, command.resume)
+
+
+def _refuse_changes(typed: TrainConfig, default: TrainConfig, out: Path) -> None:
+    """Raise `AgentError` for options of a resumed run that are not those it was begun with: they would do nothing."""
+    find_checkpoint(out)  # says best what is missing where there is no run
+    begun_with, by_default = TrainConfig.load(out / "config.json").flat(), default.flat()
+    changed = {name: value for name, value in typed.flat().items() if value not in (begun_with[name], by_default[name])}
+    if changed:
+        told = ", ".join(f"{name} is {begun_with[name]}, not {value}" for name, value in changed.items())
+        raise AgentError(
+            f"--resume goes on with the options in {out / 'config.json'}, where {told}. Leave such options out, or "
+            "change them in that file."
+        )
 
 
 def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
@@ -67,6 +83,8 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     elif (out / "checkpoint").exists():
         raise AgentError(f"{out} holds a run already: add --resume to go on with it, or choose another --out.")
     config.check()
+    if config.eval_scenes:
+        resolve(config.eval_scenes)  # a wrong name is better told before training than after it
     ranks = Ranks.join(config.distributed)
     trainer = make_trainer(config, ranks)
     config = with_renderer(config, trainer.env)
@@ -75,7 +93,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     if ranks.is_first:
         out.mkdir(parents=True, exist_ok=True)
         record = config.to_json() | {"versions": versions()}
-        (out / "config.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+        write_whole(out / "config.json", json.dumps(record, indent=2))
         if ranks.size > 1:
             print(
                 f"{ranks.size} ranks of {config.num_envs} environments: {ranks.size * config.num_envs} in all.",
@@ -93,7 +111,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         print(f"Stopped. Go on with: batchsim-train --out {out} --resume", file=sys.stderr)
         return 128 + stopped_by  # as shells count
     if config.eval_scenes:
-        report = evaluate_run(out, config.eval_scenes, config.eval_episodes)
+        report = evaluate_run(out, config.eval_scenes, config.eval_episodes, config.device)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     return 0
 

@@ -28,6 +28,8 @@ class PatchEncoder(nn.Module):
         images: tuple[str, ...] = ("depth",),
     ) -> None:
         super().__init__()
+        if not channels or min(channels) < 1:
+            raise AgentError(f"visual_channels is {channels}; expected one number or more, each of at least 1.")
         shrink = _FIRST_PATCH * _PATCH ** (len(channels) - 1)
         height, width = image_size
         if height % shrink or width % shrink:

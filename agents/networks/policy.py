@@ -11,6 +11,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from agents.errors import AgentError
 from agents.networks.cores import make_core
 from agents.networks.images import PIXELS
 from agents.networks.sensors import GOAL, feature_count, vector_features
@@ -178,9 +179,18 @@ def config_for(
     action_names: tuple[str, ...] = ("stop", "forward", "left", "right"),
     **options: Any,
 ) -> PolicyConfig:
-    """A config that fits an environment's single spaces: it reads every picture and sensor that policies can."""
+    """A config that fits an environment's single spaces: it reads every picture and sensor that policies can.
+
+    Raises `AgentError` where there are pictures and it can read none, as those of several cameras.
+    """
     spaces = observation_space.spaces
     images = tuple(name for name in PIXELS if name in spaces)
+    pictures = [name for name, space in spaces.items() if len(space.shape) == 3]
+    if pictures and not images:
+        raise AgentError(
+            f"A policy reads the pictures {' and '.join(PIXELS)} of one camera; these observations hold "
+            f"{', '.join(pictures)} and none of those. Give the agent one camera, or wrap the environment."
+        )
     config = PolicyConfig(
         **options,
         images=images,

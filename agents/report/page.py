@@ -20,6 +20,7 @@ from agents.report.gallery import gallery as episode_gallery
 from agents.report.head import page_head
 from agents.report.run import ReportedRun
 from agents.report.tables import comparison_table, scene_table
+from agents.whole_file import write_whole
 from scenes import Scene
 
 _MOST_LEFT_OUT = 50
@@ -60,7 +61,9 @@ def write_report(
         scenes=_folded("Scene by scene", scene_table(first), "scenes"),
         config=_folded("Configuration", _configs(runs), "config"),
     )
-    return _replace(Path(path), page)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_whole(path, page)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:
@@ -80,15 +83,6 @@ def _title(runs: Sequence[ReportedRun]) -> str:
 
 def _part(name: str) -> str:
     return files("agents.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _replace(path: Path, page: str) -> Path:
-    """Write beside, then rename, so that a reader never meets half a page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(page, encoding="utf-8")
-    os.replace(beside, path)
-    return path
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:

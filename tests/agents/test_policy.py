@@ -143,6 +143,9 @@ def test_configs_fit_the_environment_and_come_back_from_json():
     both = gym.spaces.Dict({"semantic": semantic, "rgb": rgb, "depth": depth})
     without_goal = config_for(both, gym.spaces.Discrete(3), ("forward", "left", "right"))
     assert (without_goal.images, without_goal.vectors, without_goal.stop_action) == (("depth", "rgb"), {}, None)
+    several = gym.spaces.Dict({"front_depth": depth, "back_depth": depth, GOAL: goal})
+    with pytest.raises(AgentError, match=r"one camera.*front_depth"):
+        config_for(several, gym.spaces.Discrete(4))
     for config in (seeing, blind, without_goal):
         assert config_from_json(config_to_json(config)) == config
         Policy(config)

@@ -10,6 +10,7 @@ from agents.errors import AgentError
 from agents.make_policy import make_policy
 from agents.networks.policy import Policy, PolicyConfig
 from agents.networks.sensors import GOAL
+from agents.ppo import PPOConfig
 from agents.trainer import Trainer
 
 
@@ -47,6 +48,16 @@ def test_presets_are_whole_runs():
         ({"num_envs": 2}, "minibatches"),
         ({"height": 40}, r"\(40, 64\).*multiples of 16"),
         ({"visual": "se_resnet9", "width": 80}, r"\(64, 80\).*multiples of 32"),
+        ({"core": "lstm", "core_layers": 0}, "core_layers is 0"),
+        ({"action_units": 0}, "action_units is 0"),
+        ({"visual_channels": ()}, "visual_channels"),
+        ({"sensors": ()}, "--blind"),
+        ({"seed": -1}, "seed is -1"),
+        ({"rollout_steps": 1}, "rollout_steps is 1"),
+        ({"eval_episodes": 0}, "eval_episodes is 0"),
+        ({"ppo": PPOConfig(learning_rate=-1.0)}, "learning_rate is -1"),
+        ({"ppo": PPOConfig(epochs=0)}, "epochs is 0"),
+        ({"ppo": PPOConfig(gamma=1.5)}, "gamma is 1.5"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(options, message):

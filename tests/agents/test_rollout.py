@@ -69,13 +69,14 @@ def numbered(steps, num_envs):
     return rollout, number
 
 
-@pytest.mark.parametrize(("num_envs", "count"), [(8, 4), (7, 3), (5, 1), (3, 3), (2, 4)])
+@pytest.mark.parametrize(("num_envs", "count"), [(8, 4), (9, 4), (7, 3), (5, 1), (3, 3), (2, 4)])
 def test_minibatches_hold_each_environment_once(num_envs, count):
     rollout, number = numbered(3, num_envs)
-    seen = []
+    seen, sizes = [], []
     for batch in rollout.minibatches(count, torch.Generator().manual_seed(0)):
         columns = batch.previous_actions[0]
         seen += columns.tolist()
+        sizes.append(len(columns))
         rows = number[:, columns]
         assert torch.equal(batch.previous_actions, rows)
         assert torch.equal(batch.observations["depth"][..., 0, 0, 0], rows.float())
@@ -89,6 +90,8 @@ def test_minibatches_hold_each_environment_once(num_envs, count):
         assert torch.equal(batch.returns, rollout.returns[:, columns])
         assert torch.equal(batch.state[:, 0], columns.float())
     assert sorted(seen) == list(range(num_envs))
+    assert len(sizes) == min(count, num_envs)
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_minibatches_are_drawn_anew():

@@ -64,6 +64,9 @@ def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Pat
     assert frames > 0
 
     config = tmp_path / "run" / "config.json"
+    changed = run("agents.train", "--out", "run", "--resume", "--total-frames", "5", "--gamma", "0.5", cwd=tmp_path)
+    assert changed.returncode == 2
+    assert "total_frames is 1000000, not 5, gamma is 0.99, not 0.5" in changed.stderr
     shorter = json.loads(config.read_text()) | {"total_frames": frames + 128}
     config.write_text(json.dumps(shorter))
     resumed = run("agents.train", "--out", "run", "--resume", cwd=tmp_path)
@@ -104,6 +107,8 @@ def test_scenes_take_turns_and_a_broken_one_is_named(tmp_path: Path, one_room, f
         (["--resume", "--out", "missing"], "no checkpoint"),
         (["--minibatches", "500"], "minibatches"),
         (["--renderer", "magic", *TINY], "raycast"),
+        ([*TINY, "--eval-scenes", "homes:nope"], "homes:train"),
+        ([*TINY, "--out", "/proc/nowhere/run"], "/proc/nowhere"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
