@@ -55,6 +55,8 @@ class EvalSession:
     ) -> None:
         if num_envs < 1:
             raise AgentError(f"num_envs is {num_envs}; expected at least 1.")
+        if not 0 <= seed < 2**32:
+            raise AgentError(f"seed is {seed}; expected 0 to {2**32 - 1}.")
         self.chosen = chosen
         self._of_task: dict[str, EvalEpisodes] = {}
         self.num_envs, self.seed, self.deterministic, self._quiet = num_envs, seed, deterministic, quiet

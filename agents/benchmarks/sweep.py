@@ -100,9 +100,20 @@ def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cel
     except subprocess.TimeoutExpired:
         return Cell(values, failure=f"took longer than {_LIMIT:.0f} s")
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return Cell(values, failure=said[-1])
+        return Cell(values, failure=why_it_failed(done.stderr) or f"exit code {done.returncode}")
     return Cell(values, json.loads(done.stdout))
+
+
+def why_it_failed(said: str) -> str:
+    """The line of a failed command's stderr that says why: the last, or in a box of tyro's the one below its title."""
+    lines = said.strip().splitlines()
+    if not any(_HELP in line for line in lines):
+        return "".join(lines[-1:])
+    words = [word for line in lines if (word := line.strip(_BORDER))]
+    return words[1]
+
+
+_HELP, _BORDER = "For full helptext", "╭╮╰╯│─+-| "
 
 
 def _typed(name: str, value: str) -> list[str]:

@@ -222,6 +222,7 @@ def test_the_command_runs_an_episode_file(capsys, tmp_path, one_room):
     [
         (["greedy", "--scenes", "one-room", "--episodes", "0"], "expected at least 1"),
         (["greedy", "--scenes", "one-room", "--num-envs", "0"], "expected at least 1"),
+        (["greedy", "--scenes", "one-room", "--seed", "-5"], "seed is -5"),
         (["greedy", "--scenes", "one-room", "--max-episode-steps", "0"], "max_episode_steps"),
         (["greedy", "--episodes-file", "none.json.gz"], "no such file"),
         (["greedy", "--scenes-dir", "folder"], "--episodes-file"),
