@@ -10,8 +10,10 @@ All of that happens at steps that follow from the seed and the episodes alone. W
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -86,8 +88,11 @@ class Rotation:
         self._renderer = renderer
         self._first = list(supply.resident)
         self._at_once = max(1, slots // 4)
-        self.loader = SceneLoader(supply, self._prepare, ahead=max(2, self._at_once))
         self._on_gpu = scenes.device.type == "cuda"
+        # The loader's threads must not keep the renderer alive where it is forgotten instead of closed.
+        drawn_by = None if renderer is None else weakref.ref(renderer)
+        prepare = partial(_prepare, pinned=self._on_gpu, drawn_by=drawn_by)
+        self.loader = SceneLoader(supply, prepare, ahead=max(2, self._at_once))
         self._in_use = torch.zeros(slots, dtype=torch.bool, pin_memory=self._on_gpu)
         self._looked = torch.cuda.Event() if self._on_gpu else None
         self._slots = torch.arange(slots, device=scenes.device)
@@ -200,10 +205,6 @@ class Rotation:
         self._uploads = []
         self._resident[slot] = number
 
-    def _prepare(self, scene: Scene) -> _Prepared:
-        packed = pack_scene(scene, pinned=self._on_gpu)
-        return _Prepared(packed, None if self._renderer is None else self._renderer.prepare(scene))
-
     def _go_on_from(self, state: _State) -> None:
         """Put the scenes of `state` into their slots, now."""
         for slot, number in enumerate(state.content):
@@ -223,6 +224,7 @@ class Rotation:
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `state_dict` gave, of a rotation through the same set with as many slots."""
+        self._wait_for_look()
         values = {name: tensor.tolist() for name, tensor in tensors.items()}
         self.visited = set(values.pop("visited"))
         self._in_use.copy_(torch.tensor(values.pop("in_use")))
@@ -231,6 +233,11 @@ class Rotation:
     def close(self) -> None:
         """End the loading."""
         self.loader.close()
+
+
+def _prepare(scene: Scene, pinned: bool, drawn_by: weakref.ref[BatchRenderer] | None) -> _Prepared:
+    renderer = drawn_by and drawn_by()
+    return _Prepared(pack_scene(scene, pinned), renderer and renderer.prepare(scene))
 
 
 class _Upload(Protocol):

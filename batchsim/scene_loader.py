@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from batchsim.errors import OptionError
 from batchsim.scene_supply import LOAD_ERRORS, SceneSupply, report_failure
 from scenes import Scene, SceneSource
 from scenes.bake_many import BakeProcess, available_cores
@@ -71,8 +72,11 @@ class SceneLoader(Generic[T]):
     def next(self, leave_out: Collection[int] = ()) -> tuple[int, T] | None:
         """The next scene that can be had and is not in `leave_out`, by number: None if there is none in two rounds.
 
-        Which one that is does not depend on how long loading takes: this waits until it is known.
+        Which one that is does not depend on how long loading takes: this waits until it is known. Raises `OptionError`
+        for a loader that was closed.
         """
+        if not self._close.alive:
+            raise OptionError("The loader of scenes was closed; make a new environment.")
         for _ in range(2 * len(self.sources)):
             number, future = self._pending.popleft()
             self.taken += 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import traceback
+from contextlib import suppress
 
 from scenes.errors import SceneError
 
@@ -14,18 +16,19 @@ _GIVING_WAY = 10  # the nice value of the command of that name
 
 def main() -> None:
     """Serve until stdin closes; called with "background", give way to whatever else wants to compute."""
+    # Ctrl-C goes to all processes of a terminal: it is the caller's to say what becomes of this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.argv[1:] == ["background"]:
         os.nice(_GIVING_WAY)
     # What the baking prints must not get between the answers, so stdout becomes stderr for everyone else.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    while True:
-        try:
-            source = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        pickle.dump(_bake(source), answers)
-        answers.flush()
+    # Where the caller has gone, there is nobody left to tell.
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            answer = _bake(pickle.load(sys.stdin.buffer))
+            answers.write(pickle.dumps(answer))
+            answers.flush()
 
 
 def _bake(source) -> str | None:

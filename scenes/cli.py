@@ -24,6 +24,7 @@ from scenes.scene_file import SCENE_SUFFIX
 from scenes.top_down import storey_levels
 
 BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def run(
 ) -> int:
     """Run the one of `commands` (a union of annotated command classes) that `arguments` name; the exit code.
 
-    One of `errors` becomes one line on stderr and exit code 2.
+    One of `errors` becomes one line on stderr and exit code 2; Ctrl-C one line and 130.
     """
     command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
@@ -179,6 +180,9 @@ def run(
     except errors as error:
         print(f"batchsim-scenes: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("batchsim-scenes: interrupted", file=sys.stderr)
+        return INTERRUPTED
     print(json.dumps(result) if command.json else command.say(result))
     return 0
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import moderngl
 import torch
 from torch import Tensor
 
@@ -73,6 +75,9 @@ class BatchRenderer:
         except BaseException:
             self.context.release()
             raise
+        # One that is forgotten gives its memory back as well; when the program ends, all memory goes anyway.
+        self._forgotten = weakref.finalize(self, _give_back, self.context, self._rig)
+        self._forgotten.atexit = False
 
     def _check_options(self, backend: str) -> None:
         if not isinstance(self.num_views, int) or self.num_views < 1:
@@ -172,10 +177,14 @@ class BatchRenderer:
         """Give everything back. Afterwards `render` raises `RenderError`; closing again does nothing."""
         if self._rig is None:
             return
-        rig, self._rig = self._rig, None
-        try:
-            with guarded(self.context, "closing"):
-                rig.release()
-        except RenderError as error:  # of a lost context there is nothing to give back
-            _log.warning("%s", error)
-        self.context.release()
+        self._rig = None
+        self._forgotten()
+
+
+def _give_back(context: moderngl.Context, rig: Rig) -> None:
+    try:
+        with guarded(context, "closing"):
+            rig.release()
+    except RenderError as error:  # of a lost context there is nothing to give back
+        _log.warning("%s", error)
+    context.release()

@@ -91,6 +91,8 @@ class PointNav(Task):
         """The way gained and a little less, more for success; a stop ends the episode."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
+        # Bodies can slip between islands that touch at a corner, from where no way leads to the goal.
+        distance = torch.where(distance.isfinite(), distance, task["distance"])
         stopped = action == STOP
         task["success"] = stopped & (distance < self.success_distance)
         reward = self.slack_reward + task["distance"] - distance

@@ -245,3 +245,19 @@ def test_streams_give_new_episodes(homes):
     assert not (first["position"] == second["position"]).all(-1).any()
     alone = task.sample(resident, seed[7:8], torch.zeros(1, dtype=torch.int64))
     assert torch.equal(alone["position"][0], first["position"][7])
+
+
+def test_where_no_way_leads_to_the_goal_nothing_is_gained_or_lost(make_env):
+    floor = np.array([[[0, 0, 0], [0, 0, 4], [4, 0, 0]], [[4, 0, 0], [0, 0, 4], [4, 0, 4]]], float)
+    scene = bake(Mesh.from_triangles(np.concatenate([floor, floor + [10, 0, 0]])), "two islands", AgentBody(), 1)
+    env = make_env(2, [scene], sensors=())
+    env.reset(seed=0)
+    state = env.simulator.state
+    start = state.task["distance"].clone()
+    island = [8.0, 0, 0] if float(scene.goals[0, 0]) < 7 else [-8.0, 0, 0]
+    state.position[0] = torch.tensor(scene.goals[0]) + torch.tensor(island)
+    assert not scene.geodesic_distance(state.position[0].numpy(), scene.goals[0]) < np.inf
+    _, reward, *_, info = env.step(torch.tensor([LEFT, LEFT]))
+    assert torch.allclose(reward, torch.tensor([-0.01, -0.01]))
+    assert torch.allclose(info["episode"]["distance_to_goal"], start)
+    assert not env.step(torch.tensor([STOP, LEFT]))[4]["episode"]["success"].any()
