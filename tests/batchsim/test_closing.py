@@ -73,13 +73,18 @@ def test_a_closed_rotation_says_so_instead_of_waiting(rooms):
     env = NavVectorEnv(4, room_sources(rooms), num_resident_scenes=3, sensors=(), device="cpu", max_episode_steps=3)
     env.reset(seed=0)
     env.close()
-    with pytest.raises(OptionError, match="closed"):
+
+    def walk_on():
         for _ in range(100):
             env.step(FORWARD)
 
+    with pytest.raises(OptionError, match="closed"):
+        walk_on()
+
 
 def test_an_interrupted_command_ends_in_one_line_and_takes_its_workers_along(tmp_path):
-    command = [sys.executable, "-m", "batchsim.scenes_command", "generate", "homes:train?count=400"]
+    script = "import sys; from scenes import cli; sys.exit(cli.run(cli.Generate, None, ['homes:train?count=400']))"
+    command = [sys.executable, "-c", script]
     environment = os.environ | {"BATCHSIM_CACHE": str(tmp_path)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # A session of its own: as at a terminal, Ctrl-C goes to the workers as well.

@@ -249,7 +249,9 @@ def test_streams_give_new_episodes(homes):
 
 def test_where_no_way_leads_to_the_goal_nothing_is_gained_or_lost(make_env):
     floor = np.array([[[0, 0, 0], [0, 0, 4], [4, 0, 0]], [[4, 0, 0], [0, 0, 4], [4, 0, 4]]], float)
-    scene = bake(Mesh.from_triangles(np.concatenate([floor, floor + [10, 0, 0]])), "two islands", AgentBody(), 1)
+    scene = bake(
+        Mesh.from_triangles(np.concatenate([floor, floor + np.array([10, 0, 0])])), "two islands", AgentBody(), 1
+    )
     env = make_env(2, [scene], sensors=())
     env.reset(seed=0)
     state = env.simulator.state
