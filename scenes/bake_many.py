@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scenes.errors import SceneError
 from scenes.sources import SceneSource
 
+_PATIENCE = 3.0  # seconds for a process to leave what it does, before it is killed
 _NUMERICS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -94,7 +95,12 @@ class BakeProcess:
         with self._lock:
             self._closed = True
             process, self._process = self._process, None
-        if process is not None:
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 

@@ -18,6 +18,8 @@ def main() -> None:
     """Serve until stdin closes; called with "background", give way to whatever else wants to compute."""
     # Ctrl-C goes to all processes of a terminal: it is the caller's to say what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # An exit takes along the file that is being written; sudden death would leave a part of it behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if sys.argv[1:] == ["background"]:
         os.nice(_GIVING_WAY)
     # What the baking prints must not get between the answers, so stdout becomes stderr for everyone else.
