@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchsim.errors import OptionError, RenderError
-from scenes import Scene, SceneError, SceneSource, bake_many
+from scenes import LABELS, Scene, SceneError, SceneSource, bake_many
 
 LOAD_ERRORS = (SceneError, RenderError, OSError)
 """What a scene that cannot be had raises."""
@@ -39,14 +39,27 @@ class SceneSupply:
     @property
     def num_labels(self) -> int | None:
         """The most labels that a scene has; None where only loading tells."""
-        known = [len(scene.label_names) for scene in self.resident.values()]
-        for number, source in enumerate(self.sources if self.has_more else ()):
-            if number in self.resident or number in self.failed:
-                continue
-            if source.label_names is None:
-                return None
-            known.append(len(source.label_names))
-        return max(known)
+        tables = self._label_tables
+        return None if None in tables else max(map(len, tables))
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """What labels mean in all scenes; None where that differs between them, or where only loading tells."""
+        tables = self._label_tables
+        return tables.pop() if len(tables) == 1 else None
+
+    @property
+    def _label_tables(self) -> set[tuple[str, ...] | None]:
+        tables = {scene.label_names for scene in self.resident.values()}
+        others = enumerate(self.sources if self.has_more else ())
+        return tables | {s.label_names for k, s in others if k not in self.resident and k not in self.failed}
+
+    def _with_one_table(self) -> SceneSupply:
+        """The scenes with one table of labels, if all are here: those to come may bring names of their own."""
+        if self.has_more or not self.resident:
+            return self
+        table = joint_table([scene.label_names for scene in self.resident.values()])
+        return replace(self, resident={k: scene.relabelled(table) for k, scene in self.resident.items()})
 
     @property
     def failed_names(self) -> dict[str, str]:
@@ -61,7 +74,7 @@ class SceneSupply:
                 f"num_resident_scenes={wanted}: a fixed set of episodes needs all of its {len(sources)} scenes."
             )
         bake_many(sources)
-        return SceneSupply(sources, {number: source.load() for number, source in enumerate(sources)}, {})
+        return SceneSupply(sources, {k: source.load() for k, source in enumerate(sources)}, {})._with_one_table()
 
     @staticmethod
     def load(sources: Sequence[SceneSource], wanted: int | None = None) -> SceneSupply:
@@ -79,7 +92,7 @@ class SceneSupply:
         if not supply.resident:
             reasons = "; ".join(list(supply.failed.values())[:3])
             raise SceneError(f"None of {len(sources)} scenes can be loaded. {reasons}")
-        return supply
+        return supply._with_one_table()
 
     def _try(self, numbers: Sequence[int]) -> None:
         bake_many([self.sources[number] for number in numbers], skip_failures=True)
@@ -88,6 +101,14 @@ class SceneSupply:
                 self.resident[number] = self.sources[number].load()
             except LOAD_ERRORS as error:
                 self.failed[number] = report_failure(self.sources[number], error)
+
+
+def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """One table of labels for scenes that have `tables`: `LABELS` if all begin so, then the other names in order."""
+    if len(set(tables)) == 1:
+        return tables[0]
+    shared = LABELS if all(table[: len(LABELS)] == LABELS for table in tables) else LABELS[:1]
+    return (*shared, *sorted({name for table in tables for name in table} - set(shared)))
 
 
 def _num_resident(wanted: int | None, available: int) -> int:

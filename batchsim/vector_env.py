@@ -58,6 +58,9 @@ class NavVectorEnv(VectorEnv):
     Returned torch tensors of pictures are written again by the next step: clone what must last longer. Numpy arrays
     are copies.
 
+    `label_names`: what the numbers in `semantic` mean, those of `scenes.LABELS` first. Names that 3D files bring are
+    numbered over all of them; only where files take turns, over each by itself, and `label_names` is None.
+
     A scene that cannot be loaded is warned about, left out and listed in `failed_scenes`; with `episodes` it is an
     error. Where scenes take turns, episodes depend on the seeds of all environments, on `num_envs` and on the actions.
 
@@ -122,6 +125,7 @@ class NavVectorEnv(VectorEnv):
         if episodes is not None:
             loaded, episodes = task.prepare(loaded, episodes)
         self._failed, self._num_labels = supply.failed_names, supply.num_labels
+        self.label_names = supply.label_names
         self.simulator = Simulator(
             loaded,
             num_envs,

@@ -124,6 +124,14 @@ class Scene:
             goal_distances=np.concatenate([self.goal_distances, fields]),
         )
 
+    def relabelled(self, table: tuple[str, ...]) -> Scene:
+        """This scene with `label_names` replaced by `table`, which has all of them, and its labels to match."""
+        if table == self.label_names:
+            return self
+        number = {name: k for k, name in enumerate(table)}
+        numbers = np.array([number[name] for name in self.label_names], np.int32)
+        return replace(self, labels=numbers[self.labels], label_names=table)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write one file (safetensors) that `Scene.load` reads; any old file is replaced whole or not at all."""
         from scenes.scene_file import write_scene

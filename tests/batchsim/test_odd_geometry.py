@@ -42,10 +42,11 @@ def looking(positions, rotations):
 
 def assert_as_embree_sees(images, scenes, where, index):
     depth, label = embree_images(scenes, where, index, *images["depth"].shape[2:0:-1], 90.0)
-    error = np.abs(images["depth"].numpy()[..., 0] - depth)
-    assert (error <= np.maximum(0.01, 0.001 * depth)).mean() >= 0.995
-    assert (images["semantic"].numpy()[..., 0] == label).mean() >= 0.99
-    assert (depth > 0).mean() > 0.3
+    drawn_depth = images["depth"].numpy()[..., 0]
+    shown = (depth > 0) | (drawn_depth > 0)
+    assert shown.mean() > 0.1
+    assert (np.abs(drawn_depth - depth) <= np.maximum(0.01, 0.001 * depth))[shown].mean() >= 0.995
+    assert (images["semantic"].numpy()[..., 0] == label)[shown].mean() >= 0.99
 
 
 @pytest.mark.parametrize("name", ["nav_test.obj", "dungeon.obj"])

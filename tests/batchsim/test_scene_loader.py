@@ -8,14 +8,16 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 from rooms import RoomSource, make_room, room_sources
 
 from batchsim.errors import OptionError
 from batchsim.scene_loader import SceneLoader, visiting_order
-from batchsim.scene_supply import SceneSupply
+from batchsim.scene_supply import SceneSupply, joint_table
 from scenes import LABELS, SceneError, resolve
 
 
@@ -174,3 +176,25 @@ def test_labels(rooms, one_room):
     assert SceneSupply(generated, {0: one_room}, {}).num_labels == len(LABELS)
     assert SceneSupply([generated[0], *room_sources(rooms)], {0: one_room}, {}).num_labels is None
     assert SceneSupply(room_sources(rooms)[:1], {0: one_room}, {}).num_labels == len(LABELS)
+
+
+def test_one_table_of_labels_for_all_scenes(rooms, make_env):
+    def named(room, *names):
+        labels = np.arange(len(room.triangles), dtype=np.int32) % len(names) + len(LABELS)
+        return replace(room, labels=labels, label_names=(*LABELS, *names))
+
+    mine = [named(rooms[1], "robot", "vase"), named(rooms[2], "vase"), rooms[4]]
+    env = make_env(3, room_sources(mine), sensors=("semantic",), height=8, width=8)
+    assert env.label_names == (*LABELS, "robot", "vase")
+    assert env.single_observation_space["semantic"].high.max() == len(LABELS) + 1
+    for before, scene in zip(mine, env.simulator.scenes.scenes, strict=True):
+        names = [before.label_names[k] for k in before.labels]
+        assert [env.label_names[k] for k in scene.labels] == names
+    rotating = make_env(2, room_sources(mine), sensors=(), num_resident_scenes=2)
+    assert rotating.label_names is None
+
+
+def test_joint_tables_by_hand():
+    assert joint_table([LABELS, LABELS]) is LABELS
+    assert joint_table([(*LABELS, "b"), LABELS, (*LABELS, "c", "a")]) == (*LABELS, "a", "b", "c")
+    assert joint_table([("nothing", "z"), ("nothing", "a")]) == ("nothing", "a", "z")
