@@ -11,7 +11,7 @@ from agents.report.choice import Choice, choose_episodes, has_success, succeeded
 from agents.report.clips import Clip, make_clip
 from agents.report.controls import gallery_controls
 from agents.report.fog import FogMap, Sight
-from agents.report.formatting import as_json, escape, finite, series, style_of
+from agents.report.formatting import as_changes, as_json, escape, finite, series, style_of
 from agents.report.maps import MapPicture, draw_map
 from agents.report.playback import Stage, stage_of
 from agents.report.run import ReportedRun
@@ -196,9 +196,10 @@ def _play(
                 "color": run.color,
                 "outcome": _outcome(run.record),
                 "facts": {style_of(name).title: style_of(name).one(run.record.measures[name]) for name in told},
-                "points": stage.points[i],
-                "headings": stage.headings[i],
-                "progress": stage.progress[i],
+                "x": as_changes(stage.points[i][::2], 10),
+                "y": as_changes(stage.points[i][1::2], 10),
+                "headings": as_changes(stage.headings[i], 100),
+                "progress": as_changes(stage.progress[i], 100),
                 # The first run's lies in the card already.
                 "fog": stage.fogs[i] if i else "",
                 "film": None if run.clip is None else clips[run.clip].data(run.clip),

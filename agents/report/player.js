@@ -65,6 +65,12 @@ class Film {
   }
 }
 
+// Numbers written as their changes, in units of 1 / perUnit.
+const summed = (changes, perUnit) => {
+  let sum = 0;
+  return changes.map((change) => (change === null ? null : (sum += change) / perUnit));
+};
+
 // Player: walks an agent along its path.
 (() => {
   if (!$("episode-data")) return;
@@ -75,8 +81,15 @@ class Film {
   const STEPS_PER_SECOND = 15;
   let episode = null, run = null, film = null, headings = [], time = 0, playing = false, before = null, drawn = {};
 
-  const at = (i) => [run.points[2 * i], run.points[2 * i + 1]];
-  const count = () => run.points.length / 2;
+  const unpacked = (one) => ({
+    ...one,
+    x: summed(one.x, 10),
+    y: summed(one.y, 10),
+    headings: summed(one.headings, 100),
+    progress: summed(one.progress, 100),
+  });
+  const at = (i) => [run.x[i], run.y[i]];
+  const count = () => run.x.length;
   const color = () => `var(--c${run.color % 6})`;
 
   // The map's storeys stand side by side; nobody walks from one picture to the next.
@@ -152,7 +165,7 @@ class Film {
     for (const id of ["scene", "time"]) $(id).style.setProperty("--run", color());
     const size = 0.02 * Math.max(...episode.view.split(" ").slice(2).map(Number));
     svg.replaceChildren();
-    if (episode.map !== null) drawMap(svg, run.fog || (run === episode.runs[0] && $("fog-" + dialog.dataset.episode)?.getAttribute("href")));
+    if (episode.map !== null) drawMap(svg, run.fog || (run.first && $("fog-" + dialog.dataset.episode)?.getAttribute("href")));
     svg.append(svgElement("path", { class: "shortest", d: episode.shortest }));
     svg.append(svgElement("path", { class: "walked trail", d: count() ? pathData(count() - 1) : "" }));
     drawn.walked = svgElement("path", { class: "walked" });
@@ -263,7 +276,7 @@ class Film {
   const jump = (step) => { setPlaying(false); time = step; show(); };
 
   const choose = (which) => {
-    run = episode.runs[which];
+    run = { ...unpacked(episode.runs[which]), first: which === 0 };
     headings = run.headings.length === count() ? recorded() : guessed();
     time = 0;
     $("step").max = Math.max(count() - 1, 0);

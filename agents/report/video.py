@@ -16,7 +16,7 @@ FRAMES_PER_SECOND = 15
 # A frame to begin at is never far, since a reader jumps to and fro.
 _KEYFRAME_EVERY = 30
 # Quality as ffmpeg counts it, less is better, by length: the longest films would fill a report alone.
-_CRF = ((150, 27), (300, 29), (10**9, 32))
+_CRF = ((150, 27), (300, 29), (10**9, 33))
 _SHEET_QUALITY = 60
 _MAX_SHEET = 16383  # pixels of a side, WebP's limit
 _MOST_PIXELS = 40_000_000  # of a sheet, which a browser keeps unpacked

@@ -18,7 +18,7 @@ from agents.report.charts import nice_ticks
 from agents.report.choice import choose_episodes, choose_films
 from agents.report.curves import resampled, thin_out
 from agents.report.distances import bin_edges, binned
-from agents.report.formatting import STYLES, duration, short_number, style_of
+from agents.report.formatting import STYLES, as_changes, duration, short_number, style_of
 from agents.report.maps import draw_map
 from agents.report.playback import path_data, simplify, view_of
 from scenes.top_down import OUTSIDE, TopDownMap
@@ -225,6 +225,18 @@ def test_only_what_matters_of_a_map_is_shown() -> None:
     assert view_of(large, np.array([[600, 200], [710, 210.0]])) == pytest.approx((585, 152.5, 140, 105))
 
 
+def summed(changes: list[float | None]) -> np.ndarray:
+    """What was written as changes since the known number before, as numbers again; NaN where nothing is known."""
+    values = np.array(changes, float)
+    return np.where(np.isnan(values), np.nan, np.nancumsum(values))
+
+
+def test_numbers_written_as_changes_do_not_drift() -> None:
+    values = np.random.default_rng(0).normal(0, 30, 1000)
+    assert np.abs(summed(as_changes(values.tolist(), 10)) / 10 - values).max() <= 0.0501
+    assert as_changes([1.0, None, None, 1.5, 1.5], 100) == [100, None, None, 50, 0]
+
+
 def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
     data = next(text for text in page.texts if text.startswith('[{"scene"'))
     plays = json.loads(data)
@@ -234,14 +246,15 @@ def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
         assert [run["agent"] for run in play["runs"]] == [evaluation.agent for evaluation in evaluations]
         for run, records in zip(play["runs"], by_episode, strict=True):
             record = records[play["scene"], play["episode"]]
-            points = np.array(run["points"]).reshape(-1, 2)
-            assert len(points) == len(record.path) == len(run["progress"])
+            points = np.stack((summed(run["x"]) / 10, summed(run["y"]) / 10), -1)
+            progress = summed(run["progress"]) / 100
+            assert len(points) == len(record.path) == len(progress)
             assert run["outcome"] == ("success" if record.measures["success"] else "failure")
-            assert np.allclose(run["headings"], record.headings, atol=0.0051)
+            assert np.allclose(summed(run["headings"]) / 100, record.headings, atol=0.0051)
             if play["map"] is not None:
                 expected = picture.plan.to_pixel(np.array(record.path))
                 assert np.abs(points - expected).max() <= 0.051
-                assert run["progress"][-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01)
+                assert progress[-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01, abs=0.006)
     assert {play["map"] for play in plays} == {0, None}
 
 
@@ -378,8 +391,9 @@ def test_tasks_without_goal_show_their_own_measures(tmp_path, scene) -> None:
     assert (play["goal"], play["counted"]) == (None, "m from the start")
     path = np.array(flee.records[0].path)
     walked = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
-    assert play["runs"][0]["progress"][0] == 0
-    assert play["runs"][0]["progress"][-1] == pytest.approx(walked, rel=0.03)
+    progress = summed(play["runs"][0]["progress"]) / 100
+    assert progress[0] == 0
+    assert progress[-1] == pytest.approx(walked, rel=0.03)
     assert style_of("novelty").text(7.0) == "7.00"
 
 
@@ -394,7 +408,7 @@ def test_explored_squares_are_counted_as_one_counts_them(tmp_path, scene) -> Non
     for x, _, z in explore.records[0].path:
         squares.add((int(np.floor(x)), int(np.floor(z))))
         expected.append(len(squares) - 1)
-    assert play["runs"][0]["progress"] == expected
+    assert (summed(play["runs"][0]["progress"]) / 100).tolist() == expected
     assert expected[-1] >= 2
 
 
@@ -434,7 +448,7 @@ def test_in_a_browser(report, tmp_path) -> None:
         )
 
         played = "JSON.parse(document.querySelector('#episode-data').textContent)"
-        lengths = browser.run(f"{played}.map(episode => episode.runs[0].points.length)")
+        lengths = browser.run(f"{played}.map(episode => episode.runs[0].x.length)")
         browser.run(f"document.querySelector('[data-episode=\"{np.argmax(lengths)}\"]').click()")
         assert browser.run("player.open")
         position = "document.querySelector('#scene .agent').getAttribute('transform')"
