@@ -92,8 +92,10 @@ class Trainer:
         """Begin new episodes everywhere: others for each seed, rank and environment, and others after a resume."""
         num_envs = self.env.num_envs
         first = self.seed * 1_000_003 + self.progress.updates * 15_485_863 + self.ranks.rank * num_envs
-        # Where only time ends episodes, they would all be at the same stage in each rollout.
-        elapsed = torch.arange(num_envs) * self.env.max_episode_steps // num_envs
+        # Where only time ends episodes, they would all be at the same stage in each rollout: those of all ranks are
+        # spread evenly over an episode's length.
+        place = self.ranks.rank * num_envs + torch.arange(num_envs)
+        elapsed = place * self.env.max_episode_steps // (self.ranks.size * num_envs)
         self._observation, _ = self.env.reset(seed=first, options={"elapsed_steps": elapsed})
         self._draws = ActionDraws(first + torch.arange(num_envs, device=self.env.device))
         self._state = self.policy.initial_state(num_envs)

@@ -20,7 +20,10 @@ def count_collect(one_room, monkeypatch):
     """Counts what a rollout of `steps` asks for, without an episode that ends."""
 
     def count(num_envs, steps):
-        config = TrainConfig(scenes=one_room, num_envs=num_envs, rollout_steps=steps, blind=True, eval_scenes="")
+        # The first episodes are spread over an episode's length: a long one, so that none ends here.
+        config = TrainConfig(
+            scenes=one_room, num_envs=num_envs, rollout_steps=steps, blind=True, max_episode_steps=9999
+        )
         trainer = make_trainer(config)
         with torch.no_grad():
             trainer.policy.actor.bias.fill_(-50.0)[FORWARD] = 50.0
