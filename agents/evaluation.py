@@ -155,9 +155,12 @@ def bootstrap_interval(values: np.ndarray, clusters: Sequence[str], seed: int) -
     """95% percentile interval of the mean of `values` `[E]`, by resampling whole clusters with replacement.
 
     Episodes in one scene resemble each other; drawing scenes rather than episodes keeps the interval honest (the
-    cluster bootstrap: Field and Welsh, "Bootstrapping clustered data", 2007).
+    cluster bootstrap: Field and Welsh, "Bootstrapping clustered data", 2007). Of a single cluster there is but one
+    mean, which would pass for certainty: there the episodes are drawn, and the interval is for that scene alone.
     """
     _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    if member.max() == 0:
+        member = np.arange(len(values))
     count = member.max() + 1
     totals = np.bincount(member, weights=values, minlength=count)
     sizes = np.bincount(member, minlength=count)

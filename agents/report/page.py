@@ -86,7 +86,9 @@ def _part(name: str) -> str:
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
-    note = "Means with 95% intervals, from resampling whole scenes."
+    several = len({record.scene for record in evaluations[0].records}) > 1
+    drawn = "whole scenes" if several else "the episodes of the one scene, and for that scene alone"
+    note = f"Means with 95% intervals, from resampling {drawn}."
     if len(evaluations) > 1:
         note += " The same episodes for all." if _same_episodes(evaluations) else " Not all ran the same episodes."
         note += " The best mean is marked."

@@ -21,8 +21,10 @@ def test_interval_of_two_scenes_by_hand() -> None:
     assert bootstrap_interval(np.array([0.0, 0.0, 1.0, 1.0]), ["a", "a", "b", "b"], 0) == (0.0, 1.0)
 
 
-def test_interval_of_one_scene_is_its_mean() -> None:
-    assert bootstrap_interval(np.array([0.0, 1.0, 1.0, 0.0]), ["a"] * 4, 0) == (0.5, 0.5)
+def test_interval_of_one_scene_is_that_of_its_episodes() -> None:
+    # Four draws of 0 or 1 are all 0 once in sixteen times, more often than 2.5%; and as often all 1.
+    assert bootstrap_interval(np.array([0.0, 1.0, 1.0, 0.0]), ["a"] * 4, 0) == (0.0, 1.0)
+    assert bootstrap_interval(np.array([0.25]), ["a"], 0) == (0.25, 0.25)
 
 
 def test_interval_weighs_scenes_by_their_episodes() -> None:
