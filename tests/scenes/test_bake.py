@@ -69,10 +69,14 @@ def test_two_floors_far_apart_are_islands_without_a_way():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("detail", "at_least", "seconds"), [("medium", 25_000, 3), ("high", 200_000, 15)])
-def test_baking_takes_seconds(detail, at_least, seconds):
+def test_baking_takes_seconds(detail, at_least, seconds, tmp_path):
     mesh = generate_home(0, detail).mesh
     begin = time.process_time()
     scene = bake(mesh, "home", AgentBody(), num_goals=64, label_names=LABELS)
     assert time.process_time() - begin < seconds
     assert len(scene.triangles) > at_least
     assert len(scene.goals) == 64
+    if detail == "medium":
+        scene.save(tmp_path / "home.scene")
+        assert (tmp_path / "home.scene").stat().st_size <= 4e6
+        assert scene.nbytes - sum(texture.nbytes for texture in scene.textures) <= 10e6  # homes share their textures
