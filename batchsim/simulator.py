@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -50,8 +51,9 @@ class SimulatorOptions:
     def __post_init__(self) -> None:
         positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
         for name in positive:
-            if not getattr(self, name) > 0:
-                raise OptionError(f"{name}={getattr(self, name)!r}: expected more than 0.")
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and 0 < value < math.inf):
+                raise OptionError(f"{name}={value!r}: expected a number of more than 0.")
 
     @property
     def rig(self) -> tuple[Camera, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +22,7 @@ from batchsim.tasks import Task, choose_task
 from scenes import AgentBody, EpisodeSet, Scene, resolve
 
 OUTPUTS = ("torch", "numpy")
+_SEED_BOUND = 1 << 63
 
 
 class NavVectorEnv(VectorEnv):
@@ -320,9 +321,13 @@ class NavVectorEnv(VectorEnv):
             return
         if isinstance(seed, (int, np.integer)):
             seed = range(int(seed), int(seed) + self.num_envs)
+        if not (seed is None or isinstance(seed, Iterable)):
+            raise OptionError(f"seed={seed!r}: expected one int or {self.num_envs} of them.")
         seeds = [None] * self.num_envs if seed is None else list(seed)
         if len(seeds) != self.num_envs:
             raise OptionError(f"seed: expected one int or {self.num_envs} of them; got {len(seeds)}.")
+        if not all(s is None or -_SEED_BOUND <= int(s) < _SEED_BOUND for s in seeds):
+            raise OptionError(f"seed: expected whole numbers of less than 2^63, the last one too; got {seed!r}.")
         given = torch.tensor([s is not None for s in seeds]) | (not self._has_begun)
         entropy = np.random.SeedSequence().generate_state(self.num_envs, np.uint32).tolist() if None in seeds else seeds
         seeds = torch.tensor([e if s is None else int(s) for s, e in zip(seeds, entropy, strict=True)])

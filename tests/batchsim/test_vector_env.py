@@ -190,6 +190,8 @@ def test_step_before_reset(one_room, make_env):
         ({"renderer": "vulkan"}, "vulkan"),
         ({"device": "tpu"}, "tpu"),
         ({"forward_step": 0.0}, "forward_step=0.0.*more than 0"),
+        ({"forward_step": float("inf")}, "forward_step=inf.*more than 0"),
+        ({"max_depth": "far"}, "max_depth='far'"),
         ({"turn_angle": -10}, "turn_angle=-10"),
         ({"max_episode_steps": 0}, "max_episode_steps=0"),
         ({"max_depth": 0}, "max_depth=0"),
@@ -211,6 +213,9 @@ def test_bad_arguments(one_room, make_env):
     env = make_env(2, one_room, sensors=())
     with pytest.raises(OptionError, match=r"seed: expected one int or 2.*got 3"):
         env.reset(seed=[1, 2, 3])
+    for seed in (1.5, 1 << 63, [0, -(1 << 63) - 1], (1 << 63) - 1):
+        with pytest.raises(OptionError, match="seed"):
+            env.reset(seed=seed)
     env.reset(seed=0)
     for actions, message in {
         (1, 1, 1): r"expected 2 whole numbers; got \(3,\)",
