@@ -6,8 +6,13 @@ storage buffer and fitted sRGB; 96 with the records in an image, whose texels co
 
 What did not help: records in a texture instead of an image (slower than the buffer), reading them again only where the
 triangle changes (equal), other sizes of work groups (equal), 8 or 16 pixels a thread (loops cost half as much again).
-Of 90 to 105 us of processor time a view, 40 to 55 are the trilinear look-up. One mip level, rounded, would save 15 to
-20, at the price of edges where levels meet; blending levels in a quarter of the range only saves 5.
+llvmpipe computes both sides of every branch: pixels without a texture, or of nothing at all, cost as much as others.
+
+Of what is left the texture is most: in four rooms 41 us a view as a mean of two mip levels, 24 as one of the two in
+turns (`nearby_level`), which all devices do so that pictures are the same. That leaves some grain where a texture is
+smaller than life: pictures of homes differ from blended ones by 0.3 to 0.6 of 255 in the mean, of four rooms' bricks by
+1.8; from frame to frame of a slow walk they change by 2 to 3% more, 8% there. The sampler's state has to stay one of
+two levels, of which llvmpipe then skips the second: with GL_LINEAR_MIPMAP_NEAREST nothing is gained.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ Frame frame(uint view) {
 #include "shading.glsl"
 
 uvec3 colour(Frame f, uint at, uint triangle) {
-  vec3 ray = f.corner + float(at % WIDTH) * f.right + float(at / WIDTH % HEIGHT) * f.down;
+  vec2 pixel = vec2(at % WIDTH, at / WIDTH % HEIGHT);
+  vec3 ray = f.corner + pixel.x * f.right + pixel.y * f.down;
   uvec4 surface = record(triangle, 0u);
   vec4 plane = uintBitsToFloat(record(triangle, 1u));
   vec3 albedo = vec3(unpackUnorm2x16(surface.z), unpackUnorm2x16(surface.w).x);
@@ -65,7 +66,7 @@ uvec3 colour(Frame f, uint at, uint triangle) {
     vec4 seen = vec4(f.eye + ray * depth, 1.0);
     vec4 u = uintBitsToFloat(record(triangle, 2u)), v = uintBitsToFloat(record(triangle, 3u));
     vec2 uv = vec2(dot(u, seen), dot(v, seen));
-    float level = mip_level(texel_scale + uintBitsToFloat(surface.y), depth, slope);
+    float level = nearby_level(mip_level(texel_scale + uintBitsToFloat(surface.y), depth, slope), pixel);
     albedo *= decode_srgb(textureLod(textures, vec3(uv, float(layer)), level).xyz);
   }
 #endif

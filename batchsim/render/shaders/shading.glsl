@@ -1,14 +1,15 @@
 // How a surface looks. Everything between decode and encode is linear light.
 
 // Powers cost llvmpipe as much as a texture does, so the two sRGB curves are fitted: the results differ from the exact
-// ones by at most 0.43 (decode, seen through the exact encode) and 0.10 (encode) of 255.
+// ones by at most 0.43 (decode, seen through the exact encode) and 0.09 (encode) of 255.
 vec3 decode_srgb(vec3 c) {
   return c * (0.0664427 + c * (0.1952178 + c * (1.7679629 + c * (0.7496902 * c - 1.7755426))));
 }
 
 vec3 encode_srgb(vec3 c) {
-  vec3 root = sqrt(c);
-  return mix(12.92 * c, 0.8336677 * root + 0.2981799 * sqrt(root) - 0.0552872 * c - 0.0769191, step(0.0031308, c));
+  vec3 r = sqrt(c);
+  vec3 curve = r * (1.5177884 + r * (-1.4019067 + r * (2.0298161 + r * (0.5167610 * r - 1.6220324)))) - 0.0400998;
+  return mix(12.92 * c, curve, step(0.0031308, c));
 }
 
 // Light from a bright ceiling or sky above, a darker floor below, and a lamp at the camera. `up` is the height of the
@@ -24,4 +25,11 @@ vec3 lit(vec3 albedo, float up, float facing) {
 // of length 1 along the camera's axis. A pixel covers an area of depth^2 / slope times that.
 float mip_level(float bias, float depth, float slope) {
   return max(bias + 0.5 * log2(depth * depth / max(abs(slope), 1e-6)), 0.0);
+}
+
+// One of the two mip levels next to `level`, for half of the cost: over neighbouring pixels each comes as often as it
+// would weigh in their mean. The fractions of a pixel's multiples of these two numbers are spread evenly over any patch
+// of pixels (the additive recurrence of the plastic number in two dimensions, Roberts, 2018).
+float nearby_level(float level, vec2 pixel) {
+  return floor(level + fract(dot(pixel, vec2(0.7548777, 0.5698403))));
 }
