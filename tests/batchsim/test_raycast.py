@@ -383,6 +383,22 @@ def test_base_color_multiplies_in_linear_light(context):
     assert abs(int(by_color[0, 4, 4, 0]) - expected) <= 1
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.7, 1.0])
+def test_each_of_two_mip_levels_is_shown_as_often_as_it_weighs(context, fraction):
+    # Level 0 is a checker, level 1 its mean: 188 of 255, which is half as bright as white.
+    checker = ((np.indices((64, 64)).sum(0) % 2) * 255).astype(np.uint8)[..., None].repeat(3, -1)
+    distance = 2 * 2**fraction  # at 2 m a pixel is as wide as a texel
+    views = view_records([(0.013, 0.007, distance - 2)], [(0, 0, 0, 1)], [0])
+    walls = [
+        draw(context, [bare_scene(textured_wall(texture))], views, Camera(64, 64), ("rgb", "depth"))
+        for texture in (checker, np.full((64, 64, 3), 188, np.uint8))
+    ]
+    wall = walls[1]["depth"] > 0
+    same = np.abs(walls[0]["rgb"].astype(int) - walls[1]["rgb"]).max(-1)[wall] <= 2
+    assert wall.sum() > 900
+    assert abs(same.mean() - fraction) < 0.05
+
+
 def test_far_textures_are_averaged_and_not_aliased(context):
     checker = ((np.indices((256, 256)).sum(0) % 2) * 255).astype(np.uint8)[..., None].repeat(3, -1)
     views = view_records([(0.013, 0.007, 18)], [(0, 0, 0, 1)], [0])  # 20 m away: 16 texels a pixel and more
