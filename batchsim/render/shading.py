@@ -11,7 +11,7 @@ llvmpipe computes both sides of every branch: pixels without a texture, or of no
 Of what is left the texture is most: in four rooms 41 us a view as a mean of two mip levels, 24 as one of the two in
 turns (`nearby_level`), which all devices do so that pictures are the same. That leaves some grain where a texture is
 smaller than life: pictures of homes differ from blended ones by 0.3 to 0.6 of 255 in the mean, of four rooms' bricks by
-1.8; from frame to frame of a slow walk they change by 2 to 3% more, 8% there. The sampler's state has to stay one of
+1.8; from frame to frame of a slow walk they change by 1 to 3% more, 8% there. The sampler's state has to stay one of
 two levels, of which llvmpipe then skips the second: with GL_LINEAR_MIPMAP_NEAREST nothing is gained.
 """
 
