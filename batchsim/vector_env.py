@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +13,14 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from batchsim.devices import choose_device
+from batchsim.env_inputs import (
+    read_actions,
+    read_autoreset_mode,
+    read_elapsed_steps,
+    read_reset_mask,
+    read_seeds,
+    with_entropy,
+)
 from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera, several_cameras
@@ -22,7 +30,6 @@ from batchsim.tasks import Task, choose_task
 from scenes import AgentBody, EpisodeSet, Scene, resolve
 
 OUTPUTS = ("torch", "numpy")
-_SEED_BOUND = 1 << 63
 
 
 class NavVectorEnv(VectorEnv):
@@ -109,7 +116,7 @@ class NavVectorEnv(VectorEnv):
             raise OptionError(f"output={output!r}: expected one of {', '.join(OUTPUTS)}.")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise OptionError(f"render_mode={render_mode!r}: expected None or 'rgb_array'.")
-        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.autoreset_mode = read_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs = num_envs
         self.output = output
@@ -206,8 +213,8 @@ class NavVectorEnv(VectorEnv):
         `options["elapsed_steps"]`: int `[N]`, how much of `max_episode_steps` is behind the new episodes already. A
         trainer spreads these out, so that not all first episodes end at once, and then all second ones.
         """
-        mask = self._reset_mask(options)
-        elapsed = self._elapsed_steps(options)
+        mask = read_reset_mask(options, self.num_envs, self.device)
+        elapsed = read_elapsed_steps(options, self.num_envs, self.max_episode_steps, self.device)
         if mask is not None and not self._has_begun and not mask.all():
             raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
         self._begin_streams(seed, mask)
@@ -288,49 +295,13 @@ class NavVectorEnv(VectorEnv):
         """Give the renderer's memory back."""
         self.simulator.close()
 
-    def _reset_mask(self, options: dict[str, Any] | None) -> Tensor | None:
-        if not options or "reset_mask" not in options:
-            return None
-        mask = torch.as_tensor(options["reset_mask"], device=self.device)
-        if mask.shape != (self.num_envs,) or mask.dtype != torch.bool or not mask.any():
-            raise OptionError(
-                f"reset_mask: expected a bool array of length {self.num_envs} with at least one True; got "
-                f"{tuple(mask.shape)} of {mask.dtype}."
-            )
-        return mask
-
-    def _elapsed_steps(self, options: dict[str, Any] | None) -> Tensor | None:
-        if not options or "elapsed_steps" not in options:
-            return None
-        elapsed = torch.as_tensor(options["elapsed_steps"], device=self.device)
-        limit = self.max_episode_steps
-        if (
-            elapsed.shape != (self.num_envs,)
-            or elapsed.is_floating_point()
-            or not (elapsed >= 0).logical_and(elapsed < limit).all()
-        ):
-            raise OptionError(
-                f"elapsed_steps: expected {self.num_envs} whole numbers from 0 to below max_episode_steps = {limit}; "
-                f"got {tuple(elapsed.shape)} of {elapsed.dtype}."
-            )
-        return elapsed.long()
-
     def _begin_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
         """Begin anew the streams, in `mask`, of those environments for which `seed` holds one."""
         if seed is None and self._has_begun:
             return
-        if isinstance(seed, (int, np.integer)):
-            seed = range(int(seed), int(seed) + self.num_envs)
-        if not (seed is None or isinstance(seed, Iterable)):
-            raise OptionError(f"seed={seed!r}: expected one int or {self.num_envs} of them.")
-        seeds = [None] * self.num_envs if seed is None else list(seed)
-        if len(seeds) != self.num_envs:
-            raise OptionError(f"seed: expected one int or {self.num_envs} of them; got {len(seeds)}.")
-        if not all(s is None or -_SEED_BOUND <= int(s) < _SEED_BOUND for s in seeds):
-            raise OptionError(f"seed: expected whole numbers of less than 2^63, the last one too; got {seed!r}.")
+        seeds = read_seeds(seed, self.num_envs)
         given = torch.tensor([s is not None for s in seeds]) | (not self._has_begun)
-        entropy = np.random.SeedSequence().generate_state(self.num_envs, np.uint32).tolist() if None in seeds else seeds
-        seeds = torch.tensor([e if s is None else int(s) for s, e in zip(seeds, entropy, strict=True)])
+        seeds = with_entropy(seeds)
         which = given.to(self.device) if mask is None else given.to(self.device) & mask
         rotation = self.simulator.rotation
         if rotation is not None and mask is None and given.all():
@@ -340,17 +311,7 @@ class NavVectorEnv(VectorEnv):
         state.episode = torch.where(which, -1, state.episode)
 
     def _actions(self, actions: Any) -> Tensor:
-        tensor = torch.as_tensor(actions, device=self.device)
-        if tensor.numel() != self.num_envs or tensor.is_floating_point():
-            raise OptionError(
-                f"actions: expected {self.num_envs} whole numbers; got {tuple(tensor.shape)} of {tensor.dtype}."
-            )
-        tensor = tensor.long().reshape(-1)
-        # On a GPU this would make the host wait.
-        if tensor.device.type == "cpu" and not 0 <= tensor.min() <= tensor.max() < self.single_action_space.n:
-            names = ", ".join(f"{k} {name}" for k, name in enumerate(self.task.action_names))
-            raise OptionError(f"actions: expected each to be one of {names}; got {tensor.min()} to {tensor.max()}.")
-        return tensor
+        return read_actions(actions, self.num_envs, self.task.action_names, self.device)
 
     def _out(self, value: Any) -> Any:
         return value if self.output == "torch" else _to_numpy(value)
@@ -374,12 +335,3 @@ def _to_numpy(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_to_numpy(item) for item in value)
     return value
-
-
-def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    if isinstance(mode, AutoresetMode):
-        return mode
-    names = {m.name.lower(): m for m in AutoresetMode} | {m.value.lower(): m for m in AutoresetMode}
-    if str(mode).lower() not in names:
-        raise OptionError(f"autoreset_mode={mode!r}: expected {', '.join(m.name for m in AutoresetMode)}.")
-    return names[str(mode).lower()]
