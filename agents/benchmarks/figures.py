@@ -1,6 +1,6 @@
 """Take all figures of docs/benchmarks.md on this machine, draw the plots, and write the page anew.
 
-python -m agents.benchmarks.figures                     everything, in eight minutes of a CPU of two cores
+python -m agents.benchmarks.figures                     everything, in ten minutes of a CPU of two cores
 python -m agents.benchmarks.figures --only sweeps       how cost grows
 python -m agents.benchmarks.figures --seconds 0.05 --repeats 1 --out /tmp/try --page ""    a dry run
 
@@ -100,7 +100,7 @@ GRIDS = (
         "A step, by resident scenes out of 64",
         "step",
         ("--scenes", "homes:train?count=64", "--num-envs", "256"),
-        ("num_resident_scenes=2,8,32,64", _SENSORS),
+        ("num_resident_scenes=2,8,32,64",),
         ("num_resident_scenes=2,8,32,64", _SENSORS),
     ),
 )

@@ -18,6 +18,8 @@ from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 _ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
 """An agent that walks about: were one action in four a stop, episodes would last four steps."""
 _DRAWN = 64  # steps' worth of actions drawn beforehand
+_STEPS_WITH_CHANGES = 600
+"""Steps of a run where scenes take turns, unless told otherwise: longer than an episode, so that some come and go."""
 
 
 def bench_step(options: BenchOptions) -> BenchRecord:
@@ -46,7 +48,8 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
         env.step(next(actions))
 
     env.reset(seed=options.seed)
-    timing = time_steps(step, synchronize, options.repeats, options.seconds, options.steps)
+    steps = options.steps or (_STEPS_WITH_CHANGES if env.simulator.rotation else None)
+    timing = time_steps(step, synchronize, options.repeats, options.seconds, steps)
     renderer = env.simulator.renderer
     single_steps = _single_steps(env, step, timing.steps * options.repeats)
     stages = _stages(env, step, options, timing)
