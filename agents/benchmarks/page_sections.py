@@ -115,8 +115,10 @@ def peers(content: Mapping[str, Any]) -> str:
     sizes = [text for text in map(_size, content["peers"]) if text]
     lines_ += ["", *(f"- {text}" for text in dict.fromkeys(sizes))] if sizes else []
     lines_ += ["", "What is not the same on both sides:", ""]
-    notes = dict.fromkeys(f"- {p['pair']}, {p['theirs']['side']}: {p['differs']}" for p in content["peers"])
-    lines_ += list(notes)
+    rivals: dict[str, list[str]] = {}
+    for pair in content["peers"]:
+        rivals.setdefault(pair["differs"], []).append(f"{pair['pair']}, {pair['theirs']['side']}")
+    lines_ += [f"- {'; '.join(names)}: {differs}" for differs, names in rivals.items()]
     if content["left_out"]:
         lines_ += ["", "Left out:", "", *(f"- {entry['pair']}: {entry['why']}" for entry in content["left_out"])]
     packages = "; ".join(" ".join(packages) for packages in content["packages"].values())
