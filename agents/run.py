@@ -43,7 +43,6 @@ class TrainingRun:
             self._save_if_possible()
             while share_done(self.trainer, self.config) < 1:
                 self._update()
-                self._evaluate_if_due()
                 if self._stops_or_saves():
                     break
             save_checkpoint(self.checkpoint, self.trainer)
@@ -61,6 +60,7 @@ class TrainingRun:
         trainer.ppo.set_learning_rate(rate)
         update = trainer.iteration()
         _check_finite(update, self._out)
+        self._evaluate_if_due()  # before the log's line of this update, so that it stands there
         if self._log and self._bar:
             self._log.add(update | {"learning_rate": rate} | trainer.env.scene_counts)
             self._bar.update(share_done(trainer, config), self._log.latest, update["frames"], update["fps"])
