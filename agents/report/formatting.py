@@ -140,7 +140,7 @@ def as_changes(values: Iterable[float | None], per_unit: int) -> list[int | None
     changes: list[int | None] = []
     before = 0
     for value in values:
-        whole = None if value is None else round(value * per_unit)
+        whole = None if value is None else round(float(value) * per_unit)
         changes.append(None if whole is None else whole - before)
         before = before if whole is None else whole
     return changes

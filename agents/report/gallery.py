@@ -196,8 +196,8 @@ def _play(
                 "color": run.color,
                 "outcome": _outcome(run.record),
                 "facts": {style_of(name).title: style_of(name).one(run.record.measures[name]) for name in told},
-                "x": as_changes(stage.points[i][::2], 10),
-                "y": as_changes(stage.points[i][1::2], 10),
+                "x": as_changes(stage.points[i][:, 0], 10),
+                "y": as_changes(stage.points[i][:, 1], 10),
                 "headings": as_changes(stage.headings[i], 100),
                 "progress": as_changes(stage.progress[i], 100),
                 # The first run's lies in the card already.

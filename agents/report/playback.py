@@ -32,7 +32,7 @@ class Stage:
     """An episode's drawing, in pixels of its map (right, down).
 
     - `view`: left, top, width, height of the part to show; `card_view`: the same for the first run alone.
-    - `points`: for each run x0, y0, x1, y1, … one pair a step; `headings`: radians by step, empty if unknown.
+    - `points`: for each run float `[steps + 1, 2]`; `headings`: radians by step, empty if unknown.
     - `progress`: for each run what its task counts, by step, None if unknown; `counted`: what that is, in words.
     - `fogs`: for each run a picture's data address (`agents.report.fog`), empty if unknown; `fog_size`: in map pixels.
     - `shortest`: the shortest path as SVG path data, empty if unknown. `goal`: None for tasks without.
@@ -41,7 +41,7 @@ class Stage:
 
     view: View
     card_view: View
-    points: list[list[float]]
+    points: list[np.ndarray]
     headings: list[list[float]]
     progress: list[Steps]
     counted: str
@@ -53,7 +53,7 @@ class Stage:
 
     def thumbnail(self, map_id: int | None, number: int) -> str:
         """The first run as a still picture, SVG; the fog's picture in it is the element `fog-<number>`."""
-        walked = np.array(self.points[0]).reshape(-1, 2)
+        walked = self.points[0]
         left, top, width, height = self.card_view
         box = _view_text(self.card_view)
         # An inner svg cuts off the storeys beside the one shown.
@@ -100,7 +100,7 @@ def stage_of(
     """Lay out `record` and the other agents' `runs` of the same episode; without a map only the paths are shown."""
     paths = [np.array(run.path, np.float64).reshape(-1, 3) for run in runs]
     goal = np.array(record.goal, np.float64)
-    headings = [[round(heading, 2) for heading in run.headings] for run in runs]
+    headings = [run.headings for run in runs]
     if picture is None or fog_map is None:
         return _bare_stage(paths, headings, goal if has_goal(record) else None)
     plan = picture.plan
@@ -111,7 +111,7 @@ def stage_of(
     return Stage(
         view=view_of(plan, np.concatenate([shortest, *on_map, goals])),
         card_view=view_of(plan, np.concatenate([shortest, on_map[0], goals])),
-        points=[_flat(points) for points in on_map],
+        points=[points.round(1) for points in on_map],
         headings=headings,
         progress=steps,
         counted=counted,
@@ -134,7 +134,7 @@ def _bare_stage(paths: Sequence[np.ndarray], headings: list[list[float]], goal: 
     return Stage(
         view=(0.0, 0.0, width, height),
         card_view=(0.0, 0.0, width, height),
-        points=[_flat(points) for points in on_map],
+        points=[points.round(1) for points in on_map],
         headings=headings,
         progress=[[None] * len(points) for points in on_map],
         counted="",
@@ -172,10 +172,6 @@ def view_of(plan: TopDownMap, points: np.ndarray) -> View:
         middle = (near + far) / 2
         low, high = np.maximum(middle - size / 2, low), np.minimum(middle + size / 2, high)
     return (*low.tolist(), *(high - low).tolist())
-
-
-def _flat(points: np.ndarray) -> list[float]:
-    return [round(value, 1) for value in points.reshape(-1).tolist()]
 
 
 def path_data(points: np.ndarray, panel: float) -> str:
