@@ -133,18 +133,9 @@ class Simulator:
         sensors = (options.sensors, options.renderer)
         return BatchRenderer(scenes, views, *size, *sensors, self.device, rotating=rotating, cameras=cameras)
 
-    def reset(self, seed: Tensor | None = None, mask: Tensor | None = None) -> dict[str, Tensor]:
-        """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all.
-
-        - `seed`: int64 `[N]`, begins the streams anew; None goes on with them.
-        """
-        state = self.state
-        if mask is None:
-            mask = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        if seed is not None:
-            state.seed = torch.where(mask, seed.to(self.device), state.seed)
-            state.episode = torch.where(mask, -1, state.episode)
-        self.begin(mask)
+    def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all."""
+        self.begin(torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask)
         return self.observe()
 
     def begin(self, begun: Tensor) -> None:

@@ -218,7 +218,7 @@ class NavVectorEnv(VectorEnv):
         if mask is not None and not self._has_begun and not mask.all():
             raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
         self._begin_streams(seed, mask)
-        observation = self.simulator.reset(None, mask)
+        observation = self.simulator.reset(mask)
         if elapsed is not None:
             state = self.simulator.state
             state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
