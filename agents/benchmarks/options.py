@@ -17,6 +17,16 @@ from agents.errors import AgentError
 from scenes import Scene, load_all, resolve
 
 
+def check_lengths(options: Any, *counts: str) -> None:
+    """Raise `AgentError` for `seconds`, or one of the `counts` that are given, that nothing can be measured with."""
+    for name in counts:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise AgentError(f"{name} is {value}; expected at least 1.")
+    if not 0 < options.seconds <= 3600:
+        raise AgentError(f"seconds is {options.seconds}; expected more than 0, at most 3600.")
+
+
 @dataclass(frozen=True)
 class BenchOptions:
     """Sizes and repeats of a measurement; `command` is what was typed, for the record.
@@ -42,15 +52,7 @@ class BenchOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("num_envs", "repeats"):
-            if getattr(self, name) < 1:
-                raise AgentError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("steps", "triangles"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise AgentError(f"{name} is {value}; expected at least 1.")
-        if not 0 < self.seconds <= 3600:
-            raise AgentError(f"seconds is {self.seconds}; expected more than 0, at most 3600.")
+        check_lengths(self, "num_envs", "repeats", "steps", "triangles")
 
     def load_scenes(self) -> list[Scene]:
         """The scenes to measure in."""

@@ -8,9 +8,9 @@ import torch
 
 from agents.benchmarks import limits, record
 from agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
+from agents.benchmarks.options import check_lengths
 from agents.benchmarks.record import BenchRecord, stage_times
 from agents.config import TrainConfig
-from agents.errors import AgentError
 from agents.networks.flops import flops_per_frame
 from agents.train import make_trainer
 from agents.trainer import Trainer
@@ -31,12 +31,7 @@ class TrainBenchOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("repeats", "iterations"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise AgentError(f"{name} is {value}; expected at least 1.")
-        if not 0 < self.seconds <= 3600:
-            raise AgentError(f"seconds is {self.seconds}; expected more than 0, at most 3600.")
+        check_lengths(self, "repeats", "iterations")
 
 
 def bench_train(options: TrainBenchOptions) -> BenchRecord:
