@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_runs import FRAMES, SMALL
 
 from agents import checkpoint
 from agents.checkpoint import CheckpointError, find_checkpoint, load_policy, load_trainer, save_checkpoint
@@ -18,21 +19,6 @@ from agents.ppo import PPOConfig
 from agents.run import TrainingRun
 from agents.train import make_trainer, train
 
-SMALL = {
-    "scenes": "one-room",
-    "num_envs": 6,
-    "rollout_steps": 7,
-    "width": 16,
-    "height": 16,
-    "renderer": "raycast",
-    "hidden_size": 16,
-    "visual_channels": (4,),
-    "max_episode_steps": 9,
-    "eval_scenes": "",
-    "device": "cpu",
-    "log_every": 1,
-}
-FRAMES = 6 * 7  # of one update
 OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
 
 

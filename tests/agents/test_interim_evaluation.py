@@ -4,6 +4,7 @@ import json
 
 import torch
 from safetensors.torch import load_file
+from small_runs import FRAMES, SMALL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents.checkpoint import load_policy
@@ -13,28 +14,19 @@ from agents.eval_episodes import episodes_of_set
 from agents.eval_session import EvalSession
 from agents.train import train
 
-SMALL = {
-    "scenes": "one-room",
-    "num_envs": 6,
-    "rollout_steps": 7,
-    "width": 16,
-    "height": 16,
-    "renderer": "raycast",
-    "hidden_size": 16,
-    "visual_channels": (4,),
-    "max_episode_steps": 9,
+EVALUATED = {
+    **SMALL,
     "eval_scenes": "one-room",
     "eval_every_episodes": 3,
-    "device": "cpu",
     "log_every": 2,
-    "total_frames": 6 * 7 * 4,
+    "total_frames": 4 * FRAMES,
 }
 
 
 def test_evaluating_does_not_disturb_training(tmp_path, monkeypatch):
     monkeypatch.setattr("agents.train.evaluate_run", lambda *_: tmp_path)
     for name, minutes in (("with", 1e-9), ("without", 0.0)):
-        train(TrainConfig(**SMALL, eval_every_minutes=minutes), tmp_path / name)
+        train(TrainConfig(**EVALUATED, eval_every_minutes=minutes), tmp_path / name)
     for path in (tmp_path / "without" / "checkpoint").glob("*.safetensors"):
         expected, found = load_file(path), load_file(tmp_path / "with" / "checkpoint" / path.name)
         assert all(torch.equal(expected[name], found[name]) for name in expected)
