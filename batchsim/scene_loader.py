@@ -19,7 +19,7 @@ import numpy as np
 from batchsim.errors import OptionError
 from batchsim.scene_supply import LOAD_ERRORS, SceneSupply, report_failure
 from scenes import Scene, SceneSource
-from scenes.bake_many import BakeProcess, available_cores
+from scenes.sources.bake_many import BakeProcess, available_cores
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")

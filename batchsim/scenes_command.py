@@ -13,8 +13,8 @@ import tyro
 
 from batchsim.errors import BatchSimError
 from scenes import SceneError, load
+from scenes.baking.scene_file import write_atomically
 from scenes.cli import Generate, Import, Info, run
-from scenes.scene_file import write_atomically
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ np.float32(5.0)
 """
 
 from scenes.agent_body import AgentBody
-from scenes.bake import bake
-from scenes.bake_many import bake_many
+from scenes.baking.bake import bake
+from scenes.baking.scene import Scene
 from scenes.episodes import EpisodeSet, sample_episodes, standard_episodes
 from scenes.errors import SceneError
 from scenes.habitat_files import link_goals, load_episodes, save_episodes
 from scenes.labels import LABELS
-from scenes.library import SceneSet, load, load_all, resolve
 from scenes.mesh import Material, Mesh
-from scenes.scene import Scene
-from scenes.sources import SceneSource
+from scenes.sources.bake_many import bake_many
+from scenes.sources.library import SceneSet, load, load_all, resolve
+from scenes.sources.scene_source import SceneSource
 
 __all__ = [
     "LABELS",

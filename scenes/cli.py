@@ -14,13 +14,13 @@ import numpy as np
 import tyro
 
 from scenes.agent_body import AgentBody
-from scenes.bake import DEFAULT_NUM_GOALS
-from scenes.bake_many import bake_many
-from scenes.cache import cache_folder
+from scenes.baking.bake import DEFAULT_NUM_GOALS
+from scenes.baking.cache import cache_folder
+from scenes.baking.scene import Scene
+from scenes.baking.scene_file import SCENE_SUFFIX
 from scenes.errors import SceneError
-from scenes.library import load, resolve
-from scenes.scene import Scene
-from scenes.scene_file import SCENE_SUFFIX
+from scenes.sources.bake_many import bake_many
+from scenes.sources.library import load, resolve
 from scenes.top_down import storey_levels
 
 BAD_INPUT = 2

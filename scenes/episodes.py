@@ -8,11 +8,11 @@ from zlib import crc32
 
 import numpy as np
 
+from scenes.baking.scene import Scene
 from scenes.errors import SceneError
-from scenes.library import SceneSet, Spec, resolve
-from scenes.scene import Scene
-from scenes.sources import SceneSource
-from scenes.walkable import MIN_ISLAND_RADIUS
+from scenes.sources.library import SceneSet, Spec, resolve
+from scenes.sources.scene_source import SceneSource
+from scenes.walking.walkable import MIN_ISLAND_RADIUS
 
 STANDARD_VERSION = 2
 """Raised when `standard_episodes` would give other episodes than before."""

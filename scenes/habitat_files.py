@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from scenes.baking.scene import Scene
+from scenes.baking.scene_file import write_atomically
 from scenes.episodes import EpisodeSet
 from scenes.errors import SceneError
-from scenes.library import WORLDS, SceneSet, resolve
-from scenes.scene import Scene
-from scenes.scene_file import write_atomically
+from scenes.sources.library import WORLDS, SceneSet, resolve
 
 MAX_UNPACKED_BYTES = 256 << 20
 _GOAL_RADIUS = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.scene import Scene
+from scenes.baking.scene import Scene
 from scenes.top_down import storey_levels
 
 SQUARE_SIZE = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_cdt, distance_transform_edt
 
-from scenes.scene import Scene
+from scenes.baking.scene import Scene
 
 OUTSIDE = (255, 255, 255)
 FLOOR = (222, 226, 230)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scenes import Scene
-from scenes.bvh import build_bvh
+from scenes.baking.bvh import build_bvh
 
 
 def cut_finer(scene: Scene, triangles: int) -> Scene:

@@ -55,14 +55,14 @@ class SceneParts:
 class PreparedScene:
     """A scene's share of the device's buffers.
 
-    - `arrays`: `nodes` uint32 `[M, 12]` (see scenes/bvh.py); `triangles` float32 `[T, 12]`, three corners of x y z 0;
+    - `arrays`: `nodes` uint32 `[M, 12]` (`scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three corners of x y z 0;
       `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: middle and half extent, each with a 0; `records`
       uint32 `[T, 16]` or, for labels alone, `[T, 4]`: label; texel bias as float bits; material as four numbers of
       16 bits, linear base colour and, once uploaded, the layer of the texture; then three linear functions of the place
       as float bits: distance from the triangle's plane, u and v.
     - `textures`: uint8 `[height, width, 3]` each, sRGB; `texels`: the same as squares, uint8 `[side, side, 4]`;
       `texture_of` int32 `[T]`: which of them, or `NO_TEXTURE`.
-    - `stack_size`: of the tree, see `scenes.bvh.BVH`.
+    - `stack_size`: of the tree, see `scenes.baking.bvh.BVH`.
     """
 
     parts: SceneParts

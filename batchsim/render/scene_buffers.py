@@ -15,7 +15,7 @@ from batchsim.render.scene_slots import DoesNotFit, SlotLayout
 from batchsim.render.scene_upload import SceneUpload
 from batchsim.render.storage import storage_limit
 from batchsim.render.texture_pool import TexturePool
-from scenes.bvh import empty_root
+from scenes.baking.bvh import empty_root
 
 _log = logging.getLogger(__name__)
 _NO_LIMIT = 1 << 31

@@ -9,7 +9,7 @@ import torch
 from batchsim import OptionError
 from batchsim.tasks import Flee
 from scenes import EpisodeSet, sample_episodes
-from scenes.geodesic import distance_fields
+from scenes.walking.geodesic import distance_fields
 
 FORWARD, LEFT, RIGHT = range(3)
 ABOUT_TURN = [LEFT] * 18

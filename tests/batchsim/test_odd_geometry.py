@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from batchsim.render.camera import NEAR
 from scenes import Mesh
-from scenes.bvh import build_bvh
-from scenes.importer import import_file
+from scenes.baking.bvh import build_bvh
+from scenes.sources.importer import import_file
 
 SHARED_SCENES = Path(__file__).resolve().parents[2].parent / "shared/scenes"
 SENSORS = ("depth", "rgb", "semantic")

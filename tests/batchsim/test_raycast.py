@@ -16,7 +16,7 @@ from batchsim.render.context import create_context
 from batchsim.render.prepared_scene import SceneParts, prepare_scene
 from batchsim.render.raycast import Patches, RaycastBackend
 from batchsim.render.scene_buffers import SceneBuffers
-from scenes.bvh import build_bvh
+from scenes.baking.bvh import build_bvh
 from scenes.homes import generate_home
 from scenes.mesh import Material, Mesh
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from scenes.bvh import BVH, build_bvh
-from scenes.bvh_binary import build_binary, half_area, triangle_boxes
+from scenes.baking.bvh import BVH, build_bvh
+from scenes.baking.bvh_binary import build_binary, half_area, triangle_boxes
 from scenes.errors import SceneError
 
 

@@ -9,9 +9,9 @@ from visibility import apart, inflate, shortest_lengths
 
 from scenes.agent_body import AgentBody
 from scenes.errors import SceneError
-from scenes.geodesic import distance_fields, geodesic_distance, sample_goals, shortest_path
-from scenes.walk_graph import steps_along
-from scenes.walkable import build_walkable
+from scenes.walking.geodesic import distance_fields, geodesic_distance, sample_goals, shortest_path
+from scenes.walking.walk_graph import steps_along
+from scenes.walking.walkable import build_walkable
 
 CELL = 0.05
 BODY = AgentBody()

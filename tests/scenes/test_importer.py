@@ -8,8 +8,8 @@ from PIL import Image
 
 import scenes
 from scenes import LABELS, SceneError
-from scenes.import_checks import files_of
-from scenes.importer import import_file, linear_to_srgb, srgb_to_linear
+from scenes.sources.import_checks import files_of
+from scenes.sources.importer import import_file, linear_to_srgb, srgb_to_linear
 
 TRIANGLE = np.array([[0, 0, 0], [2, 0, 0], [0, 0, -1]], np.float32)
 UVS = np.array([[0.0, 0.0], [1.0, 0.25], [0.5, 2.0]], np.float32)
@@ -304,7 +304,7 @@ def test_draco_is_unpacked(tmp_path):
 
 
 def test_draco_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr("scenes.import_checks.find_spec", lambda name: None)
+    monkeypatch.setattr("scenes.sources.import_checks.find_spec", lambda name: None)
     path = change_header(tmp_path, lambda h: h.update(extensionsUsed=["KHR_draco_mesh_compression"]))
     with pytest.raises(SceneError, match=r"batchsim\[draco\]"):
         import_file(path)

@@ -9,10 +9,10 @@ import pytest
 
 import scenes
 from scenes import AgentBody, SceneError, bake_many, load, load_all, resolve
-from scenes.bake_many import BakeProcess
 from scenes.homes import generate_home
-from scenes.library import HOME_SETS
-from scenes.sources import HomeSource
+from scenes.sources.bake_many import BakeProcess
+from scenes.sources.library import HOME_SETS
+from scenes.sources.scene_source import HomeSource
 
 FLOOR = "v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\nf 1 2 3 4\n"
 

@@ -3,10 +3,10 @@ import zlib
 import numpy as np
 import pytest
 
-from scenes.bake import bake
+from scenes.baking.bake import bake
+from scenes.baking.packing import differences, from_differences, pack, unpack
+from scenes.baking.scene import Scene
 from scenes.homes import generate_home
-from scenes.packing import differences, from_differences, pack, unpack
-from scenes.scene import Scene
 
 
 @pytest.mark.parametrize(

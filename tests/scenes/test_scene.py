@@ -10,7 +10,7 @@ import pytest
 
 import scenes
 from scenes import AgentBody, Mesh, Scene, SceneError, bake
-from scenes.cache import CacheKey, cached
+from scenes.baking.cache import CacheKey, cached
 
 
 def room(width=4.0, depth=6.0, pillar=True):

@@ -9,11 +9,11 @@ from scipy.spatial import cKDTree
 from solids import box, floor, prism, quad, rectangle, stairs
 
 from scenes.agent_body import AgentBody
-from scenes.columns import Grid, cut_into_columns
 from scenes.errors import SceneError
 from scenes.homes import generate_home
-from scenes.layers import OFFSETS
-from scenes.walkable import Walkable, build_walkable, default_cell_size
+from scenes.walking.columns import Grid, cut_into_columns
+from scenes.walking.layers import OFFSETS
+from scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 
 BODY = AgentBody()
 UP = np.array([0, 1, 0])

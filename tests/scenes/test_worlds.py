@@ -4,7 +4,7 @@ import trimesh
 
 import scenes
 from scenes import LABELS, SceneError
-from scenes.worlds import build_world
+from scenes.sources.worlds import build_world
 
 # Volume enclosed, by hand: rooms and the passages between them.
 ROOM, PASSAGE = 6 * 6 * 2.74, 2 * 2 * 2.2

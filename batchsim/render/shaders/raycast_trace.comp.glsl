@@ -16,7 +16,7 @@ layout(local_size_x = GROUP_W, local_size_y = GROUP_H) in;
 
 layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };           // position and scene; quaternion
 layout(std430, binding = 1) readonly buffer Scenes { uvec4 scene_start[]; };   // first node, triangle, and chunk; triangles
-layout(std430, binding = 2) readonly buffer Nodes { uvec4 nodes[]; };          // three each, see scenes/bvh.py
+layout(std430, binding = 2) readonly buffer Nodes { uvec4 nodes[]; };          // three each, see scenes/baking/bvh.py
 layout(std430, binding = 3) readonly buffer Triangles { vec4 corners[]; };     // three each; the fourth numbers are 0
 #if WRITE_DEPTH
 layout(std430, binding = 4) writeonly buffer Depth { float depth[]; };

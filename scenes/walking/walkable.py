@@ -3,10 +3,10 @@
 Columns of the grid are as wide as a cell; each may be walkable on several layers (floors, bridges, landings).
 A cell is walkable where
 
-1. a surface that shows its front and is no steeper than `max_slope` passes under its centre (`scenes.standing_room`),
+1. a surface that shows its front and is no steeper than `max_slope` passes under its centre (`standing_room`),
 2. nothing in the column reaches into the body between `max_step` above that surface and `height` above it,
-3. the nearest obstacle or ledge is at least `radius` away from the centre (`scenes.clearance`), and
-4. its island, the cells that can be reached from it, is a floor (`scenes.islands`).
+3. the nearest obstacle or ledge is at least `radius` away from the centre (`clearance`), and
+4. its island, the cells that can be reached from it, is a floor (`islands`).
 
 The idea of spans in columns is that of Recast (Mononen); the distances to obstacles are measured within the cell.
 """
@@ -20,13 +20,13 @@ from functools import cached_property
 import numpy as np
 
 from scenes.agent_body import AgentBody
-from scenes.clearance import far_from_obstacles
-from scenes.columns import Grid, cut_into_columns
 from scenes.errors import SceneError
-from scenes.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
-from scenes.islands import connected_parts, floors_among, reach_from_middle
-from scenes.layers import index_layers, link
-from scenes.standing_room import standing_room
+from scenes.walking.clearance import far_from_obstacles
+from scenes.walking.columns import Grid, cut_into_columns
+from scenes.walking.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
+from scenes.walking.islands import connected_parts, floors_among, reach_from_middle
+from scenes.walking.layers import index_layers, link
+from scenes.walking.standing_room import standing_room
 
 HOME_CELL_SIZE = 0.05
 # A hundred metres square at 10 cm.
@@ -42,7 +42,7 @@ class Walkable:
       lowest. Two layers of one column are at least `body.height` apart.
     - `cells`: int32 `[C, 3]`, (layer, row, col). `heights`: float32 `[C]`, y of the floor under the cell's centre.
     - `islands`: int32 `[C]`, number of the connected part a cell belongs to, largest first.
-    - `neighbors`: int32 `[C, 8]`, compact ids or -1, in the order of `scenes.layers.OFFSETS`: (+x), (+x+z), (+z),
+    - `neighbors`: int32 `[C, 8]`, compact ids or -1, in the order of `layers.OFFSETS`: (+x), (+x+z), (+z),
       (-x+z), (-x), (-x-z), (-z), (+x-z). Neighbours differ by at most `body.max_step` in height; a diagonal is there
       only where both sides are (no cutting of corners).
     - `body`: the cylinder it was computed for.
@@ -146,7 +146,7 @@ def build_walkable(
     """The walkable surface of `triangles` float `[T, 3, 3]` (metres, y up, front faces counter-clockwise) for `body`.
 
     Islands smaller than `min_island_area` square metres are dropped, and others by the rules of
-    `scenes.islands.floors_among`. Raises SceneError when nothing walkable is left, or the arguments make no sense.
+    `islands.floors_among`. Raises SceneError when nothing walkable is left, or the arguments make no sense.
     """
     _check(triangles, body, cell_size)
     columns = cut_into_columns(triangles, Grid.around(triangles, cell_size))

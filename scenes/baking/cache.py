@@ -14,16 +14,13 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from scenes.baking.scene import Scene
+from scenes.baking.scene_file import FORMAT_VERSION, SCENE_SUFFIX
 from scenes.errors import SceneError
-from scenes.scene import Scene
-from scenes.scene_file import FORMAT_VERSION, SCENE_SUFFIX
 
-_NOT_BAKING = (
-    *("__init__.py", "cache.py", "sources.py", "library.py", "bake_many.py", "bake_worker.py"),
-    *("episodes.py", "habitat_files.py", "cli.py", "top_down.py", "scene.py", "scene_file.py", "packing.py"),
-    *("importer.py", "import_checks.py", "worlds.py"),
-)
-"""Files beside this one that have no part in turning a mesh into a scene."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BAKING = ("agent_body.py", "errors.py", "labels.py", "mesh.py", "walking/*.py", "baking/bake.py", "baking/bvh*.py")
+"""The files in `scenes` that turn a mesh into a scene, as glob patterns; `Scene` and its file only keep the outcome."""
 
 
 def cache_folder() -> Path:
@@ -94,14 +91,16 @@ def code_digest(*makers: str) -> str:
 
     It stands for a version number that nobody has to remember to raise.
     """
-    package = Path(__file__).parent
-    files = {path for path in package.glob("*.py") if path.name not in _NOT_BAKING}
-    files |= {path for pattern in makers for path in package.glob(pattern)}
     digest = blake2b(str(FORMAT_VERSION).encode(), digest_size=16)
-    for path in sorted(files):
-        digest.update(path.relative_to(package).as_posix().encode())
+    for path in code_files(*makers):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def code_files(*makers: str) -> list[Path]:
+    """The files of code that `code_digest` reads, sorted; `makers` are glob patterns in `scenes`."""
+    return sorted({path for pattern in (*_BAKING, *makers) for path in _PACKAGE.glob(pattern)})
 
 
 def _short_hash(text: str) -> str:

@@ -1,6 +1,6 @@
 """The bounding volume hierarchy of a scene's triangles: four children a node, child boxes in 8 bits, 48 bytes a node.
 
-A binary tree (`scenes.bvh_binary`) is folded into one of four children a node, each node's largest boxes first, and
+A binary tree (`bvh_binary`) is folded into one of four children a node, each node's largest boxes first, and
 the child boxes are rounded outwards to a 255-step grid over their parent, as in Ylitie, Karras and Laine, *Efficient
 Incoherent Ray Traversal on GPUs Through Compressed Wide BVHs* (HPG 2017).
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.bvh_binary import BinaryTree, build_binary, half_area, runs
+from scenes.baking.bvh_binary import BinaryTree, build_binary, half_area, runs
 from scenes.errors import SceneError
 
 WIDTH = 4

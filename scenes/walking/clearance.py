@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from scenes.agent_body import AgentBody
-from scenes.columns import Columns
-from scenes.layers import OFFSETS
-from scenes.standing_room import in_the_way
+from scenes.walking.columns import Columns
+from scenes.walking.layers import OFFSETS
+from scenes.walking.standing_room import in_the_way
 
 
 def far_from_obstacles(
@@ -22,7 +22,7 @@ def far_from_obstacles(
 ) -> np.ndarray:
     """Which cells bool [C] have their centre at least `body.radius` from every obstacle and ledge.
 
-    `column` int64 [C], `height` float [C] metres, `neighbors` int [C, 8] as `scenes.layers.link` makes them.
+    `column` int64 [C], `height` float [C] metres, `neighbors` int [C, 8] as `layers.link` makes them.
     """
     grid = columns.grid
     centre = np.stack([column % grid.cols, column // grid.cols], 1) + 0.5

@@ -16,13 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from scenes.agent_body import AgentBody
-from scenes.bvh import BVH
+from scenes.baking.bvh import BVH
+from scenes.baking.packing import differences, from_differences, pack, unpack
+from scenes.baking.scene import Scene
 from scenes.errors import SceneError
-from scenes.layers import link
 from scenes.mesh import Material
-from scenes.packing import differences, from_differences, pack, unpack
-from scenes.scene import Scene
-from scenes.walkable import Walkable
+from scenes.walking.layers import link
+from scenes.walking.walkable import Walkable
 
 FORMAT = "batchsim-scene"
 FORMAT_VERSION = 2

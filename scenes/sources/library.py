@@ -22,13 +22,20 @@ from typing import TypeAlias, overload
 from urllib.parse import parse_qsl
 
 from scenes.agent_body import AgentBody
-from scenes.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
-from scenes.bake_many import bake_many
+from scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
+from scenes.baking.scene import Scene
+from scenes.baking.scene_file import SCENE_SUFFIX
 from scenes.errors import SceneError
-from scenes.importer import MESH_SUFFIXES
-from scenes.scene import Scene
-from scenes.scene_file import SCENE_SUFFIX
-from scenes.sources import HomeSource, MemorySource, MeshFileSource, SceneFileSource, SceneSource, WorldSource
+from scenes.sources.bake_many import bake_many
+from scenes.sources.importer import MESH_SUFFIXES
+from scenes.sources.scene_source import (
+    HomeSource,
+    MemorySource,
+    MeshFileSource,
+    SceneFileSource,
+    SceneSource,
+    WorldSource,
+)
 
 DETAILS = ("low", "medium", "high")
 WORLDS = ("one-room", "four-rooms", "maze")

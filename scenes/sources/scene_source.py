@@ -10,11 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from scenes.agent_body import AgentBody
-from scenes.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
-from scenes.cache import CacheKey, cached, code_digest
+from scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
+from scenes.baking.cache import CacheKey, cached, code_digest
+from scenes.baking.scene import Scene
 from scenes.labels import LABELS
 from scenes.mesh import Mesh
-from scenes.scene import Scene
 
 
 class SceneSource(ABC):
@@ -58,7 +58,7 @@ class BakedSource(SceneSource):
 
     @abstractmethod
     def code(self) -> tuple[str, ...]:
-        """Glob patterns of the files of this package that decide the mesh."""
+        """Glob patterns of the files in `scenes` that decide the mesh."""
 
     @property
     def cache_key(self) -> CacheKey:
@@ -115,7 +115,7 @@ class HomeSource(BakedSource):
 
 @dataclass(frozen=True)
 class WorldSource(BakedSource):
-    """One of the small known worlds of `scenes.worlds`."""
+    """One of the small known worlds of `scenes.sources.worlds`."""
 
     name: str = ""
 
@@ -130,11 +130,11 @@ class WorldSource(BakedSource):
 
     def code(self) -> tuple[str, ...]:
         """The builder of worlds."""
-        return ("worlds.py",)
+        return ("sources/worlds.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Build the world."""
-        from scenes.worlds import build_world
+        from scenes.sources.worlds import build_world
 
         return build_world(self.name), LABELS
 
@@ -150,18 +150,18 @@ class MeshFileSource(BakedSource):
 
     def content(self) -> str:
         """The hash of the file and of those it refers to."""
-        from scenes.import_checks import files_of
+        from scenes.sources.import_checks import files_of
 
         digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path)]
         return f"file|{digests}|{self.up}|{self.scale}"
 
     def code(self) -> tuple[str, ...]:
         """The importer."""
-        return ("import*.py",)
+        return ("sources/import*.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Import the file."""
-        from scenes.importer import import_file
+        from scenes.sources.importer import import_file
 
         imported = import_file(self.path, self.up, self.scale)
         return imported.mesh, imported.label_names

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from scenes.errors import SceneError
-from scenes.import_checks import MAX_TRIANGLES, check_file
 from scenes.labels import LABELS
 from scenes.mesh import NO_TEXTURE, Material, Mesh
+from scenes.sources.import_checks import MAX_TRIANGLES, check_file
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
 MAX_TEXTURE_SIZE = 1024

@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from scenes.agent_body import AgentBody
-from scenes.bvh import build_bvh
+from scenes.baking.bvh import build_bvh
+from scenes.baking.scene import Scene
 from scenes.errors import SceneError
-from scenes.geodesic import distance_fields, sample_goals
 from scenes.labels import LABELS
 from scenes.mesh import Mesh
-from scenes.scene import Scene
-from scenes.walkable import Walkable, build_walkable, default_cell_size
+from scenes.walking.geodesic import distance_fields, sample_goals
+from scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 
 DEFAULT_BODY = AgentBody()
 # A home of 60 square metres and 30,000 triangles then takes 2 MB on disk and 6 MB once resident.

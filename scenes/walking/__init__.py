@@ -1,0 +1,1 @@
+"""Where a body can stand and how far it walks: `walkable` makes the surface, `geodesic` measures ways on it."""
