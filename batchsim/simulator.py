@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import torch
+from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from torch import Tensor
 
 from batchsim import poses
@@ -80,6 +81,14 @@ class StepResult:
     heading: Tensor
 
 
+@dataclass(frozen=True)
+class _Pending:
+    """A step whose pictures are being drawn; `ended`: whose last views are among them."""
+
+    result: StepResult
+    ended: Tensor | slice | None
+
+
 class Simulator:
     """N environments in K resident scenes, stepped and rendered together, without a loop over environments.
 
@@ -118,6 +127,7 @@ class Simulator:
         self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}
+        self._pending: _Pending | None = None
         self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
         # Counting the ended episodes makes the host wait for the device: a GPU draws nothing for the others instead.
         self._count_ended = self.device.type == "cpu"
@@ -135,6 +145,7 @@ class Simulator:
 
     def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all."""
+        self.check_no_step_pending("reset")
         self.begin(torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask)
         return self.observe()
 
@@ -159,6 +170,45 @@ class Simulator:
           the new episode's and `final_observation` the ended one's; without, they stay as they are.
         - `begun`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
         """
+        self.step_async(action, autoreset, begun)
+        return self.step_wait()
+
+    def step_async(self, action: Tensor, autoreset: bool = True, begun: Tensor | None = None) -> None:
+        """The first half of `step`: all but the pictures, which are drawn while the caller does something else.
+
+        Those of the step before must not be used any more.
+        """
+        self.check_no_step_pending("step_async")
+        result = self._act(action, begun)
+        ended = self._begin_next(result) if autoreset else None
+        self._place_cameras(0, slice(None))
+        result.observation = self.task.observe(self.scenes, self.state)
+        self._submit(self.num_envs + self._count(ended))
+        if self.rotation is not None:
+            self.rotation.advance(self.state.scene)
+        self._pending = _Pending(result, ended)
+
+    def step_wait(self) -> StepResult:
+        """The second half of `step`."""
+        if self._pending is None:
+            raise NoAsyncCallError("step_wait() without step_async() before it.", "step")
+        result, ended = self._pending.result, self._pending.ended
+        self._pending = None
+        images = self._fetch()
+        result.observation = {name: image[: self.num_envs] for name, image in images.items()} | result.observation
+        if ended is None:
+            result.final_observation = result.observation
+        else:
+            result.final_observation = self._last_images(images, ended) | result.final_observation
+        return result
+
+    def check_no_step_pending(self, called: str) -> None:
+        """Raise Gymnasium's `AlreadyPendingCallError` between `step_async` and `step_wait`; `called` is who asks."""
+        if self._pending is not None:
+            raise AlreadyPendingCallError(f"{called}() while a step is under way: call step_wait() first.", "step")
+
+    def _act(self, action: Tensor, begun: Tensor | None) -> StepResult:
+        """Move, reward and end; the observations are still to come."""
         state = self.state
         self.motion.apply(state, self._turn_of_action[action], self._is_walk[action])
         state.step = state.step + 1
@@ -171,15 +221,33 @@ class Simulator:
         done = terminated | truncated
         state.episode_return = state.episode_return + reward
         measures = self.measures()
-        position, heading = state.position, state.heading
-        final: dict[str, Tensor] = {}
-        if autoreset:
-            observation, final = self._begin_and_observe(done)
-        else:
-            observation = self.observe()
-        if self.rotation is not None:
-            self.rotation.advance(state.scene)
-        return StepResult(observation, reward, terminated, truncated, done, final, measures, position, heading)
+        return StepResult({}, reward, terminated, truncated, done, {}, measures, state.position, state.heading)
+
+    def _begin_next(self, result: StepResult) -> Tensor | slice | None:
+        """Begin the next episodes where one ended, after the last look around there.
+
+        Returns whose last views are to be drawn: on a GPU, which nobody waits for, all, with empty ones where no
+        episode ended; None where none did anywhere.
+        """
+        ended = self._ended(result.done)
+        if ended is not None:
+            self._place_cameras(self.num_envs, ended)
+            if isinstance(ended, slice):
+                self._view_scene[self.num_envs :].masked_fill_(~result.done, NO_SCENE)
+            result.final_observation = self.task.observe(self.scenes, self.state)
+            self.begin(result.done)
+        return ended
+
+    def _ended(self, done: Tensor) -> Tensor | slice | None:
+        if not self._count_ended:
+            return slice(None)
+        ended = done.nonzero().squeeze(-1)
+        return ended if len(ended) else None
+
+    def _count(self, ended: Tensor | slice | None) -> int:
+        if ended is None:
+            return 0
+        return self.num_envs if isinstance(ended, slice) else len(ended)
 
     def measures(self) -> dict[str, Tensor]:
         """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
@@ -194,42 +262,22 @@ class Simulator:
 
     def observe(self) -> dict[str, Tensor]:
         """What the environments see now."""
+        self.check_no_step_pending("observe")
         self._place_cameras(0, slice(None))
-        return self._render(self.num_envs) | self.task.observe(self.scenes, self.state)
+        self._submit(self.num_envs)
+        sensors = self.task.observe(self.scenes, self.state)
+        return self._fetch() | sensors
 
-    def _begin_and_observe(self, done: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The next observations, and the ended episodes' last ones, drawn together."""
-        if not self._count_ended:
-            return self._begin_and_observe_all(done)
-        ended = done.nonzero().squeeze(-1)
-        if len(ended) == 0:
-            observation = self.observe()
-            return observation, observation
-        num_envs = self.num_envs
-        self._place_cameras(num_envs, ended)
-        final = self.task.observe(self.scenes, self.state)
-        self.begin(done)
-        self._place_cameras(0, slice(None))
-        images = self._render(num_envs + len(ended))
-        for name, image in images.items():
+    def _last_images(self, images: dict[str, Tensor], ended: Tensor | slice) -> dict[str, Tensor]:
+        """The ended episodes' last pictures, put where their environments are."""
+        last = {name: image[self.num_envs :] for name, image in images.items()}
+        if isinstance(ended, slice):
+            return last
+        for name, image in last.items():
             if name not in self._final_images:
-                self._final_images[name] = torch.zeros_like(image[:num_envs])
-            final[name] = self._final_images[name].index_copy_(0, ended, image[num_envs:])
-            images[name] = image[:num_envs]
-        return images | self.task.observe(self.scenes, self.state), final
-
-    def _begin_and_observe_all(self, done: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The same without a look at `done` from the host: all have a last view, empty where no episode ended."""
-        num_envs = self.num_envs
-        self._place_cameras(num_envs, slice(None))
-        self._view_scene[num_envs:].masked_fill_(~done, NO_SCENE)
-        final = self.task.observe(self.scenes, self.state)
-        self.begin(done)
-        self._place_cameras(0, slice(None))
-        images = self._render(2 * num_envs)
-        final |= {name: image[num_envs:] for name, image in images.items()}
-        images = {name: image[:num_envs] for name, image in images.items()}
-        return images | self.task.observe(self.scenes, self.state), final
+                self._final_images[name] = image.new_zeros((self.num_envs, *image.shape[1:]))
+            self._final_images[name].index_copy_(0, ended, image)
+        return dict(self._final_images)
 
     def _place_cameras(self, first: int, which: Tensor | slice) -> None:
         """Write the views from `first` on: the cameras of the bodies in `which`."""
@@ -240,11 +288,16 @@ class Simulator:
         self._poses[rows, 3:7] = poses.heading_to_quaternion(heading)
         self._view_scene[rows] = self.state.scene[which]
 
-    def _render(self, count: int) -> dict[str, Tensor]:
+    def _submit(self, count: int) -> None:
+        """Have the first `count` views drawn."""
+        if self.renderer is not None:
+            self.renderer.submit(self._poses[:count], self._view_scene[:count])
+
+    def _fetch(self) -> dict[str, Tensor]:
+        """The pictures that were submitted."""
         if self.renderer is None:
             return {}
-        images = self.renderer.render(self._poses[:count], self._view_scene[:count])
-        self.images = images
+        images = self.images = self.renderer.images()
         for camera in self.options.rig if "depth" in self.options.sensors else ():
             images[camera.key("depth")].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
         return images
@@ -254,6 +307,7 @@ class Simulator:
 
         `State.state_dict`, marks of the task and the scenes, and `Rotation.state_dict` where there is a rotation.
         """
+        self.check_no_step_pending("state_dict")
         rotation = self.rotation.state_dict() if self.rotation else {}
         marks = {_SCENES: self._scene_marks()}
         return self.state.state_dict() | marks | {_ROTATION + name: value for name, value in rotation.items()}
@@ -263,6 +317,7 @@ class Simulator:
 
         Raises `OptionError` where it is of others.
         """
+        self.check_no_step_pending("load_state_dict")
         tensors = dict(tensors)
         marks = tensors.pop(_SCENES, None)
         if marks is None or not torch.equal(marks.cpu(), self._scene_marks()):

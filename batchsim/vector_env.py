@@ -213,6 +213,7 @@ class NavVectorEnv(VectorEnv):
         `options["elapsed_steps"]`: int `[N]`, how much of `max_episode_steps` is behind the new episodes already. A
         trainer spreads these out, so that not all first episodes end at once, and then all second ones.
         """
+        self.simulator.check_no_step_pending("reset")
         mask = read_reset_mask(options, self.num_envs, self.device)
         elapsed = read_elapsed_steps(options, self.num_envs, self.max_episode_steps, self.device)
         if mask is not None and not self._has_begun and not mask.all():
@@ -228,14 +229,29 @@ class NavVectorEnv(VectorEnv):
 
     def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Act in all environments: observations, reward float32 `[N]`, terminated and truncated bool `[N]`, info."""
+        self.step_async(actions)
+        return self.step_wait()
+
+    def step_async(self, actions: Any) -> None:
+        """The first half of `step`: act, and have the pictures drawn while the caller does something else.
+
+        From then on the pictures of the step before must not be used. Until `step_wait` only `close` may be called;
+        others raise `gymnasium.error.AlreadyPendingCallError`.
+        """
         if not self._has_begun:
             raise gym.error.ResetNeeded("Call reset() before step().")
         same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
-            return self._step_next(self._actions(actions))
-        result = self.simulator.step(self._actions(actions), autoreset=same_step)
+        # NEXT_STEP: what ended in the last step begins in this one, its action unused, its reward 0.
+        begun = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
+        self.simulator.step_async(self._actions(actions), same_step, begun)
+
+    def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
+        """The second half of `step`, with what that returns; `gymnasium.error.NoAsyncCallError` without the first."""
+        result = self.simulator.step_wait()
         info = _info(result)
-        if same_step:
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
+            self._waiting = result.done
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
             info |= {
                 "final_obs": result.final_observation,
                 "_final_obs": result.done,
@@ -243,13 +259,6 @@ class NavVectorEnv(VectorEnv):
                 "_final_info": result.done,
             }
         return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
-
-    def _step_next(self, actions: Tensor) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
-        """One step of NEXT_STEP: what ended in the last step begins in this one, its action unused, its reward 0."""
-        begun = self._waiting
-        result = self.simulator.step(actions, autoreset=False, begun=begun)
-        self._waiting = result.done
-        return self._out((result.observation, result.reward, result.terminated, result.truncated, _info(result)))
 
     def observe(self) -> dict[str, Any]:
         """The observations of all environments as they stand, drawn again without a step."""
@@ -281,6 +290,7 @@ class NavVectorEnv(VectorEnv):
 
         With several cameras, through the first.
         """
+        self.simulator.check_no_step_pending("render")
         images = self.simulator.images
         rgb, depth = (self.simulator.options.rig[0].key(sensor) for sensor in ("rgb", "depth"))
         if self.render_mode is None or not images.keys() & {rgb, depth}:

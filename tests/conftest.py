@@ -75,18 +75,20 @@ def seeded():
 
 @pytest.fixture
 def gl_watched(monkeypatch):
-    """Every `BatchRenderer.render` must find and leave OpenGL without an error."""
+    """Either half of every `BatchRenderer.render` must find and leave OpenGL without an error."""
     from batchsim import BatchRenderer
 
-    render = BatchRenderer.render
+    def watched(half):
+        def call(self, *arguments, **named):
+            assert _gl_error(self) == "GL_NO_ERROR"
+            result = half(self, *arguments, **named)
+            assert _gl_error(self) == "GL_NO_ERROR"
+            return result
 
-    def watched(self, *arguments, **named):
-        assert _gl_error(self) == "GL_NO_ERROR"
-        images = render(self, *arguments, **named)
-        assert _gl_error(self) == "GL_NO_ERROR"
-        return images
+        return call
 
-    monkeypatch.setattr(BatchRenderer, "render", watched)
+    for half in ("submit", "images"):
+        monkeypatch.setattr(BatchRenderer, half, watched(getattr(BatchRenderer, half)))
 
 
 def _gl_error(renderer):

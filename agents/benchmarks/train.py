@@ -102,12 +102,14 @@ def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | 
     env, renderer = trainer.env, trainer.env.simulator.renderer
     methods = {"step": (env, "step"), "learn": (trainer.ppo, "update")}
     if renderer is not None:
-        methods["render"] = (renderer, "render")
+        methods |= {"submit": (renderer, "submit"), "fetch": (renderer, "images")}
     with Stages(env.device, **methods) as stages:
         whole = stages.watch(lambda: [trainer.iteration() for _ in range(max(1, timing.steps // 2))])
         whole()
     us_per_frame = 1e6 / timing.rates(frames)[0]
-    step, learn, render = (us_per_frame * stages.seconds(n) / whole.seconds for n in ("step", "learn", "render"))
+    watched = ("step", "learn", "submit", "fetch")
+    step, learn, submit, fetch = (us_per_frame * stages.seconds(name) / whole.seconds for name in watched)
+    render = submit + fetch
     known = {"simulate": step - render, "infer": us_per_frame - step - learn, "learn": learn}
     return stage_times(**known | ({"render": render} if renderer is not None else {}))
 

@@ -65,6 +65,7 @@ class BatchRenderer:
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
         self._rotating = rotating
+        self._submitted: int | None = None
         self._check_options(backend)
         self.context = create_context(self.device)
         try:
@@ -105,6 +106,7 @@ class BatchRenderer:
 
         def draw(name: str, count: int) -> None:
             rigs[name].draw(poses[:count], scene_index[:count])
+            rigs[name].images(count)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
 
@@ -138,6 +140,14 @@ class BatchRenderer:
         The returned tensors are written again by the next call: clone what must last. Raises `RenderError` for a
         renderer that was closed, or whose OpenGL context was lost.
         """
+        self.submit(poses, scene_index)
+        return self.images()
+
+    def submit(self, poses: Tensor, scene_index: Tensor) -> None:
+        """The first half of `render`: have the views drawn, while the caller does something else, until `images`.
+
+        Pictures of the call before must not be used any more. What was submitted before, and not fetched, is lost.
+        """
         count = len(poses)
         if poses.shape != (count, 7) or scene_index.shape != (count,) or count > self.num_views:
             raise OptionError(
@@ -145,9 +155,23 @@ class BatchRenderer:
                 f"with N <= num_views = {self.num_views}."
             )
         rig = self._open_rig()
+        self._submitted = None
         with guarded(self.context, "drawing"):
             rig.draw(poses, scene_index)
-        return rig.images(count)
+        self._submitted = count
+
+    def images(self) -> dict[str, Tensor]:
+        """The second half of `render`: the pictures of what was submitted.
+
+        On CUDA torch's current stream waits until they are drawn, and the host does not. Raises `RenderError` where
+        nothing was submitted, and where `render` does.
+        """
+        rig = self._open_rig()
+        if self._submitted is None:
+            raise RenderError("images() without submit(): nothing is being drawn.")
+        count, self._submitted = self._submitted, None
+        with guarded(self.context, "fetching pictures"):
+            return rig.images(count)
 
     def prepare(self, scene: Scene) -> PreparedScene:
         """What `replace_scene` needs of `scene`: numpy alone, so that another thread may do it meanwhile."""

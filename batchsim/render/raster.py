@@ -37,6 +37,7 @@ from batchsim.render.storage import storage_limit
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
 _MAX_SIDE = 16384
 _MOST_LISTED = 1 << 28  # bytes of chunks listed in one pass
+_DEPTH_LAYOUT = {"components": 1, "attachment": -1, "alignment": 4, "dtype": "f4"}
 
 
 class RasterBackend:
@@ -85,6 +86,7 @@ class RasterBackend:
         self._visible: moderngl.Buffer | None = None
         self._array: moderngl.VertexArray | None = None
         self._most_chunks = 0
+        self._unread: list[tuple[int, int, tuple[int, int, int, int]]] = []
         self._make_room()
 
     def _compile(self) -> tuple[moderngl.ComputeShader, moderngl.Program]:
@@ -111,15 +113,19 @@ class RasterBackend:
         self._array = self.context.vertex_array(self._program, [(self._visible, "2u4/i", "chunk")])
 
     def render(self, count: int) -> None:
-        """Draw the first `count` records of the views buffer into the first `count` of the outputs."""
+        """Draw the first `count` records of the views buffer. It is OpenGL's turn with the outputs, until `finish`."""
         self._make_room()
-        for output in self._outputs.values():
-            output.to_gl(0)
+        self._unread = []
         for start in range(0, count, self._per_pass):
+            self._read_depth()  # of the pass before, in whose place this one is drawn
             self._draw(start, min(self._per_pass, count - start))
         if self._shading:
             self._shading.run(count)
             self.context.memory_barrier()
+
+    def finish(self, count: int) -> None:
+        """Hand the first `count` pictures, drawn by `render`, to torch."""
+        self._read_depth()
         for name, output in self._outputs.items():
             output.to_torch(0 if name == "depth" else count)
         if "depth" in self._outputs:
@@ -157,12 +163,18 @@ class RasterBackend:
             self._framebuffer.read_into(self._shading.hits, viewport, write_offset=offset, **layout)
         if "depth" not in self._outputs:
             return
-        layout = {"components": 1, "attachment": -1, "alignment": 4, "dtype": "f4"}
         output = self._outputs["depth"]
-        if output.is_copied:  # straight to torch's memory
-            self._framebuffer.read_into(output.tensor[first : first + rows].numpy(), viewport, **layout)
+        if output.is_copied:  # straight to torch's memory, for which the host waits: later
+            self._unread.append((first, rows, viewport))
         else:
-            self._framebuffer.read_into(output.buffer, viewport, write_offset=offset, **layout)
+            self._framebuffer.read_into(output.buffer, viewport, write_offset=offset, **_DEPTH_LAYOUT)
+
+    def _read_depth(self) -> None:
+        """Copy what of the depth was left in the framebuffer."""
+        for first, rows, viewport in self._unread:
+            pictures = self._outputs["depth"].tensor[first : first + rows]
+            self._framebuffer.read_into(pictures.numpy(), viewport, **_DEPTH_LAYOUT)
+        self._unread = []
 
     def release(self) -> None:
         """Give all GL objects back."""

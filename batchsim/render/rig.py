@@ -53,13 +53,13 @@ class Rig:
         self._cameras = [_MountedCamera(context, backend, self.scenes, c, num_views, sensors, device) for c in cameras]
 
     def draw(self, poses: Tensor, scene_index: Tensor) -> None:
-        """Draw one view a camera for each of `poses` `[N, 7]` in scenes `[N]`."""
+        """Have each camera draw a view for each of `poses` `[N, 7]`, scenes `[N]`: OpenGL's turn with the pictures."""
         for camera in self._cameras:
             camera.draw(poses, scene_index)
 
     def images(self, count: int) -> dict[str, Tensor]:
-        """The first `count` pictures of all cameras and sensors."""
-        return {key: image[:count] for camera in self._cameras for key, image in camera.images().items()}
+        """The first `count` pictures that `draw` made, of all cameras and sensors: torch's turn. Once a `draw`."""
+        return {key: image for camera in self._cameras for key, image in camera.images(count).items()}
 
     def release(self) -> None:
         """Give all GL objects back."""
@@ -102,23 +102,23 @@ class _MountedCamera:
         if self._mount is not None:
             poses = pose.compose(poses, self._mount)
         count = len(poses)
+        self._views.to_torch(0)
         views = self._views.tensor
         views[:count, 0:3] = poses[:, 0:3]
         views[:count, 3] = scene_index.to(torch.int32).view(torch.float32)
         views[:count, 4:8] = poses[:, 3:7]
         self._views.to_gl(count)
+        for output in self._outputs.values():
+            output.to_gl(0)
+        self._backend.render(count)
+
+    def images(self, count: int) -> dict[str, Tensor]:
         if isinstance(self._backend, RasterBackend):
-            self._backend.render(count)
+            self._backend.finish(count)
         else:
             for output in self._outputs.values():
-                output.to_gl(0)
-            self._backend.render(count)
-            for output in self._outputs.values():
                 output.to_torch(count)
-        self._views.to_torch(0)
-
-    def images(self) -> dict[str, Tensor]:
-        return {self._camera.key(name): output.tensor for name, output in self._outputs.items()}
+        return {self._camera.key(name): output.tensor[:count] for name, output in self._outputs.items()}
 
     def release(self) -> None:
         self._backend.release()
