@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents.cut_offs import CutOffs
 from agents.distributed import ALONE, Ranks
+from agents.host_memory import keep_freed_memory
 from agents.networks.policy import Policy
 from agents.ppo import PPO, PPOConfig
 from agents.preemption import Preemption
@@ -67,6 +68,8 @@ class Trainer:
         ranks: Ranks = ALONE,
         preemption: Preemption | None = None,
     ) -> None:
+        if env.device.type == "cpu":
+            keep_freed_memory()
         self.env = env
         self.policy = policy
         self.config = config

@@ -99,7 +99,7 @@ def test_our_workers_work(worker, cache_of_this_session):
     arguments = {
         "batchsim_steps.py": ["one-room", "3", "8", "8", "hfov=60.0"],
         "batchsim_views.py": ["one-room", "3", "8", "cpu"],
-        "batchsim_train.py": ["patches", "4", "16", "1", "2", "renderer='raster'"],
+        "batchsim_train.py": ["patches", "bfloat16", "4", "16", "1", "2", "renderer='raster'"],
     }
     command = [sys.executable, str(PEERS / "workers" / worker), *arguments[worker]]
     done = subprocess.run(command, input="0.01\n0.01\n", capture_output=True, text=True, timeout=120, check=False)

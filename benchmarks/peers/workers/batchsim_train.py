@@ -1,6 +1,6 @@
 """batchsim's four rooms learned by its own trainer, with a network of Stable-Baselines3's kind put in.
 
-batchsim_train.py NETWORK NUM_ENVS ROLLOUT_FRAMES EPOCHS MINIBATCHES [OPTION=VALUE ...]
+batchsim_train.py NETWORK {float32,bfloat16} NUM_ENVS ROLLOUT_FRAMES EPOCHS MINIBATCHES [OPTION=VALUE ...]
 """
 
 from __future__ import annotations
@@ -9,24 +9,30 @@ import ast
 import sys
 from collections.abc import Mapping
 
-import networks
-import protocol
-import torch
-from torch import Tensor, nn
-
+# Before torch, which networks imports: see batchsim.cpu_threads.
 from agents.ppo import PPOConfig
 from agents.trainer import Trainer
 from batchsim import NavVectorEnv
+from batchsim.tasks.pointnav import STOP
+
+import networks  # isort: skip
+import protocol  # isort: skip
+import torch  # isort: skip
+from torch import Tensor, nn  # isort: skip
+
+_NEVER = -1e9  # added to the logit of "stop", for Miniworld's agents have no action that ends an episode
 
 
 class PicturePolicy(nn.Module):
     """Colour picture -> features -> logits and value, without memory, goal or previous action."""
 
-    def __init__(self, network: str, num_actions: int) -> None:
+    def __init__(self, network: str, num_actions: int, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         self.features = networks.make_features(network)
         self.actor = nn.Linear(networks.FEATURES[network], num_actions)
         self.critic = nn.Linear(networks.FEATURES[network], 1)
+        self.register_buffer("allowed", torch.zeros(num_actions).index_fill_(0, torch.tensor(STOP), _NEVER))
 
     def initial_state(self, num_envs: int) -> Tensor:
         """The memory that the trainer keeps for a policy: one number that nothing reads."""
@@ -46,18 +52,20 @@ class PicturePolicy(nn.Module):
         return logits.unflatten(0, begun.shape), values.unflatten(0, begun.shape)
 
     def _heads(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.features(rgb.permute(0, 3, 1, 2).float() / 255)
-        return self.actor(features), self.critic(features).squeeze(-1)
+        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32, cache_enabled=False):
+            features = self.features(rgb.permute(0, 3, 1, 2).float() / 255).float()
+        return self.actor(features) + self.allowed, self.critic(features).squeeze(-1)
 
 
 def main() -> None:
     """The worker."""
-    network, num_envs, rollout, epochs, minibatches = sys.argv[1], *map(int, sys.argv[2:6])
-    options = {name: ast.literal_eval(value) for name, value in (word.split("=") for word in sys.argv[6:])}
+    network, precision = sys.argv[1:3]
+    num_envs, rollout, epochs, minibatches = map(int, sys.argv[3:7])
+    options = {name: ast.literal_eval(value) for name, value in (word.split("=") for word in sys.argv[7:])}
     torch.manual_seed(0)
     size = {"width": networks.SIZE, "height": networks.SIZE}
     env = NavVectorEnv(num_envs, "four-rooms", sensors=("rgb",), device="cpu", **size, **options)
-    policy = PicturePolicy(network, int(env.single_action_space.n))
+    policy = PicturePolicy(network, int(env.single_action_space.n), getattr(torch, precision))
     config = PPOConfig(epochs=epochs, minibatches=minibatches, learning_rate=3e-4)
     trainer = Trainer(env, policy, config, rollout // num_envs, seed=0)
 
@@ -66,6 +74,7 @@ def main() -> None:
         return rollout
 
     facts = {"environments": num_envs, "renderer": env.simulator.renderer.backend, "threads": torch.get_num_threads()}
+    facts["precision"] = precision
     protocol.serve(work, facts | networks.sizes(policy.features, policy))
 
 
