@@ -72,8 +72,8 @@ def step_pairs(cores: int) -> list[Pair]:
 
 
 _TUNED = (
-    " One process a core, each drawing without threads of its own, side by side: Miniworld's best, with the pictures "
-    "in as many processes rather than in one learner's."
+    " One process a core, each drawing without threads of its own, side by side: its best, with the pictures in as "
+    "many processes rather than in one learner's."
 )
 _DOOM = (
     "Not the same scene: VizDoom has a game of 1993 to draw (my_way_home; walls upright, floors level, no perspective "
@@ -85,9 +85,21 @@ _WARP = (
 )
 
 
+_MUJOCO = (
+    "MuJoCo draws 17 boxes with one light and no shadows, one picture at a time, batchsim the same rooms as 352 "
+    "triangles lit from above and from the eye; both textured, one sample a pixel, views from random places."
+)
+
+
 def view_pairs(cores: int) -> list[Pair]:
     """Renderers alone."""
     pairs = []
+    for copies, environment in ((1, {}), (cores, _ALONE)):
+        ours = Side("batchsim, N = 256", "", ("batchsim_views.py", "four-rooms", "256", "64", "cpu"))
+        name = "MuJoCo" if copies == 1 else f"MuJoCo, {copies} tuned processes"
+        theirs = Side(name, "mujoco-warp", ("mujoco_views.py", "64"), copies, environment)
+        differs = _MUJOCO + ("" if copies == 1 else _TUNED)
+        pairs.append(Pair("views of four rooms, rgb 64×64, CPU", ours, theirs, differs))
     for device, worlds, copies in (("cpu", "256", cores), ("cuda:0", "4096", 1)):
         ours = Side(f"batchsim, N = {worlds}", "", ("batchsim_views.py", "four-rooms", worlds, "64", device))
         theirs = Side("MuJoCo Warp", "mujoco-warp", ("warp_views.py", worlds, "64", device), copies)
