@@ -16,7 +16,8 @@ class Lamb(Optimizer):
     ratio min(|w|, 10) / |step|, kept within [0.01, 100]. Tensors of groups with `adapt=False` take Adam's plain step,
     without decay. Moments and weights are float32; what autocast computes in is a copy.
 
-    All tensors are worked on together (`torch._foreach_*`), and nothing waits for the device.
+    With `foreach` all tensors are worked on together (`torch._foreach_*`), else one after the other. Nothing waits for
+    the device.
     """
 
     def __init__(
@@ -26,7 +27,9 @@ class Lamb(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-5,
         weight_decay: float = 1e-2,
+        foreach: bool = True,
     ) -> None:
+        self._foreach = foreach
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "adapt": True})
 
     @torch.no_grad()
@@ -34,10 +37,12 @@ class Lamb(Optimizer):
         """Move all weights that have a gradient."""
         for group in self.param_groups:
             weights = [w for w in group["params"] if w.grad is not None]
-            if weights:
-                self._step_group(weights, group)
+            for together in [weights] if self._foreach else [[w] for w in weights]:
+                self._step_group(together, group)
 
     def _step_group(self, weights: list[Tensor], group: dict) -> None:
+        if not weights:
+            return
         gradients = [w.grad for w in weights]
         first, second, count = self._moments(weights)
         beta_1, beta_2 = group["betas"]

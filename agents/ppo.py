@@ -39,6 +39,8 @@ class PPOConfig:
     """The optimiser's step size before any scaling and decay."""
     optimizer: Literal["adam", "lamb"] = "adam"
     """adam; lamb for large batches."""
+    fused_optimizer: bool = True
+    """Let the optimiser work on all weights at once; without, on one tensor after the other."""
     normalize_advantage: bool = True
     """Scale each minibatch's advantages to mean 0 and deviation 1."""
 
@@ -98,9 +100,10 @@ class PPO:
 
 def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Optimizer:
     """The optimiser of `config` over all parameters of `policy`."""
+    rate, fused = config.learning_rate, config.fused_optimizer
     if config.optimizer == "lamb":
-        return Lamb(lamb_groups(policy), lr=config.learning_rate)
-    return torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        return Lamb(lamb_groups(policy), lr=rate, foreach=fused)
+    return torch.optim.Adam(policy.parameters(), lr=rate, eps=1e-5, fused=fused, foreach=False)
 
 
 def check_finite(terms: dict[str, Tensor]) -> None:

@@ -50,9 +50,10 @@ def module():
     return parts
 
 
-def test_steps_against_float64(seeded):
+@pytest.mark.parametrize("foreach", [True, False])
+def test_steps_against_float64(seeded, foreach):
     parts = module()
-    optimizer = Lamb(lamb_groups(parts), lr=LR)
+    optimizer = Lamb(lamb_groups(parts), lr=LR, foreach=foreach)
     references = {name: Numpy(p.detach().numpy(), p.ndim >= 2) for name, p in parts.named_parameters()}
     ratios = {}
     for k in range(25):

@@ -1,5 +1,6 @@
 """The loss on a worked example, and what an update must do."""
 
+import copy
 import math
 
 import pytest
@@ -66,7 +67,7 @@ def filled(policy, good_action, steps=8, num_envs=16):
     generator = torch.Generator().manual_seed(0)
     observation = {GOAL: torch.rand(num_envs, 2, generator=generator)}
     state = policy.initial_state(num_envs)
-    rollout = Rollout(steps, observation, state)
+    rollout = Rollout(steps, num_envs, observation, state)
     rollout.state.copy_(state)
     action, begun = torch.zeros(num_envs, dtype=torch.int64), torch.ones(num_envs, dtype=torch.bool)
     for t in range(steps):
@@ -152,6 +153,18 @@ def test_no_step_is_taken_from_a_loss_that_is_not_finite(policy, optimizer, brok
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
     after = [v for state in ppo.optimizer.state.values() for v in state.values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lamb"])
+def test_a_step_tensor_by_tensor_is_the_fused_step(policy, optimizer):
+    rollout, _ = filled(policy, 1)
+    twins = [copy.deepcopy(policy) for _ in range(2)]
+    for twin, fused in zip(twins, (True, False), strict=True):
+        ppo = PPO(twin, PPOConfig(optimizer=optimizer, fused_optimizer=fused))
+        ppo.update(rollout, torch.Generator().manual_seed(0))
+    for a, b in zip(*(twin.parameters() for twin in twins), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+    assert (twins[0].actor.weight - policy.actor.weight).abs().min() > 1e-5
 
 
 def test_lamb_learns_too(policy):
