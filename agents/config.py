@@ -89,6 +89,9 @@ class TrainConfig:
     """Replay the policy's step as one CUDA graph; of no effect on a CPU."""
     compile_update: bool = False
     """Compile the parts of the update by torch.compile."""
+    double_buffering: bool = False
+    """Step the environments in two halves: while one is drawn, the policy acts in the other. Each half has its own
+    renderer and its own copy of the scenes on the device."""
     device: str = "auto"
     """Device to train on: "auto", "cpu", "cuda" or "cuda:1"; under torchrun "auto" is each rank's own GPU."""
     log_every: int = 8
@@ -111,6 +114,8 @@ class TrainConfig:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
+        if self.double_buffering and self.num_envs % 2:
+            raise AgentError(f"num_envs is {self.num_envs}; double_buffering needs an even number, for two halves.")
         if not 0 <= self.seed < 2**32:
             raise AgentError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
         self._check_learning()

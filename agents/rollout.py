@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -29,10 +30,12 @@ class Rollout:
 
     Pictures are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
     resolution of 5 mm.
+
+    - `steps`, `num_envs`: T and N. `observation`, `state`: what environments show and what the policy remembers, any
+      number of rows each; they say of what shape and kind the tensors are.
     """
 
-    def __init__(self, steps: int, observation: Mapping[str, Tensor], state: Tensor) -> None:
-        num_envs = len(state)
+    def __init__(self, steps: int, num_envs: int, observation: Mapping[str, Tensor], state: Tensor) -> None:
         self.steps, self.num_envs = steps, num_envs
         self.length = steps
 
@@ -55,7 +58,22 @@ class Rollout:
         self.done = zeros(dtype=torch.bool)
         self.advantages = zeros()
         self.returns = zeros()
-        self.state = torch.zeros_like(state)
+        self.state = state.new_zeros(num_envs, *state.shape[1:])
+
+    def parts(self, count: int) -> list[Rollout]:
+        """The columns in `count` equal parts: rollouts that write to the same memory."""
+        size = self.num_envs // count
+        return [self._columns(slice(first, first + size)) for first in range(0, count * size, size)]
+
+    def _columns(self, which: slice) -> Rollout:
+        part = copy.copy(self)
+        part.num_envs = which.stop - which.start
+        part.observations = {name: value[:, which] for name, value in self.observations.items()}
+        part.state = self.state[which]
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and name != "state":
+                setattr(part, name, value[:, which])
+        return part
 
     def begin(self, state: Tensor) -> None:
         """Forget what is there; `state` `[N, S]` is the policy's before the first step."""

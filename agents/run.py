@@ -62,7 +62,7 @@ class TrainingRun:
         _check_finite(update, self._out)
         self._evaluate_if_due()  # before the log's line of this update, so that it stands there
         if self._log and self._bar:
-            self._log.add(update | {"learning_rate": rate} | trainer.env.scene_counts)
+            self._log.add(update | {"learning_rate": rate} | trainer.scene_counts)
             self._bar.update(share_done(trainer, config), self._log.latest, update["frames"], update["fps"])
 
     def _evaluate_if_due(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
@@ -100,10 +101,10 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
                 file=sys.stderr,
             )
     stopped_by = TrainingRun(trainer, config, out).run()
-    if failed := trainer.env.failed_scenes:
+    if failed := trainer.failed_scenes:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         print(f"{len(failed)} scenes could not be loaded and were left out:{reasons}", file=sys.stderr)
-    trainer.env.close()
+    trainer.close()
     ranks.leave()
     if not ranks.is_first:
         return 0 if stopped_by is None else 128 + stopped_by
@@ -119,18 +120,29 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
 def make_trainer(config: TrainConfig, ranks: Ranks = ALONE) -> Trainer:
     """Environments, a fresh policy and their trainer, as the config says; of several ranks, this one's."""
     torch.manual_seed(config.seed)
-    env = NavVectorEnv(
-        config.num_envs,
-        config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)),
-        num_resident_scenes=config.num_resident_scenes,
-        max_episode_steps=config.max_episode_steps,
-        device=config.device,
-        **config.env_options(),
-    )
-    policy = make_policy(config, env)
+    envs = make_envs(config, config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)))
+    policy = make_policy(config, envs[0])
     preempts = config.distributed.preemption and ranks.size > 1
     preemption = Preemption(ranks, config.distributed, config.rollout_steps) if preempts else None
-    return Trainer(env, policy, config.ppo, config.rollout_steps, config.seed, ranks, preemption)
+    return Trainer(envs, policy, config.ppo, config.rollout_steps, config.seed, ranks, preemption)
+
+
+def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
+    """The environments that a process trains in, in `scenes`: all in one batch, or in two for double buffering."""
+    batches = 2 if config.double_buffering else 1
+    envs: list[NavVectorEnv] = []
+    while len(envs) < batches:
+        env = NavVectorEnv(
+            config.num_envs // batches,
+            scenes,
+            num_resident_scenes=config.num_resident_scenes,
+            max_episode_steps=config.max_episode_steps,
+            device=config.device,
+            **config.env_options(),
+        )
+        config = with_renderer(config, env)  # what "auto" chose for one serves the other too
+        envs.append(env)
+    return envs
 
 
 def with_renderer(config: TrainConfig, env: NavVectorEnv) -> TrainConfig:

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.cut_offs import CutOffs
+from agents.collector import Collector, part
 from agents.distributed import ALONE, Ranks
+from agents.episode_sums import EpisodeSums, full_name
 from agents.host_memory import keep_freed_memory
 from agents.networks.policy import Policy
 from agents.ppo import PPO, PPOConfig
 from agents.preemption import Preemption
 from agents.rollout import Rollout
-from agents.sampling import ActionDraws
 from agents.stopwatch import Stopwatch
-from batchsim import NavVectorEnv
-
-_NAMES = {"r": "reward", "l": "episode_length"}  # Gymnasium's short names in full
+from batchsim import NavVectorEnv, OptionError
 
 
 @dataclass
@@ -32,35 +30,19 @@ class Progress:
     seconds: float = 0.0
 
 
-class EpisodeSums:
-    """Sums over the episodes that ended, kept on the device so that no step waits for them."""
-
-    def __init__(self, measures: Sequence[str], num_envs: int, device: torch.device) -> None:
-        self._measures = measures
-        self._sums = torch.zeros(1 + len(measures), num_envs, device=device)
-
-    def add(self, measures: Mapping[str, Tensor], done: Tensor) -> None:
-        """Count the episodes where `done` (bool `[N]`) is set."""
-        rows = [done.float(), *(measures[name].float() for name in self._measures)]
-        self._sums += torch.where(done, torch.stack(rows), 0.0)
-
-    def totals(self) -> dict[str, float]:
-        """`episodes`, how many ended, and the sum of each measure over them."""
-        names = ("episodes", *(_NAMES.get(name, name) for name in self._measures))
-        return dict(zip(names, self._sums.double().sum(1).tolist(), strict=True))
-
-
 class Trainer:
     """Trains `policy` in `env` by PPO: one `iteration` is a rollout of `steps` and the update it gives.
 
-    - `ranks`: the processes that train together; each has an environment of its own, and what is reported is of all.
+    - `env`: one environment, or several alike that take turns (double buffering): while the pictures of one are drawn,
+      the policy acts in the next. What is learned from is the experience of all.
+    - `ranks`: the processes that train together; each has environments of its own, and what is reported is of all.
     - `preemption`: stops the rollouts of late ranks; None lets all run to their end.
     - `episode_measures`: names of those figures of `iteration` that are means over the episodes that ended.
     """
 
     def __init__(
         self,
-        env: NavVectorEnv,
+        env: NavVectorEnv | Sequence[NavVectorEnv],
         policy: Policy,
         config: PPOConfig,
         steps: int,
@@ -68,9 +50,10 @@ class Trainer:
         ranks: Ranks = ALONE,
         preemption: Preemption | None = None,
     ) -> None:
-        if env.device.type == "cpu":
+        envs = env if isinstance(env, Sequence) else (env,)
+        self.env = envs[0]  # for what all have in common
+        if self.env.device.type == "cpu":
             keep_freed_memory()
-        self.env = env
         self.policy = policy
         self.config = config
         self.ranks = ranks
@@ -79,31 +62,53 @@ class Trainer:
         self.progress = Progress()
         self.generator = torch.Generator().manual_seed(seed)
         self._preemption = preemption
-        self._measures = ("r", "l", *env.task.headline_measures)
-        self._begun = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-        self._action = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self._measures = ("r", "l", *self.env.task.headline_measures)
+        self.collectors = [Collector(env, policy) for env in envs]
+        self.num_envs = len(envs) * self.env.num_envs
         self.begin_episodes()
-        self.rollout = Rollout(steps, self._observation, self._state)
-        self._cut_offs = CutOffs(self.rollout, self._observation, env.max_episode_steps, config.gamma)
+        first = self.collectors[0]
+        self.rollout = Rollout(steps, self.num_envs, first.observation, first.memory)
+        for collector, columns in zip(self.collectors, self.rollout.parts(len(envs)), strict=True):
+            collector.write_to(columns, config.gamma)
 
     @property
     def episode_measures(self) -> tuple[str, ...]:
         """Names of those figures of `iteration` that are means over the episodes that ended."""
-        return tuple(_NAMES.get(name, name) for name in self._measures)
+        return tuple(map(full_name, self._measures))
+
+    @property
+    def failed_scenes(self) -> dict[str, str]:
+        """Which scenes cannot be loaded and are left out, and why, by name."""
+        return {name: why for c in self.collectors for name, why in c.env.failed_scenes.items()}
+
+    @property
+    def scene_counts(self) -> dict[str, int]:
+        """What `NavVectorEnv.scene_counts` says, of all environments together."""
+        rotations = [c.env.simulator.rotation for c in self.collectors]
+        if None in rotations:
+            return {}
+        return {
+            "scenes_visited": len(set().union(*(rotation.visited for rotation in rotations))),
+            "scene_changes": sum(rotation.changes for rotation in rotations),
+            "scenes_failed": len(self.failed_scenes),
+        }
+
+    def close(self) -> None:
+        """Close all environments."""
+        for collector in self.collectors:
+            collector.env.close()
 
     def begin_episodes(self) -> None:
         """Begin new episodes everywhere: others for each seed, rank and environment, and others after a resume."""
-        num_envs = self.env.num_envs
-        first = self.seed * 1_000_003 + self.progress.updates * 15_485_863 + self.ranks.rank * num_envs
+        place = self.ranks.rank * self.num_envs
+        first = self.seed * 1_000_003 + self.progress.updates * 15_485_863
         # Where only time ends episodes, they would all be at the same stage in each rollout: those of all ranks are
         # spread evenly over an episode's length.
-        place = self.ranks.rank * num_envs + torch.arange(num_envs)
-        elapsed = place * self.env.max_episode_steps // (self.ranks.size * num_envs)
-        self._observation, _ = self.env.reset(seed=first, options={"elapsed_steps": elapsed})
-        self._draws = ActionDraws(first + torch.arange(num_envs, device=self.env.device))
-        self._state = self.policy.initial_state(num_envs)
-        self._begun.fill_(True)
-        self._action.zero_()
+        everywhere = self.ranks.size * self.num_envs
+        for collector in self.collectors:
+            number = place + torch.arange(self.env.num_envs)
+            collector.begin_episodes(first + place, number * self.env.max_episode_steps // everywhere)
+            place += self.env.num_envs
 
     def iteration(self) -> dict[str, float]:
         """Collect a rollout and learn from it; returns losses, episode means, `fps` and seconds by part."""
@@ -143,50 +148,43 @@ class Trainer:
     @torch.no_grad()
     def collect(self) -> EpisodeSums:
         """Fill the rollout with experience; returns the sums over the episodes that ended in it."""
-        rollout, policy = self.rollout, self.policy
-        episodes = EpisodeSums(self._measures, rollout.num_envs, self.env.device)
-        rollout.begin(self._state)
+        rollout, collectors = self.rollout, self.collectors
+        episodes = EpisodeSums(self._measures, self.env.num_envs, self.env.device)
+        for collector in collectors:
+            collector.begin(episodes)
         for t in range(rollout.steps):
-            logits, value, state = policy.step(self._observation, self._action, self._begun, self._state)
-            action, log_prob = self._draws.draw(logits)
-            rollout.store_decision(t, self._observation, self._action, self._begun, action, log_prob, value)
-            self._observation, reward, terminated, truncated, info = self.env.step(action)
-            done = terminated | truncated
-            rollout.store_outcome(t, reward, done)
-            self._cut_offs.add(t, policy, truncated, info["final_obs"], action, state)
-            episodes.add(info["episode"], done)
-            self._action, self._begun, self._state = action, done, state
-            if self._preemption and self._preemption.is_late(t + 1):
-                rollout.length = t + 1
+            for collector in collectors:
+                if t > 0:
+                    collector.receive(t - 1)
+                collector.decide(t)
+            rollout.length = t + 1
+            if self._preemption and self._preemption.is_late(rollout.length):
                 break
+        for collector in collectors:
+            collector.receive(rollout.length - 1)
         if self._preemption:
             self._preemption.finish()
-        self._cut_offs.finish(policy)
-        _, next_value, _ = policy.step(self._observation, self._action, self._begun, self._state)
+        next_value = torch.cat([collector.finish() for collector in collectors])
         rollout.compute_returns(next_value, self.config.gamma, self.config.gae_lambda)
         return episodes
 
     def state_dict(self) -> dict[str, Tensor]:
         """All beside policy, optimiser and `progress` that decides how this rank goes on, as copies by name."""
-        own = {
-            "generator": self.generator.get_state(),
-            **self._draws.state_dict(),
-            "begun": self._begun.clone(),
-            "action": self._action.clone(),
-            "memory": self._state.clone(),
-        }
-        return own | {f"env.{name}": value for name, value in self.env.state_dict().items()}
+        own = {"generator": self.generator.get_state(), "collectors": torch.tensor(len(self.collectors))}
+        parts = {i: collector.state_dict() for i, collector in enumerate(self.collectors)}
+        return own | {f"{i}.{name}": value for i, tensors in parts.items() for name, value in tensors.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on with the episodes of another trainer's `state_dict`.
 
         Raises `OptionError` where they are of other environments, and KeyError where something is missing.
         """
-        prefix = "env."
-        inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        own = {name: tensors[name].to(self.env.device) for name in ("begun", "action", "memory")}
-        self.env.load_state_dict(inner)
+        saved = int(tensors["collectors"])
+        if saved != len(self.collectors):
+            raise OptionError(
+                f"double_buffering has changed: the environments were saved in {saved} batches, and this run has "
+                f"{len(self.collectors)}."
+            )
+        for i, collector in enumerate(self.collectors):
+            collector.load_state_dict(part(tensors, f"{i}."))
         self.generator.set_state(tensors["generator"])
-        self._draws.load_state_dict({name: tensors[name] for name in ("streams", "count")})
-        self._begun, self._action, self._state = own["begun"], own["action"], own["memory"]
-        self._observation = self.env.observe()

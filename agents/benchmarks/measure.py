@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -119,27 +119,30 @@ class EventWatch:
 class Stages:
     """Times what methods take while steps run, in a run of its own: the watching may slow the steps down.
 
-    `methods`: (object, name of its method) by the name of a stage. Between `with` the methods are wrapped.
+    `methods`: of each stage, by its name, the (object, name of its method) that it is made of. Between `with` they are
+    wrapped.
     """
 
-    def __init__(self, device: torch.device, **methods: tuple[object, str]) -> None:
+    def __init__(self, device: torch.device, **methods: Sequence[tuple[object, str]]) -> None:
         self._device = device
         self._methods = methods
-        self.watches: dict[str, Stopwatch | EventWatch] = {}
+        self.watches: dict[str, list[Stopwatch | EventWatch]] = {}
 
     def __enter__(self) -> Stages:
-        for stage, (owner, name) in self._methods.items():
-            self.watches[stage] = self.watch(getattr(owner, name))
-            setattr(owner, name, self.watches[stage])
+        for stage, methods in self._methods.items():
+            self.watches[stage] = [self.watch(getattr(owner, name)) for owner, name in methods]
+            for (owner, name), watch in zip(methods, self.watches[stage], strict=True):
+                setattr(owner, name, watch)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for owner, name in self._methods.values():
-            delattr(owner, name)  # the class's own method shows again
+        for methods in self._methods.values():
+            for owner, name in methods:
+                delattr(owner, name)  # the class's own method shows again
 
     def seconds(self, stage: str) -> float:
-        """Time spent in the method of `stage`; 0 for a stage that was not watched."""
-        return self.watches[stage].seconds if stage in self.watches else 0.0
+        """Time spent in the methods of `stage`; 0 for a stage that was not watched."""
+        return sum(watch.seconds for watch in self.watches.get(stage, ()))
 
     def watch(self, function: Callable) -> Stopwatch | EventWatch:
         """What times calls of `function` as this device is best timed."""

@@ -85,10 +85,10 @@ def _stages(
     if renderer is None:
         return stage_times(simulate=us_per_frame)
     steps = max(1, timing.steps // 2)
-    with Stages(env.device, submit=(renderer, "submit"), fetch=(renderer, "images")) as stages:
+    with Stages(env.device, render=((renderer, "submit"), (renderer, "images"))) as stages:
         whole = stages.watch(lambda: [step() for _ in range(steps)])
         whole()
-    render = us_per_frame * (stages.seconds("submit") + stages.seconds("fetch")) / whole.seconds
+    render = us_per_frame * stages.seconds("render") / whole.seconds
     return stage_times(render=render, simulate=us_per_frame - render)
 
 

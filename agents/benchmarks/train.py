@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -41,7 +42,7 @@ def bench_train(options: TrainBenchOptions) -> BenchRecord:
     try:
         return _measure(trainer, options)
     finally:
-        trainer.env.close()
+        trainer.close()
 
 
 def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
@@ -60,7 +61,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
         mode="train",
         fps=fps,
         fps_range=(lowest, highest),
-        num_envs=env.num_envs,
+        num_envs=trainer.num_envs,
         width=config.width,
         height=config.height,
         sensors=sensors,
@@ -99,19 +100,24 @@ def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | 
     What is neither the environment's nor the update's is inference: the policy, the choice of actions, the storing of
     experience, and the returns.
     """
-    env, renderer = trainer.env, trainer.env.simulator.renderer
-    methods = {"step": (env, "step"), "learn": (trainer.ppo, "update")}
-    if renderer is not None:
-        methods |= {"submit": (renderer, "submit"), "fetch": (renderer, "images")}
-    with Stages(env.device, **methods) as stages:
+    envs = [collector.env for collector in trainer.collectors]
+    renderers = [env.simulator.renderer for env in envs if env.simulator.renderer is not None]
+    methods = {
+        "step": _each(envs, "step_async", "step_wait"),
+        "render": _each(renderers, "submit", "images"),
+        "learn": [(trainer.ppo, "update")],
+    }
+    with Stages(trainer.env.device, **methods) as stages:
         whole = stages.watch(lambda: [trainer.iteration() for _ in range(max(1, timing.steps // 2))])
         whole()
     us_per_frame = 1e6 / timing.rates(frames)[0]
-    watched = ("step", "learn", "submit", "fetch")
-    step, learn, submit, fetch = (us_per_frame * stages.seconds(name) / whole.seconds for name in watched)
-    render = submit + fetch
+    step, learn, render = (us_per_frame * stages.seconds(n) / whole.seconds for n in ("step", "learn", "render"))
     known = {"simulate": step - render, "infer": us_per_frame - step - learn, "learn": learn}
-    return stage_times(**known | ({"render": render} if renderer is not None else {}))
+    return stage_times(**known | ({"render": render} if renderers else {}))
+
+
+def _each(owners: Sequence[object], *names: str) -> list[tuple[object, str]]:
+    return [(owner, name) for owner in owners for name in names]
 
 
 def _limits(trainer: Trainer) -> dict[str, float]:

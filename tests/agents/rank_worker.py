@@ -46,13 +46,13 @@ def late(ranks: Ranks):
     options = DistributedConfig(preemption=True, preemption_ranks=0.5, preemption_steps=0.3)
     trainer = make_trainer(replace(CONFIG, distributed=options), ranks)
     if ranks.rank == 1:
-        step = trainer.env.step
+        wait = trainer.env.step_wait
 
-        def slow_step(action):
+        def wait_longer():
             time.sleep(0.2)
-            return step(action)
+            return wait()
 
-        trainer.env.step = slow_step
+        trainer.env.step_wait = wait_longer
     figures = train(trainer)
     figures[-1]["length"] = trainer.rollout.length
     return trainer, figures

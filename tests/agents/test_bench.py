@@ -171,7 +171,7 @@ def test_stages_are_timed_while_watched_only(monkeypatch):
             clock.step()
 
     worker = Worker()
-    with Stages(torch.device("cpu"), work=(worker, "work")) as stages:
+    with Stages(torch.device("cpu"), work=[(worker, "work")]) as stages:
         worker.work()
         worker.work()
     worker.work()

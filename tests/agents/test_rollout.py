@@ -8,7 +8,7 @@ from agents.rollout import Rollout
 
 def rollout_of(rewards, values, done):
     rewards = torch.tensor(rewards)
-    rollout = Rollout(len(rewards), {}, torch.zeros(rewards.shape[1], 1))
+    rollout = Rollout(*rewards.shape, {}, torch.zeros(1, 1))
     for t in range(len(rewards)):
         rollout.values[t] = torch.tensor(values[t])
         rollout.store_outcome(t, rewards[t], torch.tensor(done[t]))
@@ -58,7 +58,7 @@ def numbered(steps, num_envs):
     """A rollout whose every entry says which step and environment it belongs to."""
     number = torch.arange(steps * num_envs).view(steps, num_envs)
     observation = {"depth": torch.zeros(num_envs, 2, 2, 1), "goal": torch.zeros(num_envs, 2)}
-    rollout = Rollout(steps, observation, torch.zeros(num_envs, 3))
+    rollout = Rollout(steps, num_envs, observation, torch.zeros(num_envs, 3))
     rollout.state[:] = torch.arange(num_envs)[:, None]
     for t in range(steps):
         row = number[t].float()
@@ -105,7 +105,7 @@ def test_minibatches_are_drawn_anew():
 
 def test_depth_keeps_five_millimetres():
     depth = torch.rand(4, 8, 8, 1, generator=torch.Generator().manual_seed(0))
-    rollout = Rollout(1, {"depth": depth}, torch.zeros(4, 1))
+    rollout = Rollout(1, 4, {"depth": depth}, torch.zeros(4, 1))
     zero = torch.zeros(4)
     rollout.store_decision(0, {"depth": depth}, zero.long(), zero.bool(), zero.long(), zero, zero)
     kept = torch.cat([b.observations["depth"] for b in rollout.minibatches(1, torch.Generator().manual_seed(0))])

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from agents.episode_sums import EpisodeSums
 from agents.networks.policy import Policy, config_for
 from agents.networks.sensors import GOAL
 from agents.ppo import PPOConfig
-from agents.trainer import EpisodeSums, Trainer
+from agents.trainer import Trainer
 
 
 @pytest.fixture
@@ -64,12 +65,16 @@ class Recorded:
     def __init__(self, env):
         self.env, self.steps = env, []
 
-    def step(self, actions):
-        result = self.env.step(actions)
+    def step_async(self, actions):
+        self.actions = actions.clone()
+        self.env.step_async(actions)
+
+    def step_wait(self):
+        result = self.env.step_wait()
         observation, reward, terminated, truncated, info = result
         final = {name: value.clone() for name, value in info["final_obs"].items()}
         now = {name: value.clone() for name, value in observation.items()}
-        self.steps.append((actions.clone(), now, reward.clone(), terminated, truncated, final))
+        self.steps.append((self.actions, now, reward.clone(), terminated, truncated, final))
         return result
 
     def __getattr__(self, name):
@@ -79,8 +84,9 @@ class Recorded:
 def test_what_a_rollout_holds(make_trainer):
     trainer = make_trainer(num_envs=5, steps=20, max_episode_steps=6)
     env, policy, rollout = trainer.env, trainer.policy, trainer.rollout
-    trainer.env = recorded = Recorded(env)
-    first = {name: value.clone() for name, value in trainer._observation.items()}
+    (collector,) = trainer.collectors
+    collector.env = recorded = Recorded(env)
+    first = {name: value.clone() for name, value in collector.observation.items()}
     trainer.collect()
 
     gamma = trainer.config.gamma
@@ -153,7 +159,7 @@ def test_values_cut_off_are_the_same_found_at_once_and_at_the_end(make_trainer, 
         trainer = make_trainer(6, 20, scenes=homes, max_episode_steps=max_episode_steps, **options)
         with torch.no_grad():
             trainer.policy.critic.bias.fill_(10.0)
-        trainer._cut_offs.at_once = at_once
+        trainer.collectors[0].cut_offs.at_once = at_once
         trainer.collect()
         trainer.collect()
         rollouts.append(trainer.rollout)
