@@ -20,8 +20,11 @@ def read_actions(actions: Any, num_envs: int, names: Sequence[str], device: torc
 
     Raises `OptionError` for others. On a GPU their range is not looked at: the host would have to wait.
     """
-    tensor = torch.as_tensor(actions, device=device)
-    if tensor.numel() != num_envs or tensor.is_floating_point():
+    try:
+        tensor = torch.as_tensor(actions, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise OptionError(f"actions: expected {num_envs} whole numbers; got {type(actions).__name__}.") from None
+    if tensor.numel() != num_envs or tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise OptionError(f"actions: expected {num_envs} whole numbers; got {tuple(tensor.shape)} of {tensor.dtype}.")
     tensor = tensor.long().reshape(-1)
     if tensor.device.type == "cpu" and not 0 <= tensor.min() <= tensor.max() < len(names):

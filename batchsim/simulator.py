@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
@@ -55,6 +55,8 @@ class SimulatorOptions:
             value = getattr(self, name)
             if not (isinstance(value, Real) and 0 < value < math.inf):
                 raise OptionError(f"{name}={value!r}: expected a number of more than 0.")
+        if not isinstance(self.max_episode_steps, Integral):
+            raise OptionError(f"max_episode_steps={self.max_episode_steps!r}: expected a whole number.")
 
     @property
     def rig(self) -> tuple[Camera, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
@@ -46,6 +48,10 @@ class PointNav(Task):
 
     action_names: ClassVar[tuple[str, ...]] = ("stop", "forward", "left", "right")
     headline_measures: ClassVar[tuple[str, ...]] = ("success", "spl", "soft_spl", "distance_to_goal")
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.success_distance, Real) and self.success_distance > 0):
+            raise OptionError(f"success_distance={self.success_distance!r}: expected metres, more than 0.")
 
     def observation_spaces(self) -> dict[str, gym.Space]:
         """`pointgoal_with_gps_compass`, which tells where the goal lies."""

@@ -194,6 +194,8 @@ def test_step_before_reset(one_room, make_env):
         ({"max_depth": "far"}, "max_depth='far'"),
         ({"turn_angle": -10}, "turn_angle=-10"),
         ({"max_episode_steps": 0}, "max_episode_steps=0"),
+        ({"max_episode_steps": 2.5}, "max_episode_steps=2.5: expected a whole number"),
+        ({"success_distance": -1}, "success_distance=-1: expected metres"),
         ({"max_depth": 0}, "max_depth=0"),
         ({"width": 0}, "width=0"),
         ({"hfov": 200}, "hfov=200"),
@@ -222,6 +224,8 @@ def test_bad_arguments(one_room, make_env):
         (0.5, 1.0): "float",
         (1, 4): "0 stop, 1 forward, 2 left, 3 right; got 1 to 4",
         (-1, 0): "got -1 to 0",
+        "ab": "expected 2 whole numbers; got str",
+        (True, False): "bool",
     }.items():
         with pytest.raises(OptionError, match=message):
             env.step(actions)
