@@ -47,22 +47,22 @@ class Motion:
         # No part of a step may jump over a wall one cell thick.
         parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
         stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
-        # The whole step, and what is left of it along either axis, tried in this order.
-        tries = [stride]
-        if self._allow_sliding:
-            longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
-            none = torch.zeros_like(stride[:, 0])
-            along_x = torch.stack((stride[:, 0], none, none), -1)
-            along_z = torch.stack((none, none, stride[:, 2]), -1)
-            tries += [torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)]
-        offsets = torch.stack(tries)
-        scenes = scene.expand(len(tries), -1)
+        # The whole step, and what is left of it along either axis: a body that slides tries them in this order.
+        longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
+        none = torch.zeros_like(stride[:, 0])
+        along_x = torch.stack((stride[:, 0], none, none), -1)
+        along_z = torch.stack((none, none, stride[:, 2]), -1)
+        along = torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)
+        offsets = torch.stack((stride, *along))
+        scenes = scene.expand(len(offsets), -1)
         collided = torch.zeros_like(walk)
         for _ in range(parts):
             cell = self._scenes.locate(scenes, position + offsets)
-            free = (cell >= 0).unsqueeze(-1)
             candidates = self._scenes.at_height(cell, position + offsets)
-            for k in reversed(range(len(tries))):
-                position = torch.where(free[k], candidates[k], position)
-            collided = collided | ~free[0, :, 0]
+            free = cell >= 0
+            # Nobody fits between two cells that touch at a corner alone: one of those beside it must be free as well.
+            free[0] &= free[1] | free[2]
+            for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
+                position = torch.where(free[k].unsqueeze(-1), candidates[k], position)
+            collided = collided | ~free[0]
         return position, collided & walk

@@ -97,7 +97,7 @@ class PointNav(Task):
         """The way gained and a little less, more for success; a stop ends the episode."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
-        # Bodies can slip between islands that touch at a corner, from where no way leads to the goal.
+        # On the border of two cells rounding may put a body where no way leads to the goal.
         distance = torch.where(distance.isfinite(), distance, task["distance"])
         stopped = action == STOP
         task["success"] = stopped & (distance < self.success_distance)

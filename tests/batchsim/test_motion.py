@@ -9,6 +9,7 @@ import torch
 from batchsim.motion import Motion
 from batchsim.residency import ResidentScenes
 from batchsim.state import State
+from scenes import AgentBody, Mesh, bake
 
 CPU = torch.device("cpu")
 STEP, TURN = 0.25, math.radians(10)
@@ -170,6 +171,27 @@ def test_nobody_ever_leaves_the_walkable_surface(mixed):
     assert bumped > 500  # or else the fuzz says nothing about walls
 
 
+@pytest.mark.parametrize("sliding", [True, False])
+def test_nobody_squeezes_through_where_two_rooms_touch_at_a_corner(sliding):
+    side = 4.0
+    floor = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1]]).reshape(2, 3, 3) * side
+    across = floor + np.array([side, 0, side])
+    mesh = Mesh.from_triangles(np.concatenate([floor, across]))
+    scene = bake(mesh, "corner", AgentBody(radius=0.01), num_goals=4)
+    rooms = ResidentScenes([scene], CPU)
+    cells = scene.walkable.locate(np.array([[side - 0.03, 0, side - 0.03], [side + 0.03, 0, side + 0.03]]))
+    assert scene.walkable.islands[cells[0]] != scene.walkable.islands[cells[1]]
+    # From all over the first room towards the corner, and onwards: exactly along the diagonal, and beside it.
+    rng = np.random.default_rng(4)
+    starts = rng.uniform(side - 1, side - 0.05, (200, 3)) * [1, 0, 1]
+    starts[:50, 2] = starts[:50, 0]
+    aim = np.array([side, 0, side]) - starts
+    state = bodies(starts, np.arctan2(-aim[:, 0], -aim[:, 2]), np.zeros(200, int))
+    walk(Motion(rooms, STEP, TURN, sliding), state, 12)
+    assert (state.position[:, [0, 2]].max(1).values < side).all()
+    assert state.collided.all()
+
+
 def walk_by_hand(walkable, smallest_cell, position, heading, sliding):
     """One step of one body in plain numbers; returns where it ends and whether it bumped."""
 
@@ -194,7 +216,8 @@ def walk_by_hand(walkable, smallest_cell, position, heading, sliding):
     for _ in range(parts):
         for k, (sx, sz) in enumerate(tries):
             floor = floor_at(x + sx, y, z + sz)
-            if floor is not None:
+            squeezed = k == 0 and floor_at(x + dx, y, z) is None and floor_at(x, y, z + dz) is None
+            if floor is not None and not squeezed:
                 x, y, z = x + sx, floor, z + sz
                 break
             bumped |= k == 0
