@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from agents.config import TrainConfig
-from agents.cuda_graph import GraphedStep
 from agents.networks.policy import Policy, config_for
 from batchsim import NavVectorEnv
+from batchsim.cuda_graph import Graphed
 
 _SHAPE = ("visual", "visual_channels", "fine_goal", "action_units", "core", "core_layers", "hidden_size")
 
@@ -34,6 +34,6 @@ def speed_up(policy: Policy, config: TrainConfig) -> None:
     if config.compile_step:
         policy.compile_step()
     if config.cuda_graph and on_cuda:
-        policy.step = GraphedStep(policy.step)
+        policy.step = Graphed(policy.step)
     if config.compile_update:
         policy.compile_sequence()

@@ -138,6 +138,7 @@ def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
             num_resident_scenes=config.num_resident_scenes,
             max_episode_steps=config.max_episode_steps,
             device=config.device,
+            cuda_graph=config.simulator_cuda_graph,
             **config.env_options(),
         )
         config = with_renderer(config, env)  # what "auto" chose for one serves the other too

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.packed_scene import PackedScene, pack_scene
+from batchsim.random_streams import pick
 from batchsim.slotted import SlottedTensor
 from scenes import Scene
 
@@ -17,7 +18,7 @@ class ResidentScenes:
     """K scenes laid end to end in flat tensors, so that one look-up serves environments in different scenes.
 
     A cell id is an index into `cell_position`, counted through all scenes. Look-ups take `scene`, int64 of any shape,
-    and points of that shape with a trailing 3. `scenes` lists the scenes by slot.
+    and points of that shape with a trailing 3. `scenes` lists the scenes by slot; `smallest_cell`, metres, is of them.
 
     - `replaceable`: others may take the place of `scenes` (`replace`), which costs some memory.
 
@@ -47,16 +48,24 @@ class ResidentScenes:
         facts = [_facts(p) for p in packed]
         self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
         self._corners = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], device=device)
+        self.smallest_cell = self._smallest_cell()
         self._drawn = torch.arange(len(scenes), device=device)
-        self._all_drawn = True
+        self._num_drawn = torch.tensor(len(scenes), device=device)
 
     def __len__(self) -> int:
         """K, the number of resident scenes."""
         return len(self.scenes)
 
     @property
-    def smallest_cell(self) -> float:
-        """Metres, of the scenes resident now."""
+    def layout(self) -> tuple[float, ...]:
+        """Changes whenever tensors move to where there is more room, or a number that look-ups take from the host.
+
+        Until then a recorded look-up can be replayed: scenes that come and go are written in place.
+        """
+        slotted = (self._grid, self._cells, self._squares, self._goals, self._farthest, self._fields)
+        return (*(s.capacity for s in slotted), self._layers, self.most_squares, self.smallest_cell)
+
+    def _smallest_cell(self) -> float:
         return min(scene.walkable.cell_size for scene in self.scenes)
 
     @property
@@ -86,14 +95,14 @@ class ResidentScenes:
 
     def draw(self, draws: Tensor) -> Tensor:
         """int64: for each uniform number in [0, 1) one of the slots in which episodes may begin."""
-        number = (draws * len(self._drawn)).long().clamp(max=len(self._drawn) - 1)
-        return number if self._all_drawn else self._drawn[number]
+        return self._drawn[pick(draws, self._num_drawn)]
 
     def draw_among(self, slots: Sequence[int]) -> None:
         """Let new episodes begin in `slots` alone."""
-        self._all_drawn = list(slots) == list(range(len(self)))
         drawn = torch.tensor(slots)
-        self._drawn = (drawn.pin_memory() if self.device.type == "cuda" else drawn).to(self.device, non_blocking=True)
+        drawn = drawn.pin_memory() if self.device.type == "cuda" else drawn
+        self._drawn[: len(slots)].copy_(drawn, non_blocking=True)
+        self._num_drawn.fill_(len(slots))
 
     def replace(self, slot: int, packed: PackedScene) -> Iterator[int]:
         """Put another scene into `slot`, in which nobody stands or will stand until all is copied.
@@ -122,6 +131,7 @@ class ResidentScenes:
         yield from self._fields.write(slot, packed.distances)
         self._set_facts(slot, _facts(packed))
         self.scenes[slot] = packed.scene
+        self.smallest_cell = self._smallest_cell()
 
     def _empty_layers(self, slot: int, first: int, end: int) -> Iterator[int]:
         columns = self._grid_columns[slot]

@@ -12,17 +12,18 @@ import torch
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from torch import Tensor
 
-from batchsim import poses
 from batchsim.episodes import EpisodeSource
 from batchsim.errors import OptionError
+from batchsim.graphed_transition import GraphedTransition
 from batchsim.motion import Motion
-from batchsim.render.batch_renderer import NO_SCENE, BatchRenderer
+from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
 from batchsim.residency import ResidentScenes
 from batchsim.rotation import Rotation
 from batchsim.scene_supply import SceneSupply
 from batchsim.state import State
 from batchsim.tasks import Task
+from batchsim.transition import StepResult, Transition, Which
 from scenes import Scene
 
 _SCENES = "scene_marks"
@@ -33,7 +34,8 @@ _ROTATION = "rotation."
 class SimulatorOptions:
     """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default.
 
-    `cameras` take the place of the one that `width`, `height` and `hfov` describe.
+    `cameras` take the place of the one that `width`, `height` and `hfov` describe. `cuda_graph`: on CUDA the step's
+    tensors are worked out by one graph (`GraphedTransition`).
     """
 
     sensors: tuple[str, ...] = ("depth",)
@@ -48,6 +50,7 @@ class SimulatorOptions:
     max_depth: float = 10.0
     renderer: str = "auto"
     cameras: tuple[Camera, ...] = ()
+    cuda_graph: bool = True
 
     def __post_init__(self) -> None:
         positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
@@ -64,31 +67,12 @@ class SimulatorOptions:
         return self.cameras or (Camera(self.width, self.height, self.hfov),)
 
 
-@dataclass
-class StepResult:
-    """What one step gave, all of length N: observations of the next state, and of the finished episodes' last.
-
-    `done` is `terminated | truncated`; rows of `final_observation` mean something only where it is set.
-    `position` float32 `[N, 3]` and `heading`: where the action led, before any new episode began.
-    """
-
-    observation: dict[str, Tensor]
-    reward: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    done: Tensor
-    final_observation: dict[str, Tensor]
-    measures: dict[str, Tensor]
-    position: Tensor
-    heading: Tensor
-
-
 @dataclass(frozen=True)
 class _Pending:
     """A step whose pictures are being drawn; `ended`: whose last views are among them."""
 
     result: StepResult
-    ended: Tensor | slice | None
+    ended: Which | None
 
 
 class Simulator:
@@ -115,7 +99,6 @@ class Simulator:
         self.device = torch.device(device)
         self.scenes = ResidentScenes(scenes, self.device, replaceable=supply is not None)
         self.task = task
-        self.episodes: EpisodeSource = episodes or task
         self.state = State.empty(num_envs, self.device)
         self.motion = Motion(
             self.scenes,
@@ -123,19 +106,16 @@ class Simulator:
             math.radians(self.options.turn_angle),
             self.options.allow_sliding,
         )
+        limits = self.options.camera_height, self.options.max_episode_steps
+        self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits)
+        graphed = self.options.cuda_graph and self.device.type == "cuda"
+        self._advance = GraphedTransition(self.transition) if graphed else self.transition
         # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
         self.renderer = self._make_renderer(scenes, supply is not None) if self.options.sensors else None
         self.rotation = Rotation(self.scenes, self.renderer, supply) if supply else None
-        self._poses = torch.zeros((2 * num_envs, 7), device=self.device)
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}
         self._pending: _Pending | None = None
-        self._view_scene = torch.zeros(2 * num_envs, dtype=torch.int64, device=self.device)
-        # Counting the ended episodes makes the host wait for the device: a GPU draws nothing for the others instead.
-        self._count_ended = self.device.type == "cpu"
-        turns = [{"left": 1.0, "right": -1.0}.get(name, 0.0) for name in task.action_names]
-        self._turn_of_action = torch.tensor(turns, device=self.device)
-        self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=self.device)
 
     def _make_renderer(self, scenes: Sequence[Scene], rotating: bool) -> BatchRenderer:
         options = self.options
@@ -153,16 +133,7 @@ class Simulator:
 
     def begin(self, begun: Tensor) -> None:
         """Put the environments in `begun` (bool `[N]`) at the start of their next episode, without rendering."""
-        state = self.state
-        state.episode = state.episode + begun
-        episode = self.episodes.sample(self.scenes, state.seed, state.episode)
-        for name in ("scene", "position", "heading"):
-            old = getattr(state, name)
-            setattr(state, name, torch.where(begun.view(-1, *[1] * (old.ndim - 1)), episode[name], old))
-        for name in ("step", "path_length", "collisions", "collided", "episode_return"):
-            old = getattr(state, name)
-            setattr(state, name, torch.where(begun, torch.zeros_like(old), old))
-        self.task.begin(self.scenes, state, begun, episode)
+        self.transition.begin(begun)
 
     def step(self, action: Tensor, autoreset: bool = True, begun: Tensor | None = None) -> StepResult:
         """Act in all environments at once.
@@ -181,11 +152,8 @@ class Simulator:
         Those of the step before must not be used any more.
         """
         self.check_no_step_pending("step_async")
-        result = self._act(action, begun)
-        ended = self._begin_next(result) if autoreset else None
-        self._place_cameras(0, slice(None))
-        result.observation = self.task.observe(self.scenes, self.state)
-        self._submit(self.num_envs + self._count(ended))
+        result, ended = self._advance(action, begun, autoreset)
+        self._submit(self.transition.count_views(ended))
         if self.rotation is not None:
             self.rotation.advance(self.state.scene)
         self._pending = _Pending(result, ended)
@@ -209,68 +177,18 @@ class Simulator:
         if self._pending is not None:
             raise AlreadyPendingCallError(f"{called}() while a step is under way: call step_wait() first.", "step")
 
-    def _act(self, action: Tensor, begun: Tensor | None) -> StepResult:
-        """Move, reward and end; the observations are still to come."""
-        state = self.state
-        self.motion.apply(state, self._turn_of_action[action], self._is_walk[action])
-        state.step = state.step + 1
-        reward, terminated = self.task.step(self.scenes, state, action)
-        truncated = (state.step >= self.options.max_episode_steps) & ~terminated
-        if begun is not None:
-            self.begin(begun)
-            reward = torch.where(begun, 0.0, reward)
-            terminated, truncated = terminated & ~begun, truncated & ~begun
-        done = terminated | truncated
-        state.episode_return = state.episode_return + reward
-        measures = self.measures()
-        return StepResult({}, reward, terminated, truncated, done, {}, measures, state.position, state.heading)
-
-    def _begin_next(self, result: StepResult) -> Tensor | slice | None:
-        """Begin the next episodes where one ended, after the last look around there.
-
-        Returns whose last views are to be drawn: on a GPU, which nobody waits for, all, with empty ones where no
-        episode ended; None where none did anywhere.
-        """
-        ended = self._ended(result.done)
-        if ended is not None:
-            self._place_cameras(self.num_envs, ended)
-            if isinstance(ended, slice):
-                self._view_scene[self.num_envs :].masked_fill_(~result.done, NO_SCENE)
-            result.final_observation = self.task.observe(self.scenes, self.state)
-            self.begin(result.done)
-        return ended
-
-    def _ended(self, done: Tensor) -> Tensor | slice | None:
-        if not self._count_ended:
-            return slice(None)
-        ended = done.nonzero().squeeze(-1)
-        return ended if len(ended) else None
-
-    def _count(self, ended: Tensor | slice | None) -> int:
-        if ended is None:
-            return 0
-        return self.num_envs if isinstance(ended, slice) else len(ended)
-
     def measures(self) -> dict[str, Tensor]:
         """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
-        state = self.state
-        measures = self.task.measures(self.scenes, state)
-        return measures | {
-            "r": state.episode_return,
-            "l": state.step,
-            "collisions": state.collisions,
-            "path_length": state.path_length,
-        }
+        return self.transition.measures()
 
     def observe(self) -> dict[str, Tensor]:
         """What the environments see now."""
         self.check_no_step_pending("observe")
-        self._place_cameras(0, slice(None))
+        sensors = self.transition.look()
         self._submit(self.num_envs)
-        sensors = self.task.observe(self.scenes, self.state)
         return self._fetch() | sensors
 
-    def _last_images(self, images: dict[str, Tensor], ended: Tensor | slice) -> dict[str, Tensor]:
+    def _last_images(self, images: dict[str, Tensor], ended: Which) -> dict[str, Tensor]:
         """The ended episodes' last pictures, put where their environments are."""
         last = {name: image[self.num_envs :] for name, image in images.items()}
         if isinstance(ended, slice):
@@ -281,19 +199,10 @@ class Simulator:
             self._final_images[name].index_copy_(0, ended, image)
         return dict(self._final_images)
 
-    def _place_cameras(self, first: int, which: Tensor | slice) -> None:
-        """Write the views from `first` on: the cameras of the bodies in `which`."""
-        position, heading = self.state.position[which], self.state.heading[which]
-        rows = slice(first, first + len(heading))
-        self._poses[rows, 0:3] = position
-        self._poses[rows, 1] += self.options.camera_height
-        self._poses[rows, 3:7] = poses.heading_to_quaternion(heading)
-        self._view_scene[rows] = self.state.scene[which]
-
     def _submit(self, count: int) -> None:
         """Have the first `count` views drawn."""
         if self.renderer is not None:
-            self.renderer.submit(self._poses[:count], self._view_scene[:count])
+            self.renderer.submit(self.transition.poses[:count], self.transition.view_scene[:count])
 
     def _fetch(self) -> dict[str, Tensor]:
         """The pictures that were submitted."""

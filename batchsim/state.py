@@ -62,26 +62,30 @@ class State:
             chosen = begun.view(-1, *[1] * (value.ndim - 1))
             self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them by name, those of the task as `task.NAME`."""
+        return {name: getattr(self, name) for name in _OWN} | {_TASK + name: value for name, value in self.task.items()}
+
+    def assign(self, tensors: Mapping[str, Tensor]) -> None:
+        """Hold `tensors`, named as `tensors()` names them, in place of those held now."""
+        for name in _OWN:
+            setattr(self, name, tensors[name])
+        self.task = {name.removeprefix(_TASK): value for name, value in tensors.items() if name.startswith(_TASK)}
+
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of all tensors by name, those of the task as `task.NAME`: what `load_state_dict` takes."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
-        tensors = own | {_TASK + name: value for name, value in self.task.items()}
-        return {name: value.detach().clone() for name, value in tensors.items()}
+        """Copies of all tensors: what `load_state_dict` takes."""
+        return {name: value.detach().clone() for name, value in self.tensors().items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `state_dict` gave, from any device; raises `OptionError` where it is of another batch."""
-        own = {f.name for f in fields(self) if f.name != "task"}
         names = {name for name in tensors if not name.startswith(_TASK)}
-        if names != own:
-            raise OptionError(f"A state needs exactly {', '.join(sorted(own))}; got {', '.join(sorted(names))}.")
+        if names != set(_OWN):
+            raise OptionError(f"A state needs exactly {', '.join(sorted(_OWN))}; got {', '.join(sorted(names))}.")
         for name, value in tensors.items():
             if len(value) != len(self.seed):
                 raise OptionError(f"{name}: the state is of {len(value)} environments; expected {len(self.seed)}.")
         device = self.seed.device
-        for name in own:
-            setattr(self, name, tensors[name].to(device, copy=True))
-        self.task = {
-            name.removeprefix(_TASK): value.to(device, copy=True)
-            for name, value in tensors.items()
-            if name.startswith(_TASK)
-        }
+        self.assign({name: value.to(device, copy=True) for name, value in tensors.items()})
+
+
+_OWN = tuple(f.name for f in fields(State) if f.name != "task")

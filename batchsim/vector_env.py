@@ -25,8 +25,9 @@ from batchsim.episodes import FixedEpisodes
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera, several_cameras
 from batchsim.scene_supply import SceneSupply
-from batchsim.simulator import Simulator, SimulatorOptions, StepResult
+from batchsim.simulator import Simulator, SimulatorOptions
 from batchsim.tasks import Task, choose_task
+from batchsim.transition import StepResult
 from scenes import AgentBody, EpisodeSet, Scene, resolve
 
 OUTPUTS = ("torch", "numpy")
@@ -55,6 +56,8 @@ class NavVectorEnv(VectorEnv):
     - `success_distance`: metres of walking from the goal within which a stop succeeds; PointNav's alone, 0.2 if None.
     - `agent_radius`: metres; the scenes are baked for it.
     - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
+    - `cuda_graph`: on CUDA, have all that a step does beside drawing done as one graph, which spares the host most of
+      its work; of no effect on a CPU. Where the task cannot be recorded, a warning says why, and steps go without.
     - `output`: "torch" or "numpy".
     - `autoreset_mode`: SAME_STEP (default), NEXT_STEP or DISABLED, the enum or its name.
 
@@ -105,6 +108,7 @@ class NavVectorEnv(VectorEnv):
         max_depth: float = 10.0,
         renderer: str = "auto",
         device: str | torch.device = "auto",
+        cuda_graph: bool = True,
         output: str = "torch",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -152,12 +156,13 @@ class NavVectorEnv(VectorEnv):
                 max_episode_steps=max_episode_steps,
                 max_depth=max_depth,
                 renderer=renderer,
+                cuda_graph=cuda_graph,
             ),
             self.device,
             supply if supply.has_more else None,
         )
         if episodes is not None:
-            self.simulator.episodes = FixedEpisodes(episodes, self.simulator.scenes, num_envs)
+            self.simulator.transition.episodes = FixedEpisodes(episodes, self.simulator.scenes, num_envs)
         self.single_observation_space = gym.spaces.Dict(self._image_spaces() | self.task.observation_spaces())
         self.single_action_space = gym.spaces.Discrete(len(self.task.action_names))
         self.observation_space = batch_space(self.single_observation_space, num_envs)

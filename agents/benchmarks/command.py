@@ -93,6 +93,8 @@ class StepBench(_SimulationBench):
 
     num_resident_scenes: int | None = None
     """How many scenes are in memory at once while the others take turns; all up to 128 if not given, 32 of more."""
+    cuda_graph: bool = True
+    """Replay what the simulator does beside drawing as one CUDA graph; of no effect on a CPU."""
 
     def measure(self, typed: str) -> BenchRecord:
         """Measure it."""
@@ -124,7 +126,7 @@ class TrainBench(_Output):
         return changed | {"precision": "float32" if reduced else "bfloat16"}
 
 
-SWITCHES = ("compile_step", "compile_update", "cuda_graph", "channels_last")
+SWITCHES = ("compile_step", "compile_update", "cuda_graph", "simulator_cuda_graph", "channels_last")
 """Fields of `TrainConfig` that change nothing but speed."""
 
 BenchCommand = RenderBench | StepBench | TrainBench

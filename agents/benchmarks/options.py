@@ -32,6 +32,7 @@ class BenchOptions:
     """Sizes and repeats of a measurement; `command` is what was typed, for the record.
 
     `num_resident_scenes`: how many scenes are in memory at once while the others take turns; of `step` alone.
+    `cuda_graph`: as in `NavVectorEnv`; of `step` alone.
     `triangles`: cut the scenes finer, to about that many triangles each; the pictures stay the same.
     """
 
@@ -44,6 +45,7 @@ class BenchOptions:
     triangles: int | None = None
     renderer: str = "auto"
     device: str = "auto"
+    cuda_graph: bool = True
     limits: bool = True
     steps: int | None = None
     seconds: float = 1.0

@@ -33,6 +33,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
         height=options.height,
         renderer=options.renderer,
         device=options.device,
+        cuda_graph=options.cuda_graph,
     )
     try:
         return _measure(env, options)

@@ -72,7 +72,10 @@ def test_a_switch_is_turned_and_a_plus_sign_is_a_comma(monkeypatch):
 def test_every_speed_up_is_turned_over():
     quick = TrainBench(config=TrainConfig()).changes()
     assert quick["precision"] == "bfloat16"
-    assert {quick[name] for name in SWITCHES} == {"on"}
+    assert {name: quick[name] for name in SWITCHES} == {
+        name: "off" if getattr(TrainConfig(), name) else "on" for name in SWITCHES
+    }
+    assert set(quick.values()) > {"on", "off"}
     large = TrainBench(config=TrainConfig(channels_last=True, precision="auto")).changes()
     assert (large["channels_last"], large["precision"]) == ("off", "float32")
 

@@ -46,7 +46,7 @@ def test_not_counting_the_ended_episodes_changes_nothing(homes, make_env, render
     sensors = ("depth",) if renderer == "raster" else ("depth", "semantic")
     options = {"sensors": sensors, "width": 24, "height": 16, "renderer": renderer, "device": "cpu"}
     counted, uncounted = (make_env(6, homes, **options) for _ in range(2))
-    uncounted.simulator._count_ended = False
+    uncounted.simulator.transition.counts_ended = False
     # Where in the framebuffer a picture is rasterised moves its edges by rounding.
     same = torch.equal if renderer == "raycast" else nearly_equal
     ended = 0

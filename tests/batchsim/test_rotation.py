@@ -180,7 +180,7 @@ def test_pictures_are_of_the_scene_that_has_come(make_env, make_renderer, rooms)
     renderer = make_renderer(rooms, 12, 16, 16, sensors=SEEING["sensors"], backend="raycast")
     for moment in walk(env, 160):
         rooms_of = torch.as_tensor(room_of(moment["position"].numpy()))
-        expected = renderer.render(env.simulator._poses[:6], rooms_of)
+        expected = renderer.render(env.simulator.transition.poses[:6], rooms_of)
         assert torch.equal(moment["rgb"], expected["rgb"])
         assert torch.equal(moment["semantic"], expected["semantic"])
         assert torch.allclose(moment["depth"], expected["depth"].clamp(max=10) / 10)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from agents.config import TrainConfig
-from agents.cuda_graph import GraphedStep
 from agents.networks.policy import Policy, PolicyConfig
 from agents.train import make_trainer
+from batchsim.cuda_graph import Graphed
 
 GOAL = "pointgoal_with_gps_compass"
 
@@ -31,7 +31,7 @@ def inputs(num_envs, state_size, seed):
 def test_gpu_graph_equals_the_step(seeded, core, dtype):
     policy = Policy(PolicyConfig(core=core)).cuda().eval()
     policy.compute_dtype = dtype
-    graphed = GraphedStep(policy.step)
+    graphed = Graphed(policy.step)
     kept = []
     for seed in range(4):
         given = inputs(16, policy.core.state_size, seed)
@@ -48,7 +48,7 @@ def test_gpu_graph_equals_the_step(seeded, core, dtype):
 @torch.no_grad()
 def test_gpu_other_batches_go_to_the_step(seeded):
     policy = Policy(PolicyConfig()).cuda().eval()
-    graphed = GraphedStep(policy.step)
+    graphed = Graphed(policy.step)
     graphed(*inputs(16, policy.core.state_size, 0))
     given = inputs(5, policy.core.state_size, 1)
     for a, b in zip(graphed(*given), policy.step(*given), strict=True):
