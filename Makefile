@@ -13,6 +13,7 @@ help:
 	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
 	@echo "make test        lint, formatting, tests (ARGS='-k name' for some of the tests)"
 	@echo "make gpu-check   all that an NVIDIA GPU has to show, in nine minutes: tests and figures (OUT=gpu-check)"
+	@echo "                 ARGS=--training: what training costs there, in nine minutes more"
 	@echo "make format      put the code into the project's format"
 	@echo "make clean       remove .venv and caches; runs/ stays"
 	@echo "All but gpu-check make .venv and install what they need first. PYTHON=python3.12 names the Python to make it with."
@@ -29,7 +30,7 @@ test: .venv/.ready-dev
 
 # Installs nothing: on a machine without network the Python at hand has to hold what is needed.
 gpu-check:
-	$(or $(wildcard $(bin)/python),$(PYTHON)) -m agents.benchmarks.gpu_check $(if $(filter file,$(origin OUT)),,$(OUT))
+	$(or $(wildcard $(bin)/python),$(PYTHON)) -m agents.benchmarks.gpu_check $(ARGS) $(if $(filter file,$(origin OUT)),,$(OUT))
 
 format: .venv/.ready-dev
 	$(bin)/ruff check --fix .

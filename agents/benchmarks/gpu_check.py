@@ -1,6 +1,9 @@
 """Everything that needs an NVIDIA GPU in one go: the tests marked `gpu`, then the figures, within nine minutes.
 
-python -m agents.benchmarks.gpu_check [FOLDER]
+python -m agents.benchmarks.gpu_check [--training] [FOLDER]
+
+With `--training` instead what training costs at the size of Large Batch Simulation, within nine minutes more: end to
+end, with each speed-up changed, and with more environments.
 
 Writes to FOLDER, or to the folder that the environment variable OUT names, or to gpu-check: `tests.log`, one JSON file
 for each measurement, and `summary.json`, which says how each part ended. Needs no network, and no more packages than
@@ -24,6 +27,7 @@ from batchsim.devices import choose_device
 
 BUDGET = 530.0
 """Seconds for all of it."""
+_TRAINING = "--training"
 _LEAST = 20.0  # seconds under which a part is not begun
 
 _BENCH = ("-m", "agents.bench")
@@ -31,7 +35,9 @@ _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")
 _HIGH = ("--scenes", "homes:train?detail=high&count=4")
 _ONE = ("--scenes", "homes:train/0")
 _FINER = ("--sweep", "triangles=20000,200000,2000000")
-_TRAIN = ("--preset", "pointnav-depth", "--num-envs", "1024", "--repeats", "3", "--json")
+_TRAIN = ("--num-envs", "1024", "--repeats", "3", "--json")
+_DEPTH, _RGB = ("--preset", "pointnav-depth"), ("--preset", "pointnav-rgb")
+_MEDIUM = ("--scenes", "homes:train?detail=medium&count=64")
 _LOW = ("--scenes", "homes:train?count=16")
 
 
@@ -59,12 +65,24 @@ PARTS = (
         "scaling.json", (*_BENCH, "render", *_BATCH, *_ONE, "--renderer", "raycast", "--repeats", "3", *_FINER), 180.0
     ),
     Part("step-depth-high.json", (*_BENCH, "step", *_BATCH, *_HIGH)),
-    Part("train-depth-low.json", (*_BENCH, "train", *_TRAIN, *_LOW), 120.0),
+    Part("train-depth-low.json", (*_BENCH, "train", *_DEPTH, *_TRAIN, *_LOW), 120.0),
     Part("raycast-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raycast")),
     Part("raster-depth-low.json", (*_BENCH, "render", *_BATCH, *_LOW, "--renderer", "raster")),
     Part("step-depth-low.json", (*_BENCH, "step", *_BATCH, *_LOW)),
     Part("step-rgb-high.json", (*_BENCH, "step", *_BATCH, *_HIGH, "--sensors", "depth,rgb")),
 )
+
+TRAINING_PARTS = (
+    Part("train-depth-medium.json", (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM), 200.0),
+    Part("train-speed-ups.json", (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM, "--no-limits", "--speed-ups"), 360.0),
+    Part(
+        "train-num-envs.json",
+        (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM, "--no-limits", "--sweep", "num_envs=2048,4096"),
+        120.0,
+    ),
+    Part("train-rgb-medium.json", (*_BENCH, "train", *_RGB, *_TRAIN, *_MEDIUM)),
+)
+"""What `--training` runs."""
 
 
 def gpu_check(folder: Path, parts: tuple[Part, ...] = PARTS, budget: float = BUDGET) -> dict[str, Any]:
@@ -135,8 +153,9 @@ def main() -> None:
     except BatchSimError as error:
         print(f"gpu-check: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUT") or "gpu-check")
-    summary = gpu_check(folder)
+    words = [word for word in sys.argv[1:] if word != _TRAINING]
+    folder = Path(words[0] if words else os.environ.get("OUT") or "gpu-check")
+    summary = gpu_check(folder, TRAINING_PARTS if _TRAINING in sys.argv else PARTS)
     print(f"All of it: {folder.resolve()}")
     sys.exit(0 if summary["passed"] else 1)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.benchmarks.gpu_check import PARTS, Part, gpu_check
+from agents.benchmarks.command import parse
+from agents.benchmarks.gpu_check import PARTS, TRAINING_PARTS, Part, gpu_check
 from agents.benchmarks.gpu_facts import facts
 from agents.benchmarks.refine import cut_finer
 
@@ -47,9 +48,16 @@ def test_what_no_time_is_left_for_is_skipped(tmp_path):
 
 
 def test_parts_have_files_of_their_own():
-    assert len({part.file for part in PARTS}) == len(PARTS)
+    parts = PARTS + TRAINING_PARTS
+    assert len({part.file for part in parts}) == len(parts)
     tests = next(part for part in PARTS if part.file == "tests.log")
     assert any("test_sharing.py" in argument for argument in tests.arguments)
+
+
+@pytest.mark.parametrize("part", [p for p in PARTS + TRAINING_PARTS if p.arguments[1] == "agents.bench"])
+def test_benchmarks_are_asked_for_with_options_that_they_have(part):
+    command = parse(list(part.arguments[2:]))
+    assert command.json
 
 
 def area(triangles):
