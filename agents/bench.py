@@ -13,9 +13,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from agents.benchmarks.changes import run_changes
 from agents.benchmarks.command import BenchCommand, TrainBench, parse
 from agents.benchmarks.plot import plot_sweeps
-from agents.benchmarks.sweep import Sweep, parse_axes, run_changes, run_sweep, write_csv
+from agents.benchmarks.sweep import Sweep, parse_axes, run_sweep, write_csv
 from agents.benchmarks.table import print_record, print_sweep
 from agents.command import run_command
 from agents.errors import AgentError

@@ -109,7 +109,8 @@ class TrainBench(_Output):
     preset: str = "quickstart"
     """Which set of defaults to begin from."""
     speed_ups: bool = False
-    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round."""
+    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round. All are
+    measured in turn, and once more in the opposite order."""
     iterations: int | None = None
     """Rollouts and updates of one run; as many as fill --seconds if not given."""
 
@@ -121,13 +122,22 @@ class TrainBench(_Output):
 
     def changes(self) -> dict[str, str]:
         """For each speed-up the value that it does not have, by option, as typed in a sweep."""
-        changed = {name: "off" if getattr(self.config, name) else "on" for name in SWITCHES}
+        options = self.config.flat()
+        changed = {name: "off" if options[name] else "on" for name in SWITCHES}
         reduced = self.config.precision != "float32"
         return changed | {"precision": "float32" if reduced else "bfloat16"}
 
 
-SWITCHES = ("compile_step", "compile_update", "cuda_graph", "simulator_cuda_graph", "channels_last")
-"""Fields of `TrainConfig` that change nothing but speed."""
+SWITCHES = (
+    "compile_step",
+    "compile_update",
+    "cuda_graph",
+    "simulator_cuda_graph",
+    "channels_last",
+    "fused_optimizer",
+    "double_buffering",
+)
+"""Options of training that change nothing but speed."""
 
 BenchCommand = RenderBench | StepBench | TrainBench
 

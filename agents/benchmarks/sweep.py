@@ -72,16 +72,17 @@ def run_sweep(mode: str, arguments: Sequence[str], axes: Mapping[str, Sequence[s
     sweep = Sweep({name: tuple(values) for name, values in axes.items()}, command=command)
     for combination in itertools.product(*axes.values()):
         values = dict(zip(axes, combination, strict=True))
-        options = [part for name, value in values.items() for part in _typed(name, value)]
+        options = [part for name, value in values.items() for part in typed(name, value)]
         sweep.cells.append(run_cell(mode, [*arguments, *options], values))
     return sweep
 
 
-def run_changes(mode: str, arguments: Sequence[str], changes: Mapping[str, str], command: str = "") -> Sweep:
-    """Measure as it is, and with each of `changes` (value by option) made alone."""
-    words = {"as it is": []} | {f"{name}={value}": _typed(name, value) for name, value in changes.items()}
-    cells = [run_cell(mode, [*arguments, *options], {"change": change}) for change, options in words.items()]
-    return Sweep({"change": tuple(words)}, cells, command)
+def typed(name: str, value: str) -> list[str]:
+    """The option on the command line. "on" and "off" are switches; a plus sign stands for a comma, as in depth+rgb."""
+    option = name.replace("_", "-")
+    if value in ("on", "off"):
+        return [f"--{option}" if value == "on" else f"--no-{option}"]
+    return [f"--{option}", value.replace("+", ",")]
 
 
 def run_cell(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
@@ -114,14 +115,6 @@ def why_it_failed(said: str) -> str:
 
 
 _HELP, _BORDER = "For full helptext", "╭╮╰╯│─+-| "
-
-
-def _typed(name: str, value: str) -> list[str]:
-    """The option on the command line. "on" and "off" are switches; a plus sign stands for a comma, as in depth+rgb."""
-    option = name.replace("_", "-")
-    if value in ("on", "off"):
-        return [f"--{option}" if value == "on" else f"--no-{option}"]
-    return [f"--{option}", value.replace("+", ",")]
 
 
 _COLUMNS = ("fps", "fps_low", "fps_high", "us_per_frame", "triangles_mean", "num_scenes", "renderer", "rays_per_second")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from agents.benchmarks.changes import ratios
 from agents.benchmarks.record import BenchRecord
 from agents.benchmarks.sweep import Sweep
 
@@ -62,9 +63,11 @@ def _single_steps(steps: dict[str, float] | None) -> str:
 
 
 def print_sweep(sweep: Sweep) -> None:
-    """A row for each cell, with why it failed where it did."""
-    table = Table(*(name.replace("_", " ") for name in sweep.axes), "frames/s", "range", "µs a frame", "host MiB")
-    for cell in sweep.cells:
+    """A row for each cell, with why it failed where it did; of changes, how many times as fast each one makes it."""
+    of_changes = {"times as fast": ratios(sweep)} if "change" in sweep.axes else {}
+    names = (name.replace("_", " ") for name in sweep.axes)
+    table = Table(*names, "frames/s", "range", *of_changes, "µs a frame", "host MiB")
+    for i, cell in enumerate(sweep.cells):
         if cell.record is None:
             table.add_row(*cell.values.values(), "failed", cell.failure)
             continue
@@ -73,6 +76,7 @@ def print_sweep(sweep: Sweep) -> None:
             *cell.values.values(),
             f"{cell.record['fps']:,.0f}",
             f"{low:,.0f} to {high:,.0f}",
+            *("" if ratio[i] is None else f"{ratio[i]:.2f}" for ratio in of_changes.values()),
             f"{1e6 / cell.record['fps']:,.1f}",
             f"{cell.record['peak_host_bytes'] / 2**20:,.0f}",
         )

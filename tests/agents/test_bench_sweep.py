@@ -9,10 +9,12 @@ import pytest
 
 from agents import bench
 from agents.benchmarks import sweep as sweep_module
+from agents.benchmarks.changes import ratios, run_changes
 from agents.benchmarks.command import SWITCHES, TrainBench, with_detail
 from agents.benchmarks.page import read_figures
 from agents.benchmarks.plot import lines, main_axis, plot_sweeps
 from agents.benchmarks.sweep import Cell, Sweep, parse_axes, why_it_failed, write_csv
+from agents.benchmarks.table import print_sweep
 from agents.config import TrainConfig
 from agents.errors import AgentError
 
@@ -63,19 +65,49 @@ def test_a_switch_is_turned_and_a_plus_sign_is_a_comma(monkeypatch):
     )
     sweep_module.run_sweep("step", ["--a"], {"sensors": ("depth+rgb",), "fine_goal": ("on", "off")})
     assert typed == [["--a", "--sensors", "depth,rgb", f"--{no}fine-goal"] for no in ("", "no-")]
-    typed.clear()
-    sweep = sweep_module.run_changes("train", ["--a"], {"compile_step": "on", "precision": "bfloat16"})
-    assert typed == [["--a"], ["--a", "--compile-step"], ["--a", "--precision", "bfloat16"]]
-    assert sweep.axes["change"] == ("as it is", "compile_step=on", "precision=bfloat16")
+
+
+def test_changes_are_measured_there_and_back(monkeypatch, capsys):
+    """A machine that takes a tenth longer with each measurement is no reason to think less of the later ones."""
+    said, cost = [], iter(1 + 0.1 * k for k in range(8))
+    gains = {"--compile-step": 2.0, "--precision": 0.5}
+
+    def measure(mode, arguments, values):
+        said.append(arguments[1:])
+        if "--channels-last" in arguments:
+            return Cell(values, None, "no memory")
+        us = next(cost) * 100 / gains.get(arguments[1] if arguments[1:] else "", 1.0)
+        stages = {"simulate": 0.25 * us, "render": None, "infer": 0.5 * us, "learn": 0.25 * us}
+        return Cell(values, measured(1e6 / us, us_per_frame=stages, repeats=5, peak_host_bytes=len(said)))
+
+    monkeypatch.setattr(sweep_module, "_measure", measure)
+    wanted = {"compile_step": "on", "channels_last": "on", "precision": "bfloat16"}
+    sweep = run_changes("train", ["--a"], wanted)
+    compiled, last, half = ["--compile-step"], ["--channels-last"], ["--precision", "bfloat16"]
+    assert said == [[], compiled, last, half, half, compiled, []]
+    assert sweep.axes["change"] == ("as it is", "compile_step=on", "channels_last=on", "precision=bfloat16")
+    assert sweep.cells[2].failure == "no memory"
+    # Costs of 100, 110, 120, 130, 140 and 150: 125 on average for each pair.
+    assert ratios(sweep) == [1.0, pytest.approx(2.0), None, pytest.approx(0.5)]
+    first = sweep.cells[0].record
+    assert (first["fps"], first["repeats"], first["peak_host_bytes"]) == (pytest.approx(8000), 10, 7)
+    assert first["fps_range"] == [pytest.approx(0.9e6 / 150), pytest.approx(1.1e6 / 100)]
+    assert first["us_per_frame"] == pytest.approx({"simulate": 31.25, "render": None, "infer": 62.5, "learn": 31.25})
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", "120")
+    print_sweep(sweep)
+    rows = capsys.readouterr().out.splitlines()
+    (row,) = (row for row in rows if "compile_step=on" in row)
+    assert "2.00" in row.split()
 
 
 def test_every_speed_up_is_turned_over():
     quick = TrainBench(config=TrainConfig()).changes()
     assert quick["precision"] == "bfloat16"
-    assert {name: quick[name] for name in SWITCHES} == {
-        name: "off" if getattr(TrainConfig(), name) else "on" for name in SWITCHES
-    }
+    options = TrainConfig().flat()
+    assert {name: quick[name] for name in SWITCHES} == {name: "off" if options[name] else "on" for name in SWITCHES}
     assert set(quick.values()) > {"on", "off"}
+    assert (quick["fused_optimizer"], quick["double_buffering"]) == ("off", "on")
     large = TrainBench(config=TrainConfig(channels_last=True, precision="auto")).changes()
     assert (large["channels_last"], large["precision"]) == ("off", "float32")
 
