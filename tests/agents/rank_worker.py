@@ -41,6 +41,11 @@ def compressed(ranks: Ranks):
     return trainer, train(trainer)
 
 
+def halved(ranks: Ranks):
+    trainer = make_trainer(replace(CONFIG, double_buffering=True), ranks)
+    return trainer, train(trainer)
+
+
 def late(ranks: Ranks):
     """The second rank's environments take far longer than the first's."""
     options = DistributedConfig(preemption=True, preemption_ranks=0.5, preemption_steps=0.3)
@@ -61,7 +66,7 @@ def late(ranks: Ranks):
 def main() -> None:
     out = Path(sys.argv[1])
     ranks = Ranks.join(DistributedConfig(rank_timeout_minutes=1.0))
-    for part in (as_it_is, compressed, late):
+    for part in (as_it_is, compressed, halved, late):
         trainer, figures = part(ranks)
         save_file(trainer.policy.state_dict(), out / f"{part.__name__}-{ranks.rank}.safetensors")
         (out / f"{part.__name__}-{ranks.rank}.json").write_text(json.dumps(figures))

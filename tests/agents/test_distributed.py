@@ -58,7 +58,7 @@ def test_two_ranks_learn_what_one_process_learns_from_the_joined_batch(two_ranks
     assert expected[-1]["frames"] == 2 * NUM_ENVS * STEPS * UPDATES
 
 
-@pytest.mark.parametrize("part", ["as_it_is", "compressed", "late"])
+@pytest.mark.parametrize("part", ["as_it_is", "compressed", "halved", "late"])
 def test_ranks_stay_equal(two_ranks, part):
     first, second = (weights(two_ranks, part, rank) for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -68,6 +68,12 @@ def test_compressed_gradients_are_nearly_the_same(two_ranks):
     plain, compressed = (weights(two_ranks, part, 0) for part in ("as_it_is", "compressed"))
     gaps = torch.stack([(plain[name] - compressed[name]).abs().max() for name in plain])
     assert 0 < gaps.max() < 5e-3
+
+
+def test_ranks_whose_environments_take_turns_in_halves_learn_the_same(two_ranks):
+    plain, halved = (weights(two_ranks, part, 0) for part in ("as_it_is", "halved"))
+    for name, value in plain.items():
+        torch.testing.assert_close(halved[name], value, atol=1e-5, rtol=1e-4)
 
 
 def test_a_late_rank_is_cut_short(two_ranks):
