@@ -21,6 +21,8 @@ from agents.benchmarks.table import print_record, print_sweep
 from agents.command import run_command
 from agents.errors import AgentError
 
+_OF_ALL_CELLS = ("--sweep", "--out", "--passes")  # options with a value that a single cell does not take
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
@@ -38,7 +40,7 @@ def _main(typed: list[str]) -> int:
         sweep = run_sweep(typed[0], _without_sweep(typed[1:]), parse_axes(command.sweep), line)
         return _show(command, sweep, f"{typed[0]}: cost of a frame")
     if many:
-        sweep = run_changes("train", _without_sweep(typed[1:]), command.changes(), line)
+        sweep = run_changes("train", _without_sweep(typed[1:]), command.changes(), command.passes, line)
         return _show(command, sweep, "train: cost of a frame with one thing changed")
     result = command.measure(line)
     if command.json:
@@ -71,9 +73,9 @@ def _without_sweep(typed: list[str]) -> list[str]:
     for word in typed:
         if skip:
             skip = False
-        elif word in ("--sweep", "--out"):
+        elif word in _OF_ALL_CELLS:
             skip = True
-        elif word not in ("--json", "--speed-ups") and not word.startswith(("--sweep=", "--out=")):
+        elif word not in ("--json", "--speed-ups") and word.partition("=")[0] not in _OF_ALL_CELLS:
             kept.append(word)
     return kept
 

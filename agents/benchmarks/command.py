@@ -109,8 +109,9 @@ class TrainBench(_Output):
     preset: str = "quickstart"
     """Which set of defaults to begin from."""
     speed_ups: bool = False
-    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round. All are
-    measured in turn, and once more in the opposite order."""
+    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round."""
+    passes: int = 2
+    """How often --speed-ups measures all of them; every second time in the opposite order, against drift."""
     iterations: int | None = None
     """Rollouts and updates of one run; as many as fill --seconds if not given."""
 

@@ -21,6 +21,7 @@ AXIS_WORDS = {
     "rollout_steps": "steps of a rollout",
 }
 _LEAST_SPAN = 8.0  # from the lowest to the highest cost that an axis shows, as a ratio
+_MOST_LETTERS = 50  # of words that fit side by side under an axis
 _COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3", "#8a6d1a", "#3b8ea5", "#a83a64", "#555555")
 
 
@@ -80,8 +81,12 @@ def _draw(panel: Axes, sweep: Sweep) -> None:
         places = [place for place, _ in points]
         costs = [1e6 / cell.record["fps"] for _, cell in points]
         spans = [[1e6 / cell.record["fps_range"][side] for _, cell in points] for side in (1, 0)]
-        panel.plot(places, costs, "o-", color=color, linewidth=2, markersize=4)
-        panel.fill_between(places, *spans, color=color, alpha=0.15, linewidth=0)
+        if _are_numbers(sweep.axes[along]):
+            panel.plot(places, costs, "o-", color=color, linewidth=2, markersize=4)
+            panel.fill_between(places, *spans, color=color, alpha=0.15, linewidth=0)
+        else:  # between words there is nothing to be joined by a line
+            panel.plot(places, costs, "o", color=color, markersize=6)
+            panel.vlines(places, *spans, color=color, alpha=0.4, linewidth=3)
         ends.append((costs[-1], places[-1], name, color))
     panel.set_title(sweep.title, loc="left", fontweight="bold")
     panel.set_xlabel(AXIS_WORDS.get(along, along.replace("_", " ")))
@@ -113,6 +118,9 @@ def _scale(panel: Axes, places: list) -> None:
         panel.xaxis.set_major_locator(FixedLocator(places))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    elif sum(len(str(place)) for place in places) > _MOST_LETTERS:
+        for label in panel.get_xticklabels():
+            label.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
 
 
 def _short(value: float) -> str:

@@ -85,6 +85,8 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
     sweep = run_changes("train", ["--a"], wanted)
     compiled, last, half = ["--compile-step"], ["--channels-last"], ["--precision", "bfloat16"]
     assert said == [[], compiled, last, half, half, compiled, []]
+    with pytest.raises(AgentError, match="passes is 0"):
+        run_changes("train", [], wanted, passes=0)
     assert sweep.axes["change"] == ("as it is", "compile_step=on", "channels_last=on", "precision=bfloat16")
     assert sweep.cells[2].failure == "no memory"
     # Costs of 100, 110, 120, 130, 140 and 150: 125 on average for each pair.
