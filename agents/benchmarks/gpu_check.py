@@ -74,7 +74,11 @@ PARTS = (
 
 TRAINING_PARTS = (
     Part("train-depth-medium.json", (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM), 200.0),
-    Part("train-speed-ups.json", (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM, "--no-limits", "--speed-ups"), 360.0),
+    Part(
+        "train-speed-ups.json",
+        (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM, "--no-limits", "--speed-ups", "--passes", "1"),
+        360.0,
+    ),
     Part(
         "train-num-envs.json",
         (*_BENCH, "train", *_DEPTH, *_TRAIN, *_MEDIUM, "--no-limits", "--sweep", "num_envs=2048,4096"),
