@@ -87,6 +87,8 @@ class TrainConfig:
     """Compile the policy's step by torch.compile."""
     cuda_graph: bool = False
     """Replay the policy's step as one CUDA graph; of no effect on a CPU."""
+    compile_simulator: bool = False
+    """Compile what the simulator does beside drawing by torch.compile."""
     simulator_cuda_graph: bool = True
     """Replay what the simulator does beside drawing as one CUDA graph; of no effect on a CPU."""
     compile_update: bool = False

@@ -139,6 +139,7 @@ def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
             max_episode_steps=config.max_episode_steps,
             device=config.device,
             cuda_graph=config.simulator_cuda_graph,
+            compile_step=config.compile_simulator,
             **config.env_options(),
         )
         config = with_renderer(config, env)  # what "auto" chose for one serves the other too

@@ -39,7 +39,7 @@ class GraphedTransition:
         self._graphed: Graphed | None = None
         self._ended: Which | None = None
         self._places: dict[str, Tensor] = {}
-        self._asked: tuple[Any, ...] = ()
+        self._numbers: tuple[Any, ...] = ()
         self._held: list[Any] = []
         self._in_a_row = 0
 
@@ -47,26 +47,32 @@ class GraphedTransition:
         """As `Transition` does; tensors of the result are left alone by later calls."""
         if self.refusal:
             return self._transition(action, begun, autoreset)
-        asked = begun is None, autoreset, self._transition.scenes.layout
-        if self._graphed is not None and asked == self._asked and self._holds_the_same() and self._settle():
+        as_before = self._is_as_before(begun, autoreset)
+        if as_before and self._graphed is not None and self._settle():
             self._in_a_row = 0
             return self._replay(action, begun), self._ended
-        self._asked, self._held, self._graphed = asked, self._objects(), None
+        self._graphed = None
         self._in_a_row += 1
         if self._in_a_row > _MOST_IN_A_ROW:
             self._refuse("something about it changes in every step")
-            return self._transition(action, begun, autoreset)
-        return self._step_and_record(action, begun, autoreset)
+        if as_before and not self.refusal:
+            return self._step_and_record(action, begun, autoreset)
+        # A step that is the first of its kind may make the host wait: it compiles, and fills caches.
+        return self._transition(action, begun, autoreset)
+
+    def _is_as_before(self, begun: Tensor | None, autoreset: bool) -> bool:
+        """Whether this step takes the same from the host as the last one did."""
+        numbers, objects = (begun is None, autoreset, self._transition.scenes.layout), self._objects()
+        same = numbers == self._numbers and len(objects) == len(self._held)
+        same = same and all(map(operator.is_, objects, self._held))
+        self._numbers, self._held = numbers, objects
+        return same
 
     def _objects(self) -> list[Any]:
         """What of Python's a step may take numbers and tensors from: the task, and what it holds."""
         task, episodes = self._transition.task, self._transition.episodes
         own = getattr(task, "__dict__", {})
         return [task, episodes, *own, *own.values()]
-
-    def _holds_the_same(self) -> bool:
-        objects = self._objects()
-        return len(objects) == len(self._held) and all(map(operator.is_, objects, self._held))
 
     def _settle(self) -> bool:
         """Have the state lie where the graph expects it; False where it is of other shapes."""
@@ -103,7 +109,7 @@ class GraphedTransition:
             self._refuse(_first_line(error))
             return self._transition(action, begun, autoreset)
         after = state.tensors()
-        if not (_fits(before, after) and self._holds_the_same()):  # the next step may go on as it began
+        if not _fits(before, after):  # the next step may go on as it began
             return result, self._ended
         after = {name: value.clone() for name, value in after.items()}
         state.assign(before)

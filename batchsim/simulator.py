@@ -35,7 +35,7 @@ class SimulatorOptions:
     """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default.
 
     `cameras` take the place of the one that `width`, `height` and `hfov` describe. `cuda_graph`: on CUDA the step's
-    tensors are worked out by one graph (`GraphedTransition`).
+    tensors are worked out by one graph (`GraphedTransition`). `compile_step`: by what `torch.compile` makes of it.
     """
 
     sensors: tuple[str, ...] = ("depth",)
@@ -51,6 +51,7 @@ class SimulatorOptions:
     renderer: str = "auto"
     cameras: tuple[Camera, ...] = ()
     cuda_graph: bool = True
+    compile_step: bool = False
 
     def __post_init__(self) -> None:
         positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
@@ -108,6 +109,8 @@ class Simulator:
         )
         limits = self.options.camera_height, self.options.max_episode_steps
         self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits)
+        if self.options.compile_step:
+            self.transition.compile()
         graphed = self.options.cuda_graph and self.device.type == "cuda"
         self._advance = GraphedTransition(self.transition) if graphed else self.transition
         # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.

@@ -86,6 +86,17 @@ class Transition:
         result.observation = self.look()
         return result, ended
 
+    def compile(self) -> None:
+        """Fuse the hundreds of short operations of a step by `torch.compile`, each part of it at its first call.
+
+        The parts are those between which a CPU asks whose episodes ended.
+        """
+        # On a CPU one thread, since the tensors are short, and one number at a time: what torch 2.13 writes for several
+        # at once crashes.
+        options = {"cpp.threads": 1, "cpp.simdlen": 1} if self.scenes.device.type == "cpu" else {}
+        for name in ("_act", "begin", "look"):
+            setattr(self, name, torch.compile(getattr(self, name), options=options))
+
     def count_views(self, ended: Which | None) -> int:
         """How many views a step has placed."""
         if ended is None:

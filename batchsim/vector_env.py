@@ -58,6 +58,8 @@ class NavVectorEnv(VectorEnv):
     - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
     - `cuda_graph`: on CUDA, have all that a step does beside drawing done as one graph, which spares the host most of
       its work; of no effect on a CPU. Where the task cannot be recorded, a warning says why, and steps go without.
+    - `compile_step`: have the same fused by `torch.compile`, which takes about 20 s at the first step and, on a CPU, a
+      C++ compiler. What is rounded may differ in the last digit.
     - `output`: "torch" or "numpy".
     - `autoreset_mode`: SAME_STEP (default), NEXT_STEP or DISABLED, the enum or its name.
 
@@ -109,6 +111,7 @@ class NavVectorEnv(VectorEnv):
         renderer: str = "auto",
         device: str | torch.device = "auto",
         cuda_graph: bool = True,
+        compile_step: bool = False,
         output: str = "torch",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -157,6 +160,7 @@ class NavVectorEnv(VectorEnv):
                 max_depth=max_depth,
                 renderer=renderer,
                 cuda_graph=cuda_graph,
+                compile_step=compile_step,
             ),
             self.device,
             supply if supply.has_more else None,

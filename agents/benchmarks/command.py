@@ -95,6 +95,8 @@ class StepBench(_SimulationBench):
     """How many scenes are in memory at once while the others take turns; all up to 128 if not given, 32 of more."""
     cuda_graph: bool = True
     """Replay what the simulator does beside drawing as one CUDA graph; of no effect on a CPU."""
+    compile_step: bool = False
+    """Compile what the simulator does beside drawing by torch.compile."""
 
     def measure(self, typed: str) -> BenchRecord:
         """Measure it."""
@@ -134,6 +136,7 @@ SWITCHES = (
     "compile_update",
     "cuda_graph",
     "simulator_cuda_graph",
+    "compile_simulator",
     "channels_last",
     "fused_optimizer",
     "double_buffering",

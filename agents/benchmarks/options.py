@@ -32,7 +32,7 @@ class BenchOptions:
     """Sizes and repeats of a measurement; `command` is what was typed, for the record.
 
     `num_resident_scenes`: how many scenes are in memory at once while the others take turns; of `step` alone.
-    `cuda_graph`: as in `NavVectorEnv`; of `step` alone.
+    `cuda_graph`, `compile_step`: as in `NavVectorEnv`; of `step` alone.
     `triangles`: cut the scenes finer, to about that many triangles each; the pictures stay the same.
     """
 
@@ -46,6 +46,7 @@ class BenchOptions:
     renderer: str = "auto"
     device: str = "auto"
     cuda_graph: bool = True
+    compile_step: bool = False
     limits: bool = True
     steps: int | None = None
     seconds: float = 1.0

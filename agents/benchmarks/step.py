@@ -34,6 +34,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
         renderer=options.renderer,
         device=options.device,
         cuda_graph=options.cuda_graph,
+        compile_step=options.compile_step,
     )
     try:
         return _measure(env, options)
