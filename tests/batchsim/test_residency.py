@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rooms import make_room
 
 from batchsim.errors import OptionError
 from batchsim.packed_scene import pack_scene
 from batchsim.residency import ResidentScenes
+from batchsim.slotted import SlottedTensor, at_once
 from scenes import SceneError
 
 
@@ -171,3 +173,32 @@ def test_a_scene_without_goals(one_room):
     no_goals = replace(one_room, goals=one_room.goals[:0], goal_distances=one_room.goal_distances[:0])
     with pytest.raises(SceneError, match="one-room: no goal"):
         ResidentScenes([one_room, no_goals], torch.device("cpu"))
+
+
+def test_the_layout_changes_where_tensors_move_and_only_there(rooms_to_come):
+    """Whoever has recorded a look-up asks it: addresses are what a recording keeps."""
+    first, *others = rooms_to_come
+    scenes = ResidentScenes([first, first], torch.device("cpu"), replaceable=True)
+    held = [value for value in vars(scenes).values() if isinstance(value, SlottedTensor)]
+    assert len(held) == 6
+
+    def kept():
+        return [(x.data.data_ptr(), x.offset.data_ptr()) for x in held] + [scenes._layers, scenes.most_squares]
+
+    moved = []
+    for number, scene in enumerate(others):
+        before, layout = kept(), scenes.layout
+        alive = [x.data for x in held]  # or its place may be taken by the new
+        at_once(scenes.replace(number % 2, pack_scene(scene)))
+        scenes.draw_among([number % 2])
+        moved.append(kept() != before)
+        assert (scenes.layout != layout) == moved[-1], len(alive)
+    assert moved == [False, True, False, True, True, False]
+
+
+@pytest.fixture(scope="module")
+def rooms_to_come(homes):
+    """Of 4 m a side; the same; with more goals; the same; with 5 m; a home of two floors; the first."""
+    few = make_room(1)
+    many = replace(few, goals=few.goals.repeat(4, 0), goal_distances=few.goal_distances.repeat(4, 0))
+    return [few, few, many, many, make_room(2), homes[1], few]
