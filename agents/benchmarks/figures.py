@@ -1,7 +1,8 @@
 """Take all figures of docs/benchmarks.md on this machine, draw the plots, and write the page anew.
 
-python -m agents.benchmarks.figures                     everything, in ten minutes of a CPU of two cores
+python -m agents.benchmarks.figures                     everything, in twenty minutes of a CPU of two cores
 python -m agents.benchmarks.figures --only sweeps       how cost grows
+python -m agents.benchmarks.figures --only changes      what each speed-up of training is worth
 python -m agents.benchmarks.figures --seconds 0.05 --repeats 1 --out /tmp/try --page ""    a dry run
 
 The machine should have nothing else to do. Scenes that are not in the cache yet are baked first, which takes minutes.
@@ -20,6 +21,8 @@ from typing import Literal
 
 import tyro
 
+from agents.benchmarks.changes import run_changes
+from agents.benchmarks.command import parse
 from agents.benchmarks.page import write_page
 from agents.benchmarks.plot import plot_sweeps
 from agents.benchmarks.record import today
@@ -35,8 +38,8 @@ _ONE_HOME = "homes:train/0"
 class FiguresCommand:
     """Measure what the page of figures shows, and write it."""
 
-    only: Literal["all", "tables", "sweeps"] = "all"
-    """tables: single measurements. sweeps: how cost grows."""
+    only: Literal["all", "tables", "sweeps", "changes"] = "all"
+    """tables: single measurements. sweeps: how cost grows. changes: what each speed-up of training is worth."""
     out: Path = Path("docs/benchmarks")
     """Folder for the JSON, the CSV and the plots."""
     page: str = "docs/benchmarks.md"
@@ -151,6 +154,20 @@ def take_tables(command: FiguresCommand, kind: str, label: str) -> None:
             (command.out / f"{label}-{name}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
+def take_changes(command: FiguresCommand, kind: str, label: str) -> None:
+    """Measure what each speed-up of the presets in `TRAINING` is worth; leave JSON and CSV of each."""
+    for name, chosen in TRAINING[kind].items():
+        often = ("--seconds", str(2 * command.seconds), "--repeats", str(command.repeats), "--no-limits")
+        typed = ("train", *chosen, "--device", command.device, *often)
+        speed_ups = parse([*typed, "--speed-ups"])
+        line = shlex.join(["batchsim-bench", *typed, "--speed-ups"])
+        sweep = run_changes("train", typed[1:], speed_ups.changes(), speed_ups.passes, line)
+        sweep.title = name
+        stem = command.out / f"{label}-changes-{name}"
+        write_csv(sweep, stem.with_suffix(".csv"))
+        stem.with_suffix(".json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     command = tyro.cli(FiguresCommand, args=arguments, prog="python -m agents.benchmarks.figures")
@@ -166,6 +183,8 @@ def _main(command: FiguresCommand) -> int:
         take_tables(command, kind, label)
     if command.only in ("all", "sweeps"):
         take_sweeps(command, kind, label)
+    if command.only in ("all", "changes"):
+        take_changes(command, kind, label)
     if command.page:
         write_page(Path(command.page), sorted(command.out.glob("*.json")))
     print(f"{time.monotonic() - begin:.0f} s", file=sys.stderr)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.benchmarks.page_sections import growth, measurements, peers
+from agents.benchmarks.page_sections import changes, growth, measurements, peers
 from agents.benchmarks.sweep import Sweep
 from agents.command import run_command
 from agents.errors import AgentError
@@ -30,6 +30,7 @@ class Figures:
 
     records: list[dict[str, Any]] = field(default_factory=list)
     sweeps: dict[Path, list[Sweep]] = field(default_factory=dict)
+    changes: list[Sweep] = field(default_factory=list)
     peers: list[dict[str, Any]] = field(default_factory=list)
 
     def markdown(self, page: Path) -> str:
@@ -37,6 +38,7 @@ class Figures:
         sections = [peers(content) for content in sorted(self.peers, key=lambda c: c["date"], reverse=True)]
         for plot, sweeps in sorted(self.sweeps.items(), reverse=True):
             sections.append(growth(sweeps, os.path.relpath(plot, page.parent)))
+        sections += map(changes, self.changes)
         if self.records:
             sections.append(measurements(self.records))
         return "\n".join(sections)
@@ -50,7 +52,9 @@ def read_figures(files: Iterable[Path]) -> Figures:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise AgentError(f"{file} cannot be read as JSON: {error}") from None
-        if isinstance(content, dict) and "axes" in content:
+        if isinstance(content, dict) and "change" in content.get("axes", ()):
+            found.changes.append(Sweep.from_json(content))
+        elif isinstance(content, dict) and "axes" in content:
             found.sweeps.setdefault(plot_of(file), []).append(Sweep.from_json(content))
         elif isinstance(content, dict) and "peers" in content:
             found.peers.append(content)

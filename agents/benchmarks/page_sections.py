@@ -1,4 +1,4 @@
-"""The sections of the page of figures, as Markdown: single measurements, how cost grows, other simulators."""
+"""The sections of the page of figures, as Markdown: measurements, how cost grows, speed-ups, other simulators."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from agents.benchmarks.changes import ratios
 from agents.benchmarks.plot import AXIS_WORDS, lines, main_axis
 from agents.benchmarks.sweep import Cell, Sweep
 
@@ -96,6 +97,30 @@ def _ends(sweep: Sweep) -> Iterable[list[str]]:
         places = [f"{place:,.0f}" if isinstance(place, float) else str(place) for place, _ in (first, last)]
         ratio = f"**{costs[1] / costs[0]:.2f}**"
         yield [f"{sweep.title} ({words})", name or "—", *places, f"{costs[0]:,.1f} to {costs[1]:,.1f}", ratio]
+
+
+def changes(sweep: Sweep) -> str:
+    """What each speed-up is worth: training as its preset has it, and with each thing changed alone."""
+    first = next(cell.record for cell in sweep.cells if cell.record is not None)
+    lines_ = [f"## What each speed-up is worth: {sweep.title}, {first['machine']}, {first['date']}", ""]
+    rows = [_change(cell, ratio) for cell, ratio in zip(sweep.cells, ratios(sweep), strict=True)]
+    lines_ += table(("changed alone", "times as fast", "frames/s", "range", "µs a frame"), rows)
+    return "\n".join([*lines_, "", f"Commit {first['commit'] or 'unknown'}.", "", *code([sweep.command]), ""])
+
+
+def _change(cell: Cell, ratio: float | None) -> list[str]:
+    name, record = f"`{cell.values['change']}`", cell.record
+    if record is None:
+        return [name, "—", "—", "—", f"not to be had: {cell.failure}"]
+    low, high = record["fps_range"]
+    stages = ", ".join(f"{stage} {time:,.1f}" for stage, time in record["us_per_frame"].items() if time is not None)
+    return [
+        name,
+        "—" if ratio is None else f"**{ratio:.2f}**",
+        f"{record['fps']:,.0f}",
+        f"{low:,.0f} to {high:,.0f}",
+        stages,
+    ]
 
 
 def _values(cell: Cell) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from agents import bench
 from agents.benchmarks import sweep as sweep_module
-from agents.benchmarks.changes import ratios, run_changes
+from agents.benchmarks.changes import AS_IT_IS, ratios, run_changes
 from agents.benchmarks.command import SWITCHES, TrainBench, with_detail
 from agents.benchmarks.page import read_figures
 from agents.benchmarks.plot import lines, main_axis, plot_sweeps
@@ -187,6 +187,22 @@ def test_the_page_says_how_cost_grows_and_what_failed(tmp_path):
     assert "Not to be had: num_envs 4096 (too many views)." in text
     assert "Commit abc." in text
     assert "batchsim-bench step" in text
+
+
+def test_the_page_says_what_each_speed_up_is_worth(tmp_path):
+    about = {"machine": "a machine", "date": "2026-01-02", "commit": "abc"}
+    about |= {"us_per_frame": {"render": 50.0, "learn": 30.5, "infer": None}}
+    cells = [Cell({"change": name}, measured(fps, **about)) for name, fps in ((AS_IT_IS, 1000.0), ("fast=on", 1250.0))]
+    cells.append(Cell({"change": "wild=on"}, failure="no compiler"))
+    sweep = Sweep({"change": (AS_IT_IS, "fast=on", "wild=on")}, cells, "batchsim-bench train --speed-ups", "mine")
+    (tmp_path / "day-changes-mine.json").write_text(json.dumps(sweep.to_json()), encoding="utf-8")
+    text = read_figures([tmp_path / "day-changes-mine.json"]).markdown(tmp_path / "page.md")
+    assert "## What each speed-up is worth: mine, a machine, 2026-01-02" in text
+    assert "| `as it is` | **1.00** | 1,000 |" in text
+    assert "| `fast=on` | **1.25** | 1,250 |" in text
+    assert "render 50.0, learn 30.5 |" in text
+    assert "| `wild=on` | — | — | — | not to be had: no compiler |" in text
+    assert "growth.png" not in text
 
 
 def test_the_page_says_what_other_simulators_do(tmp_path):
