@@ -135,7 +135,7 @@ def peers(content: Mapping[str, Any]) -> str:
         "",
     ]
     lines_ += table(
-        ("work", "batchsim against", "times as fast", "range", "wanted", "frames/s"), map(_pair, content["peers"])
+        ("work", "batchsim", "against", "times as fast", "range", "wanted", "frames/s"), map(_pair, content["peers"])
     )
     sizes = [text for text in map(_size, content["peers"]) if text]
     lines_ += ["", *(f"- {text}" for text in dict.fromkeys(sizes))] if sizes else []
@@ -155,6 +155,7 @@ def _pair(pair: Mapping[str, Any]) -> list[str]:
     low, high = pair["ratio_range"]
     return [
         pair["pair"],
+        pair["ours"]["side"].removeprefix("batchsim").strip(", ") or "—",
         pair["theirs"]["side"],
         f"**{pair['ratio']:.1f}**",
         f"{low:.1f} to {high:.1f}",

@@ -211,13 +211,13 @@ def test_the_page_says_what_other_simulators_do(tmp_path):
 
     trained = {"parameters": 1234567, "forward_flops_per_frame": 2_500_000}
     pair = {"pair": "walking", "ratio": 6.04, "ratio_range": [5.0, 7.26], "target": 5.0, "differs": "A box."}
-    pair |= {"ours": side("N = 9", 6040.0, **trained), "theirs": side("Peer", 1000.0, **trained)}
+    pair |= {"ours": side("batchsim, N = 9", 6040.0, **trained), "theirs": side("Peer", 1000.0, **trained)}
     content = {"peers": [pair], "left_out": [{"pair": "flying", "why": "no wings"}], "packages": {"peer": ["peer==1"]}}
     content |= {"repeats": 3, "seconds": 2.0, "machine": "a machine", "versions": {"torch": "2"}, "date": "2026-01-02"}
     content |= {"commit": "abc", "command": "python compare.py"}
     (tmp_path / "peers.json").write_text(json.dumps(content), encoding="utf-8")
     text = read_figures([tmp_path / "peers.json"]).markdown(tmp_path / "page.md")
-    assert "| walking | Peer | **6.0** | 5.0 to 7.3 | 5 | 6,040 : 1,000 |" in text
+    assert "| walking | N = 9 | Peer | **6.0** | 5.0 to 7.3 | 5 | 6,040 : 1,000 |" in text
     assert "1,234,567 parameters, 2.50 MFLOP a frame forward" in text
     assert "- walking, Peer: A box." in text
     assert "- flying: no wings" in text
