@@ -69,7 +69,10 @@ def test_files_of_the_readme_are_there():
     links = re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", README)
     files = [a or b for a, b in links if not (a or b).startswith("http")]
     assert len(files) >= 4
-    assert [name for name in files if not (ROOT / name).exists()] == []
+    for name, _, anchor in (file.partition("#") for file in files):
+        assert (ROOT / name).exists(), name
+        headings = re.findall(r"^#+ (.*)$", (ROOT / name).read_text("utf-8"), re.M) if anchor else ()
+        assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 def test_commands_of_the_readme_are_installed():
