@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from agents.benchmarks.changes import run_changes
 from agents.benchmarks.command import BenchCommand, TrainBench, parse
 from agents.benchmarks.plot import plot_sweeps
-from agents.benchmarks.sweep import Sweep, parse_axes, run_sweep, write_csv
+from agents.benchmarks.sweep import Sweep, parse_axes, run_sweep, save_sweep
 from agents.benchmarks.table import print_record, print_sweep
 from agents.command import run_command
 from agents.errors import AgentError
@@ -56,8 +56,7 @@ def _show(command: BenchCommand, sweep: Sweep, title: str) -> int:
     if not records:
         raise AgentError(f"No cell of the sweep could be measured; the last said: {sweep.cells[-1].failure}")
     sweep.title = title
-    write_csv(sweep, command.out / "sweep.csv")
-    (command.out / "sweep.json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+    save_sweep(sweep, command.out / "sweep")
     plot_sweeps([sweep], command.out / "sweep.png")
     if command.json:
         print(json.dumps(records))

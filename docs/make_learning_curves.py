@@ -17,6 +17,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agents.evaluation import Evaluation
+from agents.run_log import read_curves
+
 FOLDER = Path(__file__).parent
 MEASURES = {"success": "success", "spl": "SPL"}
 COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3")
@@ -33,9 +36,8 @@ class Run:
     @staticmethod
     def load(folder: Path) -> Run:
         """Read the folder of a run."""
-        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-        evaluation = json.loads((folder / "evaluation.json").read_text("utf-8"))
-        return Run(folder.name, [line for line in lines if "success" in line], evaluation)
+        evaluation = Evaluation.load(folder / "evaluation.json").to_json()
+        return Run(folder.name, [line for line in read_curves(folder) if "success" in line], evaluation)
 
 
 def main() -> None:
@@ -79,11 +81,11 @@ def draw_run(panel: Axes, run: Run, measure: str, color: str) -> None:
 
 
 def keep(folder: Path, run: Run, into: Path) -> None:
-    """Copy what is small of a run: its options, its log, and its evaluation without the single episodes."""
+    """Copy what is small of a run: its options, its log, and its evaluation without episodes and scenes."""
     into.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "log.jsonl"):
         shutil.copyfile(folder / name, into / name)
-    summary = {name: value for name, value in run.evaluation.items() if name not in ("records", "per_scene")}
+    summary = {name: value for name, value in run.evaluation.items() if name != "per_scene"}
     (into / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ from agents.benchmarks.command import parse
 from agents.benchmarks.page import write_page
 from agents.benchmarks.plot import plot_sweeps
 from agents.benchmarks.record import today
-from agents.benchmarks.sweep import parse_axes, run_cell, run_sweep, write_csv
+from agents.benchmarks.sweep import parse_axes, run_cell, run_sweep, save_sweep
 from agents.command import run_command
 from batchsim.devices import choose_device
 
@@ -134,9 +134,7 @@ def take_sweeps(command: FiguresCommand, kind: str, label: str) -> None:
         print(grid.title, file=sys.stderr)
         sweep = run_sweep(grid.mode, shared, parse_axes(axes), shlex.join(typed))
         sweep.title = grid.title
-        stem = command.out / f"{label}-sweep-{grid.name}"
-        write_csv(sweep, stem.with_suffix(".csv"))
-        stem.with_suffix(".json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+        save_sweep(sweep, command.out / f"{label}-sweep-{grid.name}")
         drawn.append(sweep)
     plot_sweeps(drawn, command.out / f"{label}-growth.png")
 
@@ -163,9 +161,7 @@ def take_changes(command: FiguresCommand, kind: str, label: str) -> None:
         line = shlex.join(["batchsim-bench", *typed, "--speed-ups"])
         sweep = run_changes("train", typed[1:], speed_ups.changes(), speed_ups.passes, line)
         sweep.title = name
-        stem = command.out / f"{label}-changes-{name}"
-        write_csv(sweep, stem.with_suffix(".csv"))
-        stem.with_suffix(".json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+        save_sweep(sweep, command.out / f"{label}-changes-{name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

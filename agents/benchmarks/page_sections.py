@@ -51,7 +51,7 @@ def _measured_together(records: Sequence[Record]) -> str:
 
 def _cells(record: Record) -> list[str]:
     low, high = record["fps_range"]
-    stages = ", ".join(f"{name} {time:,.1f}" for name, time in record["us_per_frame"].items() if time is not None)
+    stages = _stages(record)
     if record.get("us_per_empty_frame") is not None:
         stages += f" ({record['us_per_empty_frame']:,.1f} empty)"
     shares = record.get("limit_shares", {})
@@ -68,6 +68,11 @@ def _cells(record: Record) -> list[str]:
         f"{record['peak_memory_bytes'] / 2**20:,.0f} MiB",
         record.get("commit") or "—",
     ]
+
+
+def _stages(record: Record) -> str:
+    """Microseconds a frame of each stage."""
+    return ", ".join(f"{name} {time:,.1f}" for name, time in record["us_per_frame"].items() if time is not None)
 
 
 def growth(sweeps: Sequence[Sweep], picture: str) -> str:
@@ -113,13 +118,12 @@ def _change(cell: Cell, ratio: float | None) -> list[str]:
     if record is None:
         return [name, "—", "—", "—", f"not to be had: {cell.failure}"]
     low, high = record["fps_range"]
-    stages = ", ".join(f"{stage} {time:,.1f}" for stage, time in record["us_per_frame"].items() if time is not None)
     return [
         name,
         "—" if ratio is None else f"**{ratio:.2f}**",
         f"{record['fps']:,.0f}",
         f"{low:,.0f} to {high:,.0f}",
-        stages,
+        _stages(record),
     ]
 
 

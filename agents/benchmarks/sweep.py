@@ -121,6 +121,12 @@ _COLUMNS = ("fps", "fps_low", "fps_high", "us_per_frame", "triangles_mean", "num
 _MEMORY = ("peak_host_bytes", "peak_torch_bytes", "peak_memory_bytes")
 
 
+def save_sweep(sweep: Sweep, stem: Path) -> None:
+    """Leave `sweep` as the files `stem`.csv and `stem`.json."""
+    write_csv(sweep, stem.with_suffix(".csv"))
+    stem.with_suffix(".json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
+
+
 def write_csv(sweep: Sweep, path: Path) -> None:
     """A row for each cell: its axes, its figures, and why there are none where it failed."""
     with open(path, "w", encoding="utf-8", newline="") as file:

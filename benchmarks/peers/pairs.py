@@ -83,8 +83,6 @@ _WARP = (
     "MuJoCo Warp casts rays at 17 boxes, batchsim at the same rooms as 352 triangles; both textured, no shadows, views "
     "from random places. Warp's kernels run on one core of a CPU; here one process a core."
 )
-
-
 _MUJOCO = (
     "MuJoCo draws 17 boxes with one light and no shadows, one picture at a time, batchsim the same rooms as 352 "
     "triangles lit from above and from the eye; both textured, one sample a pixel, views from random places."
@@ -93,18 +91,21 @@ _MUJOCO = (
 
 def view_pairs(cores: int) -> list[Pair]:
     """Renderers alone."""
+
+    def ours(views: str, device: str) -> Side:
+        return Side(f"batchsim, N = {views}", "", ("batchsim_views.py", "four-rooms", views, "64", device))
+
     pairs = []
     for copies, environment in ((1, {}), (cores, _ALONE)):
-        ours = Side("batchsim, N = 256", "", ("batchsim_views.py", "four-rooms", "256", "64", "cpu"))
         name = "MuJoCo" if copies == 1 else f"MuJoCo, {copies} tuned processes"
         theirs = Side(name, "mujoco-warp", ("mujoco_views.py", "64"), copies, environment)
         differs = _MUJOCO + ("" if copies == 1 else _TUNED)
-        pairs.append(Pair("views of four rooms, rgb 64×64, CPU", ours, theirs, differs))
+        pairs.append(Pair("views of four rooms, rgb 64×64, CPU", ours("256", "cpu"), theirs, differs))
     for device, worlds, copies in (("cpu", "256", cores), ("cuda:0", "4096", 1)):
-        ours = Side(f"batchsim, N = {worlds}", "", ("batchsim_views.py", "four-rooms", worlds, "64", device))
         theirs = Side("MuJoCo Warp", "mujoco-warp", ("warp_views.py", worlds, "64", device), copies)
         on = "CPU" if device == "cpu" else "GPU"
-        pairs.append(Pair(f"views of four rooms, rgb 64×64, {on}", ours, theirs, _WARP, cuda=device != "cpu"))
+        name = f"views of four rooms, rgb 64×64, {on}"
+        pairs.append(Pair(name, ours(worlds, device), theirs, _WARP, cuda=device != "cpu"))
     return pairs
 
 

@@ -174,14 +174,19 @@ def test_plots_name_their_lines(tmp_path, ending):
         assert matplotlib.image.imread(path).shape[0] > 500
 
 
+def page_of(content, file):
+    """The page's Markdown where `file` holds `content` and the page lies in the folder above."""
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return read_figures([file]).markdown(file.parent.parent / "page.md")
+
+
 def test_the_page_says_how_cost_grows_and_what_failed(tmp_path):
     about = {"machine": "a machine", "date": "2026-01-02", "commit": "abc"}
     sweep = Sweep({"num_envs": ("1", "16", "1024")}, command="batchsim-bench step", title="A step")
     costs = {"1": 400.0, "16": 100.0, "1024": 40.0}
     sweep.cells = [Cell({"num_envs": n}, measured(1e6 / cost, **about)) for n, cost in costs.items()]
     sweep.cells.append(Cell({"num_envs": "4096"}, failure="too many views"))
-    (tmp_path / "day-sweep-n.json").write_text(json.dumps(sweep.to_json()), encoding="utf-8")
-    text = read_figures([tmp_path / "day-sweep-n.json"]).markdown(tmp_path.parent / "page.md")
+    text = page_of(sweep.to_json(), tmp_path / "day-sweep-n.json")
     assert f"![Cost of a frame]({tmp_path.name}/day-growth.png)" in text
     assert "| A step (environments at once, N) | — | 16 | 1,024 | 100.0 to 40.0 | **0.40** |" in text
     assert "Not to be had: num_envs 4096 (too many views)." in text
@@ -195,8 +200,7 @@ def test_the_page_says_what_each_speed_up_is_worth(tmp_path):
     cells = [Cell({"change": name}, measured(fps, **about)) for name, fps in ((AS_IT_IS, 1000.0), ("fast=on", 1250.0))]
     cells.append(Cell({"change": "wild=on"}, failure="no compiler"))
     sweep = Sweep({"change": (AS_IT_IS, "fast=on", "wild=on")}, cells, "batchsim-bench train --speed-ups", "mine")
-    (tmp_path / "day-changes-mine.json").write_text(json.dumps(sweep.to_json()), encoding="utf-8")
-    text = read_figures([tmp_path / "day-changes-mine.json"]).markdown(tmp_path / "page.md")
+    text = page_of(sweep.to_json(), tmp_path / "day-changes-mine.json")
     assert "## What each speed-up is worth: mine, a machine, 2026-01-02" in text
     assert "| `as it is` | **1.00** | 1,000 |" in text
     assert "| `fast=on` | **1.25** | 1,250 |" in text
@@ -215,8 +219,7 @@ def test_the_page_says_what_other_simulators_do(tmp_path):
     content = {"peers": [pair], "left_out": [{"pair": "flying", "why": "no wings"}], "packages": {"peer": ["peer==1"]}}
     content |= {"repeats": 3, "seconds": 2.0, "machine": "a machine", "versions": {"torch": "2"}, "date": "2026-01-02"}
     content |= {"commit": "abc", "command": "python compare.py"}
-    (tmp_path / "peers.json").write_text(json.dumps(content), encoding="utf-8")
-    text = read_figures([tmp_path / "peers.json"]).markdown(tmp_path / "page.md")
+    text = page_of(content, tmp_path / "peers.json")
     assert "| walking | N = 9 | Peer | **6.0** | 5.0 to 7.3 | 5 | 6,040 : 1,000 |" in text
     assert "1,234,567 parameters, 2.50 MFLOP a frame forward" in text
     assert "- walking, Peer: A box." in text

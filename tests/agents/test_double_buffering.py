@@ -12,6 +12,7 @@ from agents.config import TrainConfig
 from agents.errors import AgentError
 from agents.ppo import PPOConfig
 from agents.train import make_trainer
+from batchsim.cuda_graph import sync_debug
 
 ONE = TrainConfig(**SMALL)
 TWO = replace(ONE, double_buffering=True)
@@ -188,9 +189,6 @@ def test_gpu_halves_are_collected_without_waiting(make, homes):
     """Torch raises for whatever makes the host wait for the device."""
     trainer = make(replace(TWO, scenes=homes[:2], device="cuda", num_envs=16, cuda_graph=True))
     trainer.collect()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with sync_debug("error"):
         trainer.collect()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert trainer.rollout.done.any()

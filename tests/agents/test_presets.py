@@ -12,6 +12,7 @@ from agents.networks.policy import Policy, PolicyConfig
 from agents.networks.sensors import GOAL
 from agents.ppo import PPOConfig
 from agents.trainer import Trainer
+from batchsim.cuda_graph import sync_debug
 
 
 @pytest.mark.parametrize("name", ["pointnav-depth", "pointnav-rgb"])
@@ -153,11 +154,8 @@ def test_a_step_on_cuda_never_waits(compiled):
             policy.compile_step()
         policy.step(*step_of(experience))  # chooses and compiles kernels
         torch.cuda.synchronize()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with sync_debug("error"):
             found = policy.step(*step_of(experience))
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == torch.float32
         assert torch.allclose(ours, theirs, atol=0.1)

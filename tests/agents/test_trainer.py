@@ -8,6 +8,7 @@ from agents.networks.policy import Policy, config_for
 from agents.networks.sensors import GOAL
 from agents.ppo import PPOConfig
 from agents.trainer import Trainer
+from batchsim.cuda_graph import sync_debug
 
 
 @pytest.fixture
@@ -176,9 +177,6 @@ def test_gpu_rollout_is_collected_without_waiting(make_trainer, homes):
     options = {"sensors": ("depth",), "renderer": "raycast", "device": "cuda", "max_episode_steps": 10}
     trainer = make_trainer(16, 16, scenes=homes, **options)
     trainer.collect()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with sync_debug("error"):
         trainer.collect()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert trainer.rollout.done.any()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from batchsim import BatchRenderer, NavVectorEnv
+from batchsim.cuda_graph import sync_debug
 from batchsim.render.batch_renderer import NO_SCENE
 
 HOME_VIEW = [[0.0, 1.25, 0.0, 0.0, 0.0, 0.0, 1.0]] * 3
@@ -117,12 +118,9 @@ def test_gpu_steps_without_waiting(homes, make_env, renderer):
     actions = torch.randint(4, (30, 16), device="cuda")
     env.reset(seed=0)
     env.step(actions[0])
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with sync_debug("error"):
         for action in actions:
             env.step(action)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu

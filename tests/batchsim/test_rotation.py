@@ -12,6 +12,7 @@ import torch
 from rooms import make_room, room_of, room_sources
 
 from batchsim import NavEnv, OptionError
+from batchsim.cuda_graph import sync_debug
 from batchsim.packed_scene import pack_scene
 from batchsim.residency import ResidentScenes
 from batchsim.rotation import ARRIVAL_STEPS, LOOK_EVERY, Rotation
@@ -304,12 +305,9 @@ def test_nothing_waits_for_the_gpu(rooms):
     actions = torch.ones(12, dtype=torch.int64, device="cuda")
     for _ in range(3):
         env.step(actions)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with sync_debug("error"):
         while env.simulator.rotation.changes < 8:
             env.step(actions)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     names = [env.simulator.scenes.scenes[k].name for k in env.simulator.state.scene.tolist()]
     assert names == [f"room-{k}" for k in room_of(env.simulator.state.position.cpu().numpy())]
     env.close()

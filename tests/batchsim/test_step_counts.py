@@ -4,11 +4,14 @@ The limits are what a step took when they were last set, and a little more. A ch
 step slower, whatever a clock on a busy machine says; raise the limit only with a measurement that says why it pays.
 """
 
+from contextlib import closing
+
 import pytest
 import torch
 from step_counts import counted
 
 from batchsim import NavVectorEnv
+from batchsim.cuda_graph import sync_debug
 from batchsim.tasks.pointnav import FORWARD, STOP
 
 LAUNCHES, LAUNCHES_WITH_NEW_EPISODES, GL_CALLS = 500, 760, 40
@@ -77,9 +80,5 @@ def test_a_gpu_is_never_waited_for(one_room, action):
     for _ in range(3):
         env.step(actions)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with closing(env), sync_debug("error"):
         env.step(actions)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-        env.close()
