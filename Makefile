@@ -30,7 +30,7 @@ test: .venv/.ready-dev
 
 # Installs nothing: on a machine without network the Python at hand has to hold what is needed.
 gpu-check:
-	$(or $(wildcard $(bin)/python),$(PYTHON)) -m agents.benchmarks.gpu_check $(ARGS) $(if $(filter file,$(origin OUT)),,$(OUT))
+	$(or $(wildcard $(bin)/python),$(PYTHON)) -m benchmarks.gpu.gpu_check $(ARGS) $(if $(filter file,$(origin OUT)),,$(OUT))
 
 format: .venv/.ready-dev
 	$(bin)/ruff check --fix .

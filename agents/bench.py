@@ -13,13 +13,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from agents.benchmarks.changes import run_changes
-from agents.benchmarks.command import BenchCommand, TrainBench, parse
-from agents.benchmarks.plot import plot_sweeps
-from agents.benchmarks.sweep import Sweep, parse_axes, run_sweep, save_sweep
-from agents.benchmarks.table import print_record, print_sweep
-from agents.command import run_command
-from agents.errors import AgentError
+from batchsim.agents.benchmarks.changes import run_changes
+from batchsim.agents.benchmarks.command import BenchCommand, TrainBench, parse
+from batchsim.agents.benchmarks.plot import plot_sweeps
+from batchsim.agents.benchmarks.sweep import Sweep, parse_axes, run_sweep, save_sweep
+from batchsim.agents.benchmarks.table import print_record, print_sweep
+from batchsim.agents.cli import run_command
+from batchsim.agents.errors import AgentError
 
 _OF_ALL_CELLS = ("--sweep", "--out", "--passes")  # options with a value that a single cell does not take
 

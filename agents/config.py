@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import torch
 
-from agents.distributed import DistributedConfig
-from agents.errors import AgentError
-from agents.networks.visual import make_encoder
-from agents.ppo import PPOConfig
-from agents.schedule import Decay, batch_scale, decay_factor
+from batchsim.agents.distributed.ranks import DistributedConfig
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.encoders.registry import make_encoder
+from batchsim.agents.ppo.ppo import PPOConfig
+from batchsim.agents.ppo.lr_schedule import Decay, batch_scale, decay_factor
 
 _POSITIVE = ("num_envs", "rollout_steps", "total_frames", "max_minutes", "max_episode_steps", "width", "height")
 _POSITIVE = (*_POSITIVE, "hidden_size", "core_layers", "action_units", "log_every")

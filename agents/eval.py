@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.baselines import BASELINES, compared_with
-from agents.command import run_command
-from agents.config import TrainConfig
-from agents.contenders import Contender, find_contenders, load_run
-from agents.errors import AgentError
-from agents.eval_episodes import EvalEpisodes, episodes_of_file, episodes_of_set
-from agents.eval_session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
-from agents.evaluation import Evaluation
-from agents.export import export_onnx
+from batchsim.agents.baselines.registry import BASELINES, compared_with
+from batchsim.agents.cli import run_command
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.evaluation.candidates import Contender, find_contenders, load_run
+from batchsim.agents.errors import AgentError
+from batchsim.agents.evaluation.episode_selection import EvalEpisodes, episodes_of_file, episodes_of_set
+from batchsim.agents.evaluation.session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
+from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.tasks import choose_task
 
 _EPISODES = 200

@@ -19,19 +19,19 @@ from typing import Any
 import torch
 import tyro
 
-from agents.checkpoint import find_checkpoint, load_trainer
-from agents.command import run_command
-from agents.config import TrainConfig, preset
-from agents.distributed import ALONE, Ranks
-from agents.errors import AgentError
-from agents.eval import evaluate_run
-from agents.make_policy import make_policy
-from agents.preemption import Preemption
-from agents.run import TrainingRun
-from agents.trainer import Trainer
-from agents.whole_file import write_whole
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer
+from batchsim.agents.cli import run_command
+from batchsim.agents.config import TrainConfig, preset
+from batchsim.agents.distributed.ranks import ALONE, Ranks
+from batchsim.agents.errors import AgentError
+from batchsim.agents.eval import evaluate_run
+from batchsim.agents.training.build import make_policy
+from batchsim.agents.distributed.preemption import Preemption
+from batchsim.agents.training.training_run import TrainingRun
+from batchsim.agents.ppo.trainer import Trainer
+from batchsim.scenes.atomic_files import write_whole
 from batchsim import NavVectorEnv
-from scenes import resolve
+from batchsim.scenes import resolve
 
 
 @dataclass(frozen=True)

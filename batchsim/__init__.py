@@ -4,14 +4,14 @@ Importing it registers `batchsim/PointNav-v0`, `batchsim/Flee-v0` and `batchsim/
 OpenMP's waiting short (`cpu_threads`), which works where torch is imported later.
 """
 
-import batchsim.cpu_threads  # noqa: F401  (before whatever imports torch)
+import batchsim.openmp  # noqa: F401  (before whatever imports torch)
 from batchsim.errors import BatchSimError, OptionError, RenderError
-from batchsim.registration import register_task
+from batchsim.envs.registration import register_task
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
-from batchsim.single_env import NavEnv
+from batchsim.envs.single_env import NavEnv
 from batchsim.tasks import Task
-from batchsim.vector_env import NavVectorEnv
+from batchsim.envs.vector_env import NavVectorEnv
 
 __all__ = [
     "BatchRenderer",

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from batchsim import poses
 from batchsim.errors import OptionError
 from batchsim.render.batch_renderer import BatchRenderer
-from scenes import Scene
-from scenes.top_down import OUTSIDE, TopDownMap, top_down
+from batchsim.scenes import Scene
+from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap, top_down
 
 CAMERA_HEIGHT = 1.25
 HFOV = 90.0

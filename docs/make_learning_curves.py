@@ -17,8 +17,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.evaluation import Evaluation
-from agents.run_log import read_curves
+from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.runs.run_log import read_curves
 
 FOLDER = Path(__file__).parent
 MEASURES = {"success": "success", "spl": "SPL"}

@@ -13,11 +13,11 @@ import torch
 from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
-import scenes
-from agents.baselines import make_baseline
-from agents.evaluate import run_episodes
+from batchsim import scenes
+from batchsim.agents.baselines.registry import make_baseline
+from batchsim.agents.evaluation.run_episodes import run_episodes
 from batchsim import BatchRenderer, NavVectorEnv, poses
-from scenes.top_down import storey_levels, top_down
+from batchsim.scenes.maps.top_down import storey_levels, top_down
 
 FOLDER = Path(__file__).parent
 HOMES = [f"homes:val/{i}?detail=high" for i in (1, 3, 4, 6, 9)]

@@ -6,17 +6,17 @@
 np.float32(5.0)
 """
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bake import bake
-from scenes.baking.scene import Scene
-from scenes.episodes import EpisodeSet, sample_episodes, standard_episodes
-from scenes.errors import SceneError
-from scenes.habitat_files import link_goals, load_episodes, save_episodes
-from scenes.labels import LABELS
-from scenes.mesh import Material, Mesh
-from scenes.sources.bake_many import bake_many
-from scenes.sources.library import SceneSet, load, load_all, resolve
-from scenes.sources.scene_source import SceneSource
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bake import bake
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.episodes.sampling import EpisodeSet, sample_episodes, standard_episodes
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.episodes.habitat_files import link_goals, load_episodes, save_episodes
+from batchsim.scenes.labels import LABELS
+from batchsim.scenes.mesh import Material, Mesh
+from batchsim.scenes.sources.bake_many import bake_many
+from batchsim.scenes.sources.library import SceneSet, load, load_all, resolve
+from batchsim.scenes.sources.scene_source import SceneSource
 
 __all__ = [
     "LABELS",

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import tyro
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bake import DEFAULT_NUM_GOALS
-from scenes.baking.cache import cache_folder
-from scenes.baking.scene import Scene
-from scenes.baking.scene_file import SCENE_SUFFIX
-from scenes.errors import SceneError
-from scenes.sources.bake_many import bake_many
-from scenes.sources.library import load, resolve
-from scenes.top_down import storey_levels
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bake import DEFAULT_NUM_GOALS
+from batchsim.scenes.baking.cache import cache_folder
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.sources.bake_many import bake_many
+from batchsim.scenes.sources.library import load, resolve
+from batchsim.scenes.maps.top_down import storey_levels
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

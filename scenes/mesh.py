@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scenes.errors import SceneError
+from batchsim.scenes.errors import SceneError
 
 NO_TEXTURE = -1
 
@@ -32,7 +32,7 @@ class Mesh:
     - `triangles`: float32 `[T, 3, 3]`, corner positions.
     - `uvs`: float32 `[T, 3, 2]`, texture coordinates of the corners (v grows downwards, as in glTF).
     - `materials`: int32 `[T]`, indices into `material_table`.
-    - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`scenes.labels`).
+    - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`batchsim.scenes.labels`).
     - `textures`: uint8 `[height, width, 3]` each, sRGB.
     """
 

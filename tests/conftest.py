@@ -44,7 +44,7 @@ def cache_of_this_session(tmp_path_factory):
 @pytest.fixture(scope="session")
 def one_room(cache_of_this_session):
     """Empty, 10 x 10 m around the origin."""
-    import scenes
+    from batchsim import scenes
 
     return scenes.load("one-room", num_goals=NUM_GOALS)
 
@@ -52,7 +52,7 @@ def one_room(cache_of_this_session):
 @pytest.fixture(scope="session")
 def four_rooms(cache_of_this_session):
     """Four rooms of 6 x 6 m, joined in a ring."""
-    import scenes
+    from batchsim import scenes
 
     return scenes.load("four-rooms", num_goals=NUM_GOALS)
 
@@ -60,7 +60,7 @@ def four_rooms(cache_of_this_session):
 @pytest.fixture(scope="session")
 def homes(cache_of_this_session):
     """Three generated homes; the second has two storeys."""
-    import scenes
+    from batchsim import scenes
 
     return [scenes.load(f"homes:train/{i}", num_goals=NUM_GOALS) for i in range(3)]
 

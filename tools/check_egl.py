@@ -3,7 +3,7 @@
 import sys
 
 from batchsim import RenderError
-from batchsim.render.context import create_context, renderer_name
+from batchsim.render.opengl.context import create_context, renderer_name
 
 try:
     context = create_context()

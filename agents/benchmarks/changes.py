@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, harmonic_mean
 
-from agents.benchmarks.sweep import Cell, Sweep, run_cell, typed
-from agents.errors import AgentError
+from batchsim.agents.benchmarks.sweep import Cell, Sweep, run_cell, typed
+from batchsim.agents.errors import AgentError
 
 AS_IT_IS = "as it is"
 _PEAKS = ("peak_memory_bytes", "peak_host_bytes", "peak_torch_bytes")

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from agents.benchmarks.options import BenchOptions
-from agents.benchmarks.record import BenchRecord
-from agents.benchmarks.render import bench_render
-from agents.benchmarks.step import bench_step
-from agents.benchmarks.train import TrainBenchOptions, bench_train
-from agents.config import TrainConfig, preset
+from batchsim.agents.benchmarks.options import BenchOptions
+from batchsim.agents.benchmarks.record import BenchRecord
+from batchsim.agents.benchmarks.workloads.render import bench_render
+from batchsim.agents.benchmarks.workloads.step import bench_step
+from batchsim.agents.benchmarks.workloads.train import TrainBenchOptions, bench_train
+from batchsim.agents.config import TrainConfig, preset
 
 
 @dataclass(frozen=True, kw_only=True)

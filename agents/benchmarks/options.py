@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from agents.benchmarks import record
-from agents.benchmarks.limits import shares
-from agents.benchmarks.measure import Timing
-from agents.benchmarks.record import BenchRecord
-from agents.benchmarks.refine import cut_finer
-from agents.errors import AgentError
-from scenes import Scene, load_all, resolve
+from batchsim.agents.benchmarks import record
+from batchsim.agents.benchmarks.workloads.limits import shares
+from batchsim.agents.benchmarks.measure import Timing
+from batchsim.agents.benchmarks.record import BenchRecord
+from batchsim.agents.benchmarks.workloads.refine import cut_finer
+from batchsim.agents.errors import AgentError
+from batchsim.scenes import Scene, load_all, resolve
 
 
 def check_lengths(options: Any, *counts: str) -> None:

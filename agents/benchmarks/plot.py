@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from agents.benchmarks.sweep import Cell, Sweep
+from batchsim.agents.benchmarks.sweep import Cell, Sweep
 
 AXIS_WORDS = {
     "num_envs": "environments at once, N",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scenes import Scene
+from batchsim.scenes import Scene
 
 STAGES = ("simulate", "render", "infer", "learn")
 _PIXEL_BYTES = {"depth": 4, "rgb": 3, "semantic": 4}
@@ -34,7 +34,7 @@ class BenchRecord:
     `peak_torch_bytes` the most that torch itself held on CUDA.
     `single_steps`: where scenes take turns, seconds of the "median" and the "longest" step, each waited for, in a run
     of their own, and the "scene_changes" in it.
-    `limits`: what the machine can do at most, see `agents.benchmarks.limits`; `limit_shares`: what was reached of it.
+    `limits`: what the machine can do at most, see `batchsim.agents.benchmarks.workloads.limits`; `limit_shares`: what was reached of it.
     `options`: everything else that was chosen. `commit`: of the code, None outside a checkout.
     """
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.errors import AgentError
+from batchsim.agents.errors import AgentError
 
 _LIMIT = 600.0  # seconds that one cell may take
 
@@ -95,7 +95,7 @@ def run_cell(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cel
 
 
 def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
-    command = [sys.executable, "-m", "agents.bench", mode, *arguments, "--json"]
+    command = [sys.executable, "-m", "batchsim.agents.bench", mode, *arguments, "--json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except subprocess.TimeoutExpired:

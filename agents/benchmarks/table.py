@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from agents.benchmarks.changes import ratios
-from agents.benchmarks.record import BenchRecord
-from agents.benchmarks.sweep import Sweep
+from batchsim.agents.benchmarks.changes import ratios
+from batchsim.agents.benchmarks.record import BenchRecord
+from batchsim.agents.benchmarks.sweep import Sweep
 
 _LIMIT_WORDS = {
     "traversal_rays_per_second": "of the rays that bare traversal walks",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from agents.networks.policy import Policy
+from batchsim.agents.networks.policy import Policy
 
 
 @dataclass(frozen=True)

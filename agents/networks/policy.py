@@ -11,11 +11,11 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.errors import AgentError
-from agents.networks.cores import make_core
-from agents.networks.images import PIXELS
-from agents.networks.sensors import GOAL, feature_count, vector_features
-from agents.networks.visual import make_encoder
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.recurrent.registry import make_core
+from batchsim.agents.networks.encoders.images import PIXELS
+from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
+from batchsim.agents.networks.encoders.registry import make_encoder
 
 _VECTOR_UNITS = 32
 _RARELY = -3.0  # the first logit of an action that ends the episode: about one in seventy

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.report.curves import last_known
-from agents.report.formatting import MeasureStyle, duration, escape, short_number, style_of
-from agents.report.run import ReportedRun
+from batchsim.agents.report.plots.curves import last_known
+from batchsim.agents.report.formatting import MeasureStyle, duration, escape, short_number, style_of
+from batchsim.agents.report.run import ReportedRun
 
 
 def page_head(run: ReportedRun) -> str:

@@ -10,18 +10,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from agents.errors import AgentError
-from agents.evaluation import Evaluation, LeftOut
-from agents.report.curves import learning_curves
-from agents.report.distances import distance_charts
-from agents.report.fog import Sight
-from agents.report.formatting import escape
-from agents.report.gallery import gallery as episode_gallery
-from agents.report.head import page_head
-from agents.report.run import ReportedRun
-from agents.report.tables import comparison_table, scene_table
-from agents.whole_file import write_whole
-from scenes import Scene
+from batchsim.agents.errors import AgentError
+from batchsim.agents.evaluation.results import Evaluation, LeftOut
+from batchsim.agents.report.plots.curves import learning_curves
+from batchsim.agents.report.plots.distances import distance_charts
+from batchsim.agents.report.gallery.fog import Sight
+from batchsim.agents.report.formatting import escape
+from batchsim.agents.report.gallery.gallery import gallery as episode_gallery
+from batchsim.agents.report.head import page_head
+from batchsim.agents.report.run import ReportedRun
+from batchsim.agents.report.tables import comparison_table, scene_table
+from batchsim.scenes.atomic_files import write_whole
+from batchsim.scenes import Scene
 
 _MOST_LEFT_OUT = 50
 
@@ -82,7 +82,7 @@ def _title(runs: Sequence[ReportedRun]) -> str:
 
 
 def _part(name: str) -> str:
-    return files("agents.report").joinpath(name).read_text(encoding="utf-8")
+    return files("batchsim.agents.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:

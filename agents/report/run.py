@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.evaluation import Evaluation
-from agents.filming import Film
+from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.evaluation.replay import Film
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.evaluation import Evaluation
-from agents.report.formatting import escape, finite, series, style_of
+from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.report.formatting import escape, finite, series, style_of
 
 
 def comparison_table(evaluations: Sequence[Evaluation]) -> str:

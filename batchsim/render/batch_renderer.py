@@ -11,16 +11,16 @@ import moderngl
 import torch
 from torch import Tensor
 
-from batchsim.devices import choose_device
+from batchsim.render.opengl.devices import choose_device
 from batchsim.errors import OptionError, RenderError
-from batchsim.render import choice
+from batchsim.render import backend_autotune as choice
 from batchsim.render.camera import Camera, several_cameras
-from batchsim.render.context import create_context, renderer_name
-from batchsim.render.guard import guarded
-from batchsim.render.prepared_scene import PreparedScene, prepare_scene
-from batchsim.render.rig import Rig, parts_for
-from batchsim.render.scene_upload import SceneUpload
-from scenes import Scene
+from batchsim.render.opengl.context import create_context, renderer_name
+from batchsim.render.opengl.gl_errors import guarded
+from batchsim.render.scene_data.gpu_arrays import PreparedScene, prepare_scene
+from batchsim.render.camera_rig import Rig, parts_for
+from batchsim.render.scene_data.scene_upload import SceneUpload
+from batchsim.scenes import Scene
 
 SENSORS = ("depth", "rgb", "semantic")
 BACKENDS = ("auto", "raycast", "raster")

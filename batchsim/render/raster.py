@@ -28,11 +28,11 @@ from torch import Tensor
 from batchsim.errors import RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
-from batchsim.render.prepared_scene import CHUNK
-from batchsim.render.scene_buffers import SceneBuffers
+from batchsim.render.scene_data.gpu_arrays import CHUNK
+from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.sharing import SharedTensor
-from batchsim.render.storage import storage_limit
+from batchsim.render.opengl.shared_tensor import SharedTensor
+from batchsim.render.opengl.storage_buffers import storage_limit
 
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
 _MAX_SIDE = 16384

@@ -30,9 +30,9 @@ import numpy as np
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
-from batchsim.render.scene_buffers import SceneBuffers
+from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.storage import check_storage, empty_storage_buffer
+from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer
 
 SENSORS = ("depth", "rgb", "semantic")
 

@@ -23,10 +23,10 @@ from collections.abc import Mapping
 import moderngl
 
 from batchsim.render.camera import Camera
-from batchsim.render.record_image import ROW
-from batchsim.render.scene_buffers import SceneBuffers
+from batchsim.render.scene_data.triangle_records import ROW
+from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.storage import empty_storage_buffer
+from batchsim.render.opengl.storage_buffers import empty_storage_buffer
 
 SENSORS = ("rgb", "semantic")
 """What this draws."""

@@ -1,6 +1,6 @@
 """Tasks: what an episode is about, what is rewarded, and how it is measured."""
 
-from batchsim.tasks.choice import TASKS, choose_task
+from batchsim.tasks.registry import TASKS, choose_task
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
 from batchsim.tasks.pointnav import PointNav

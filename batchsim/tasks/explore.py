@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from batchsim.residency import ResidentScenes
-from batchsim.state import State
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 from batchsim.tasks.task import Task
 
 
@@ -17,7 +17,7 @@ from batchsim.tasks.task import Task
 class Explore(Task):
     """Reward: `square_reward` for each square of 1 m x 1 m that was not visited before. Ends when time is up.
 
-    Squares are those of `scenes.squares`, counted once an episode; that of the start counts as visited from the
+    Squares are those of `batchsim.scenes.maps.coverage_grid`, counted once an episode; that of the start counts as visited from the
     beginning. Starts are drawn from the whole floor.
     """
 

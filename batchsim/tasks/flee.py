@@ -11,10 +11,10 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
-from batchsim.residency import ResidentScenes
-from batchsim.state import State
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 from batchsim.tasks.task import Task, draw_heading, draw_scene
-from scenes import EpisodeSet, Scene, link_goals
+from batchsim.scenes import EpisodeSet, Scene, link_goals
 
 
 @dataclass(frozen=True)

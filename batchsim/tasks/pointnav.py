@@ -19,11 +19,11 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
-from batchsim.residency import ResidentScenes
-from batchsim.state import State
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 from batchsim.tasks.sensors import point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
-from scenes import EpisodeSet, Scene
+from batchsim.scenes import EpisodeSet, Scene
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 

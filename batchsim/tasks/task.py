@@ -13,10 +13,10 @@ import numpy as np
 from torch import Tensor
 
 from batchsim.random_streams import pick, uniform
-from batchsim.residency import ResidentScenes
-from batchsim.state import State
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 from batchsim.tasks.sensors import compass, gps
-from scenes import EpisodeSet, Scene
+from batchsim.scenes import EpisodeSet, Scene
 
 _CANDIDATES = 8  # cells tried for a start
 

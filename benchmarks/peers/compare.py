@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))  # batchsim need not be installed
 
 import torch
 
-from agents.benchmarks import record
+from batchsim.agents.benchmarks import record
 
 _WORKERS = Path(__file__).resolve().parent / "workers"
 _PATIENCE = 180.0  # seconds without an answer

@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bvh import build_bvh
-from scenes.baking.scene import Scene
-from scenes.errors import SceneError
-from scenes.labels import LABELS
-from scenes.mesh import Mesh
-from scenes.walking.geodesic import distance_fields, sample_goals
-from scenes.walking.walkable import Walkable, build_walkable, default_cell_size
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bvh import build_bvh
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.labels import LABELS
+from batchsim.scenes.mesh import Mesh
+from batchsim.scenes.walking.geodesic import distance_fields, sample_goals
+from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 
 DEFAULT_BODY = AgentBody()
 # A home of 60 square metres and 30,000 triangles then takes 2 MB on disk and 6 MB once resident.

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.baking.bvh_binary import BinaryTree, build_binary, half_area, runs
-from scenes.errors import SceneError
+from batchsim.scenes.baking.bvh_binary import BinaryTree, build_binary, half_area, runs
+from batchsim.scenes.errors import SceneError
 
 WIDTH = 4
 NODE_WORDS = 12

@@ -14,9 +14,9 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from scenes.baking.scene import Scene
-from scenes.baking.scene_file import FORMAT_VERSION, SCENE_SUFFIX
-from scenes.errors import SceneError
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.baking.scene_file import FORMAT_VERSION, SCENE_SUFFIX
+from batchsim.scenes.errors import SceneError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _BAKING = ("agent_body.py", "errors.py", "labels.py", "mesh.py", "walking/*.py", "baking/bake.py", "baking/bvh*.py")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bvh import BVH
-from scenes.errors import SceneError
-from scenes.mesh import Material, Mesh
-from scenes.walking.geodesic import distance_fields, geodesic_distance, shortest_path
-from scenes.walking.walkable import Walkable
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bvh import BVH
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.mesh import Material, Mesh
+from batchsim.scenes.walking.geodesic import distance_fields, geodesic_distance, shortest_path
+from batchsim.scenes.walking.walkable import Walkable
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -134,7 +134,7 @@ class Scene:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one file (safetensors) that `Scene.load` reads; any old file is replaced whole or not at all."""
-        from scenes.baking.scene_file import write_scene
+        from batchsim.scenes.baking.scene_file import write_scene
 
         write_scene(self, Path(path))
 
@@ -144,6 +144,6 @@ class Scene:
 
         Raises `SceneError`, naming the path, for a file that is missing, truncated or of another kind.
         """
-        from scenes.baking.scene_file import read_scene
+        from batchsim.scenes.baking.scene_file import read_scene
 
         return read_scene(Path(path))

@@ -15,14 +15,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bvh import BVH
-from scenes.baking.packing import differences, from_differences, pack, unpack
-from scenes.baking.scene import Scene
-from scenes.errors import SceneError
-from scenes.mesh import Material
-from scenes.walking.layers import link
-from scenes.walking.walkable import Walkable
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bvh import BVH
+from batchsim.scenes.baking.packing import differences, from_differences, pack, unpack
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.mesh import Material
+from batchsim.scenes.walking.layers import link
+from batchsim.scenes.walking.walkable import Walkable
 
 FORMAT = "batchsim-scene"
 FORMAT_VERSION = 2

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenes.errors import SceneError
-from scenes.homes.build import build_shell
-from scenes.homes.furnish import furnish
-from scenes.homes.furniture import build_piece
-from scenes.homes.layout import draw_plan
-from scenes.homes.materials import PALETTES, to_mesh
-from scenes.homes.plan import Plan, Room
-from scenes.homes.shapes import HIGH, LOW, MEDIUM, Parts
-from scenes.mesh import Mesh
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.homes.structure.build import build_shell
+from batchsim.scenes.homes.furniture.furnish import furnish
+from batchsim.scenes.homes.furniture import build_piece
+from batchsim.scenes.homes.floor_plan.layout import draw_plan
+from batchsim.scenes.homes.appearance.materials import PALETTES, to_mesh
+from batchsim.scenes.homes.floor_plan.plan import Plan, Room
+from batchsim.scenes.homes.geometry.shapes import HIGH, LOW, MEDIUM, Parts
+from batchsim.scenes.mesh import Mesh
 
 SHARE_OF_TWO_STOREYS = 1 / 6
 DETAILS = {"low": LOW, "medium": MEDIUM, "high": HIGH}

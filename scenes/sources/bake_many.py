@@ -1,6 +1,6 @@
 """Bakes many scenes at once, one process a core.
 
-The workers are plain interpreters that run `scenes.sources.bake_worker` and are told over a pipe what to bake. Unlike
+The workers are plain interpreters that run `batchsim.scenes.sources.bake_worker` and are told over a pipe what to bake. Unlike
 `multiprocessing` this does not import the caller's main script again (which would have to be guarded, and would import
 torch in each worker), and unlike a fork it is safe when threads, CUDA or OpenGL run in the caller.
 """
@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scenes.errors import SceneError
-from scenes.sources.scene_source import SceneSource
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.sources.scene_source import SceneSource
 
 _PATIENCE = 3.0  # seconds for a process to leave what it does, before it is killed
 _NUMERICS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -140,5 +140,5 @@ def _start_worker(background: bool) -> subprocess.Popen:
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     environment = os.environ | dict.fromkeys(_NUMERICS, "1") | {"PYTHONPATH": path}
-    command = [sys.executable, "-m", "scenes.sources.bake_worker", *["background"] * background]
+    command = [sys.executable, "-m", "batchsim.scenes.sources.bake_worker", *["background"] * background]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

@@ -9,7 +9,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from scenes.errors import SceneError
+from batchsim.scenes.errors import SceneError
 
 _GIVING_WAY = 10  # the nice value of the command of that name
 

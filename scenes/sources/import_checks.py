@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
-from scenes.errors import SceneError
+from batchsim.scenes.errors import SceneError
 
 MAX_TRIANGLES = 20_000_000
 _MAX_HEADER_BYTES = 256 << 20

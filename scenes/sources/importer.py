@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scenes.errors import SceneError
-from scenes.labels import LABELS
-from scenes.mesh import NO_TEXTURE, Material, Mesh
-from scenes.sources.import_checks import MAX_TRIANGLES, check_file
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.labels import LABELS
+from batchsim.scenes.mesh import NO_TEXTURE, Material, Mesh
+from batchsim.scenes.sources.import_checks import MAX_TRIANGLES, check_file
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
 MAX_TEXTURE_SIZE = 1024
@@ -30,7 +30,7 @@ _Z_UP_TO_Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float64)
 
 @dataclass(frozen=True)
 class Imported:
-    """A mesh and what its labels mean: the names of `scenes.labels.LABELS`, then those the file brought."""
+    """A mesh and what its labels mean: the names of `batchsim.scenes.labels.LABELS`, then those the file brought."""
 
     mesh: Mesh
     label_names: tuple[str, ...]

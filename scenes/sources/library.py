@@ -21,21 +21,14 @@ from pathlib import Path
 from typing import TypeAlias, overload
 from urllib.parse import parse_qsl
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
-from scenes.baking.scene import Scene
-from scenes.baking.scene_file import SCENE_SUFFIX
-from scenes.errors import SceneError
-from scenes.sources.bake_many import bake_many
-from scenes.sources.importer import MESH_SUFFIXES
-from scenes.sources.scene_source import (
-    HomeSource,
-    MemorySource,
-    MeshFileSource,
-    SceneFileSource,
-    SceneSource,
-    WorldSource,
-)
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.sources.bake_many import bake_many
+from batchsim.scenes.sources.importer import MESH_SUFFIXES
+from batchsim.scenes.sources.scene_source import HomeSource, MemorySource, MeshFileSource, SceneFileSource, SceneSource, WorldSource
 
 DETAILS = ("low", "medium", "high")
 WORLDS = ("one-room", "four-rooms", "maze")

@@ -9,12 +9,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
-from scenes.agent_body import AgentBody
-from scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
-from scenes.baking.cache import CacheKey, cached, code_digest
-from scenes.baking.scene import Scene
-from scenes.labels import LABELS
-from scenes.mesh import Mesh
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
+from batchsim.scenes.baking.cache import CacheKey, cached, code_digest
+from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.labels import LABELS
+from batchsim.scenes.mesh import Mesh
 
 
 class SceneSource(ABC):
@@ -108,14 +108,14 @@ class HomeSource(BakedSource):
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Generate the home."""
-        from scenes.homes import generate_home
+        from batchsim.scenes.homes import generate_home
 
         return generate_home(self.seed, self.detail).mesh, LABELS
 
 
 @dataclass(frozen=True)
 class WorldSource(BakedSource):
-    """One of the small known worlds of `scenes.sources.worlds`."""
+    """One of the small known worlds of `batchsim.scenes.sources.worlds`."""
 
     name: str = ""
 
@@ -134,7 +134,7 @@ class WorldSource(BakedSource):
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Build the world."""
-        from scenes.sources.worlds import build_world
+        from batchsim.scenes.sources.worlds import build_world
 
         return build_world(self.name), LABELS
 
@@ -150,7 +150,7 @@ class MeshFileSource(BakedSource):
 
     def content(self) -> str:
         """The hash of the file and of those it refers to."""
-        from scenes.sources.import_checks import files_of
+        from batchsim.scenes.sources.import_checks import files_of
 
         digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path)]
         return f"file|{digests}|{self.up}|{self.scale}"
@@ -161,7 +161,7 @@ class MeshFileSource(BakedSource):
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Import the file."""
-        from scenes.sources.importer import import_file
+        from batchsim.scenes.sources.importer import import_file
 
         imported = import_file(self.path, self.up, self.scale)
         return imported.mesh, imported.label_names

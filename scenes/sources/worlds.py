@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from scenes.errors import SceneError
-from scenes.labels import LABEL_ID
-from scenes.mesh import Material, Mesh
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.labels import LABEL_ID
+from batchsim.scenes.mesh import Material, Mesh
 
 WALL_HEIGHT = 2.74
 _TEXTURE_SIZE = 128

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.agent_body import AgentBody
-from scenes.walking.columns import Columns
-from scenes.walking.layers import OFFSETS
-from scenes.walking.standing_room import in_the_way
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.walking.columns import Columns
+from batchsim.scenes.walking.layers import OFFSETS
+from batchsim.scenes.walking.standing_room import in_the_way
 
 
 def far_from_obstacles(

@@ -3,7 +3,7 @@
 A field holds the distance from each cell to one goal, and every cell but the goal's has a neighbour that is nearer.
 
 Measured on one core with 64 goals: Dijkstra's algorithm in scipy, on all cells with the 56 directions of
-`scenes.walking.walk_graph`, takes 0.8 s for a home of 27,000 cells. So neither a coarser graph with refinement nor a
+`batchsim.scenes.walking.walk_graph`, takes 0.8 s for a home of 27,000 cells. So neither a coarser graph with refinement nor a
 fast-marching solver (awkward on several layers) was needed.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from scenes.errors import SceneError
-from scenes.walking.walk_graph import walk_graph
-from scenes.walking.walkable import MIN_ISLAND_RADIUS, Walkable
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.walking.walk_graph import walk_graph
+from batchsim.scenes.walking.walkable import MIN_ISLAND_RADIUS, Walkable
 
 # Goals are chosen among this many random cells per goal.
 CANDIDATES_PER_GOAL = 64

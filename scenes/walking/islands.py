@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from scenes.agent_body import AgentBody
-from scenes.walking.columns import Columns
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.walking.columns import Columns
 
 # An island that an episode may start on reaches this far from its middle, as in Habitat's episode sampling. Metres.
 MIN_ISLAND_RADIUS = 1.5

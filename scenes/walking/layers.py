@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.walking.columns import Grid
+from batchsim.scenes.walking.columns import Grid
 
 # (row, col) steps of the eight directions, counted from +x towards +z; even ones are straight, odd ones diagonal.
 OFFSETS = np.array([(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)])

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from scenes.agent_body import AgentBody
-from scenes.walking.columns import Columns, expand
-from scenes.walking.layers import OFFSETS, index_layers
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.walking.columns import Columns, expand
+from batchsim.scenes.walking.layers import OFFSETS, index_layers
 
 # The sloped front of a step is looked across over this many cells at most.
 MAX_KERB_CELLS = 8

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from scenes.walking.layers import OFFSETS, two_steps
-from scenes.walking.walkable import Walkable
+from batchsim.scenes.walking.layers import OFFSETS, two_steps
+from batchsim.scenes.walking.walkable import Walkable
 
 # One octant as (major, minor) steps; the other seven are its mirror images.
 OCTANT = ((1, 0), (1, 1), (2, 1), (3, 1), (3, 2), (4, 1), (4, 3), (5, 1))

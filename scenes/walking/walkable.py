@@ -19,14 +19,14 @@ from functools import cached_property
 
 import numpy as np
 
-from scenes.agent_body import AgentBody
-from scenes.errors import SceneError
-from scenes.walking.clearance import far_from_obstacles
-from scenes.walking.columns import Grid, cut_into_columns
-from scenes.walking.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
-from scenes.walking.islands import connected_parts, floors_among, reach_from_middle
-from scenes.walking.layers import index_layers, link
-from scenes.walking.standing_room import standing_room
+from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.walking.clearance import far_from_obstacles
+from batchsim.scenes.walking.columns import Grid, cut_into_columns
+from batchsim.scenes.walking.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
+from batchsim.scenes.walking.islands import connected_parts, floors_among, reach_from_middle
+from batchsim.scenes.walking.layers import index_layers, link
+from batchsim.scenes.walking.standing_room import standing_room
 
 HOME_CELL_SIZE = 0.05
 # A hundred metres square at 10 cm.

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.config import PRESETS, TrainConfig, preset
-from agents.errors import AgentError
-from agents.make_policy import make_policy
-from agents.networks.policy import Policy, PolicyConfig
-from agents.networks.sensors import GOAL
-from agents.ppo import PPOConfig
-from agents.trainer import Trainer
+from batchsim.agents.config import PRESETS, TrainConfig, preset
+from batchsim.agents.errors import AgentError
+from batchsim.agents.training.build import make_policy
+from batchsim.agents.networks.policy import Policy, PolicyConfig
+from batchsim.agents.networks.vector_features import GOAL
+from batchsim.agents.ppo.ppo import PPOConfig
+from batchsim.agents.ppo.trainer import Trainer
 from batchsim.cuda_graph import sync_debug
 
 

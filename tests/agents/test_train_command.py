@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.checkpoint import find_checkpoint, load_policy
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 
 TINY = ["--scenes", "one-room", "--num-envs", "8", "--rollout-steps", "8", "--eval-scenes", "", "--hidden-size", "16"]
 
@@ -25,7 +25,7 @@ def frames_of(out: Path) -> int:
 
 
 def test_training_writes_a_run_folder_that_evaluation_reads(tmp_path: Path) -> None:
-    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "640", cwd=tmp_path)
+    done = run("batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "640", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "run"
     assert frames_of(out) == 640
@@ -35,12 +35,12 @@ def test_training_writes_a_run_folder_that_evaluation_reads(tmp_path: Path) -> N
     assert {"fps", "entropy", "value_loss", "success"} <= lines[-1].keys()
     assert list((out / "tensorboard").glob("events*"))
 
-    again = run("agents.train", "--out", "run", *TINY, cwd=tmp_path)
+    again = run("batchsim.agents.train", "--out", "run", *TINY, cwd=tmp_path)
     assert again.returncode == 2
     assert "--resume" in again.stderr
 
     arguments = ("run", "--scenes", "one-room", "--episodes", "6", "--num-envs", "3", "--baselines", "greedy", "--json")
-    evaluated = run("agents.eval", *arguments, cwd=tmp_path)
+    evaluated = run("batchsim.agents.eval", *arguments, cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     figures = json.loads(evaluated.stdout)
     assert figures["episodes"] == 6
@@ -50,7 +50,7 @@ def test_training_writes_a_run_folder_that_evaluation_reads(tmp_path: Path) -> N
 
 
 def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "agents.train", "--out", "run", *TINY, "--total-frames", "1000000"]
+    command = [sys.executable, "-m", "batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "1000000"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "run" / "log.jsonl"
     deadline = time.monotonic() + 60
@@ -64,12 +64,12 @@ def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Pat
     assert frames > 0
 
     config = tmp_path / "run" / "config.json"
-    changed = run("agents.train", "--out", "run", "--resume", "--total-frames", "5", "--gamma", "0.5", cwd=tmp_path)
+    changed = run("batchsim.agents.train", "--out", "run", "--resume", "--total-frames", "5", "--gamma", "0.5", cwd=tmp_path)
     assert changed.returncode == 2
     assert "total_frames is 1000000, not 5, gamma is 0.99, not 0.5" in changed.stderr
     shorter = json.loads(config.read_text()) | {"total_frames": frames + 128}
     config.write_text(json.dumps(shorter))
-    resumed = run("agents.train", "--out", "run", "--resume", cwd=tmp_path)
+    resumed = run("batchsim.agents.train", "--out", "run", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert frames_of(tmp_path / "run") == frames + 128
 
@@ -89,7 +89,7 @@ def test_scenes_take_turns_and_a_broken_one_is_named(tmp_path: Path, one_room, f
         "--scenes",
         "buildings",
     ]
-    done = run("agents.train", "--out", "run", *TINY, *options, cwd=tmp_path)
+    done = run("batchsim.agents.train", "--out", "run", *TINY, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 scenes could not be loaded and were left out:\n  buildings/broken.scene: " in done.stderr
     last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
@@ -112,7 +112,7 @@ def test_scenes_take_turns_and_a_broken_one_is_named(tmp_path: Path, one_room, f
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = run("agents.train", "--out", "run", *arguments, cwd=tmp_path)
+    done = run("batchsim.agents.train", "--out", "run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -128,31 +128,31 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list
     ],
 )
 def test_evaluation_of_bad_input_gets_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = run("agents.eval", *arguments, cwd=tmp_path)
+    done = run("batchsim.agents.eval", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_checkpoint_of_another_shape_or_damaged_is_refused(tmp_path: Path) -> None:
-    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
+    done = run("batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "run"
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"hidden_size": 32, "total_frames": 1000}))
-    resumed = run("agents.train", "--out", "run", "--resume", cwd=tmp_path)
+    resumed = run("batchsim.agents.train", "--out", "run", "--resume", cwd=tmp_path)
     assert resumed.returncode == 2
     assert "another shape" in resumed.stderr
 
     weights = out / "checkpoint" / "policy.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    evaluated = run("agents.eval", "run", "--scenes", "one-room", "--episodes", "2", cwd=tmp_path)
+    evaluated = run("batchsim.agents.eval", "run", "--scenes", "one-room", "--episodes", "2", cwd=tmp_path)
     assert evaluated.returncode == 2
     assert len(evaluated.stderr.strip().splitlines()) == 1
 
 
 def test_no_moment_of_saving_is_without_a_whole_checkpoint(tmp_path: Path) -> None:
-    done = run("agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
+    done = run("batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     checkpoint = tmp_path / "run" / "checkpoint"
     # As if the program had died between the two renames of a swap.

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from recorded_graph import RecordedGraph
+from tests.helpers.recorded_graph import RecordedGraph
 
 from batchsim.cuda_graph import CudaGraph, Graphed, copy_all
 

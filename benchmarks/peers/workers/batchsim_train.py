@@ -9,9 +9,9 @@ import ast
 import sys
 from collections.abc import Mapping
 
-# Before torch, which networks imports: see batchsim.cpu_threads.
-from agents.ppo import PPOConfig
-from agents.trainer import Trainer
+# Before torch, which networks imports: see batchsim.openmp.
+from batchsim.agents.ppo.ppo import PPOConfig
+from batchsim.agents.ppo.trainer import Trainer
 from batchsim import NavVectorEnv
 from batchsim.tasks.pointnav import STOP
 

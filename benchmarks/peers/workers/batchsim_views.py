@@ -11,10 +11,10 @@ import sys
 import protocol
 import torch
 
-from agents.benchmarks.measure import synchronizer
-from agents.benchmarks.render import random_views
+from batchsim.agents.benchmarks.measure import synchronizer
+from batchsim.agents.benchmarks.workloads.render import random_views
 from batchsim import BatchRenderer
-from scenes import load_all, resolve
+from batchsim.scenes import load_all, resolve
 
 
 def main() -> None:

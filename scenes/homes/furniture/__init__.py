@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scenes.homes.furniture import bath, bedroom, decoration, kitchen, seating, storage, tables
-from scenes.homes.furniture.styles import Builder
-from scenes.homes.plan import Piece, Plan
-from scenes.homes.shapes import Parts
+from batchsim.scenes.homes.furniture import bath, bedroom, decoration, kitchen, seating, storage, tables
+from batchsim.scenes.homes.furniture.styles import Builder
+from batchsim.scenes.homes.floor_plan.plan import Piece, Plan
+from batchsim.scenes.homes.geometry.shapes import Parts
 
 BUILDERS: dict[str, Builder] = {
     **tables.BUILDERS,

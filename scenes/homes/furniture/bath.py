@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 
-from scenes.homes.curves import lathe, loft, tube
-from scenes.homes.furniture.styles import Builder, fronts
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, loft, tube
+from batchsim.scenes.homes.furniture.styles import Builder, fronts
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def bathtub(parts: Parts, piece: Piece) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.homes.curves import lathe, leaf, tube
-from scenes.homes.furniture.styles import Builder, look
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, leaf, tube
+from batchsim.scenes.homes.furniture.styles import Builder, look
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def plant(parts: Parts, piece: Piece) -> None:

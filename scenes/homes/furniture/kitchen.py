@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenes.homes.curves import lathe, tube
-from scenes.homes.furniture.styles import Builder, bowl, cup, fronts, look, vase
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, tube
+from batchsim.scenes.homes.furniture.styles import Builder, bowl, cup, fronts, look, vase
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 TOP = 0.04  # thickness of the worktop, metres
 JOINT = 0.001  # half the gap between two units, metres

@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 
-from scenes.homes.curves import lathe, pillow
-from scenes.homes.furniture.styles import Builder, cloth, leg, look, wood
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, pillow
+from batchsim.scenes.homes.furniture.styles import Builder, cloth, leg, look, wood
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 SEAT = 0.45  # height of a chair's seat, metres
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scenes.homes.curves import lathe, tube
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, tube
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 Builder = Callable[[Parts, Piece], None]
 

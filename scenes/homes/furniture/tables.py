@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from scenes.homes.curves import lathe, tube
-from scenes.homes.furniture.styles import (
-    Builder,
-    books_in_row,
-    bowl,
-    cup,
-    fronts,
-    leg,
-    legs,
-    look,
-    table_lamp,
-    vase,
-    wood,
-)
-from scenes.homes.plan import Piece
-from scenes.homes.shapes import LOW, Parts
+from batchsim.scenes.homes.geometry.curves import lathe, tube
+from batchsim.scenes.homes.furniture.styles import Builder, books_in_row, bowl, cup, fronts, leg, legs, look, table_lamp, vase, wood
+from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def table(parts: Parts, piece: Piece) -> None:

@@ -1,0 +1,41 @@
+"""One scene cut ever finer: the same pictures from more triangles, so that nothing but their number can matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from batchsim.scenes import Scene
+from batchsim.scenes.baking.bvh import build_bvh
+
+
+def cut_finer(scene: Scene, triangles: int) -> Scene:
+    """`scene` with every triangle cut into n x n equal ones, n such that there are about `triangles` of them."""
+    n = max(1, round((triangles / max(1, len(scene.triangles))) ** 0.5))
+    weights = _pieces(n)  # [n * n, 3 corners, 3 weights]
+    corners = np.einsum("pcw,twx->tpcx", weights, scene.triangles).reshape(-1, 3, 3).astype(np.float32)
+    uvs = np.einsum("pcw,twx->tpcx", weights, scene.uvs).reshape(-1, 3, 2).astype(np.float32)
+    bvh = build_bvh(corners)
+    source = bvh.order // (n * n)
+    return replace(
+        scene,
+        name=f"{scene.name} in {len(corners):,} triangles",
+        triangles=corners[bvh.order],
+        uvs=uvs[bvh.order],
+        materials=scene.materials[source],
+        labels=scene.labels[source],
+        bvh=bvh,
+    )
+
+
+def _pieces(n: int) -> np.ndarray:
+    """Barycentric weights float64 `[n * n, 3, 3]` of the corners of the pieces of a triangle; winding is kept."""
+    pieces = []
+    for i in range(n):
+        for j in range(n - i):
+            pieces.append([(i, j), (i + 1, j), (i, j + 1)])
+            if i + j < n - 1:
+                pieces.append([(i + 1, j), (i + 1, j + 1), (i, j + 1)])
+    along = np.array(pieces, np.float64) / n
+    return np.concatenate([1 - along.sum(-1, keepdims=True), along], -1)

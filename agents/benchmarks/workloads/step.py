@@ -1,0 +1,103 @@
+"""The whole environment: frames a second of `NavVectorEnv.step` under random actions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second
+from batchsim.agents.benchmarks.measure import Stages, Timing, synchronizer, time_single_steps, time_steps
+from batchsim.agents.benchmarks.options import BenchOptions
+from batchsim.agents.benchmarks.record import BenchRecord, stage_times
+from batchsim import NavVectorEnv
+from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
+
+_ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
+"""An agent that walks about: were one action in four a stop, episodes would last four steps."""
+_DRAWN = 64  # steps' worth of actions drawn beforehand
+_STEPS_WITH_CHANGES = 600
+"""Steps of a run where scenes take turns, unless told otherwise: longer than an episode, so that some come and go."""
+
+
+def bench_step(options: BenchOptions) -> BenchRecord:
+    """Time `NavVectorEnv.step` from actions on the device to observations there, new episodes included."""
+    env = NavVectorEnv(
+        options.num_envs,
+        options.scenes if options.triangles is None else options.load_scenes(),
+        num_resident_scenes=options.num_resident_scenes,
+        sensors=options.sensors,
+        width=options.width,
+        height=options.height,
+        renderer=options.renderer,
+        device=options.device,
+        cuda_graph=options.cuda_graph,
+        compile_step=options.compile_step,
+    )
+    try:
+        return _measure(env, options)
+    finally:
+        env.close()
+
+
+def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
+    actions = itertools.cycle(random_actions(options.num_envs, options.seed, env.device))
+    synchronize = synchronizer(env.device)
+
+    def step() -> None:
+        env.step(next(actions))
+
+    env.reset(seed=options.seed)
+    steps = options.steps or (_STEPS_WITH_CHANGES if env.simulator.rotation else None)
+    timing = time_steps(step, synchronize, options.repeats, options.seconds, steps)
+    renderer = env.simulator.renderer
+    single_steps = _single_steps(env, step, timing.steps * options.repeats)
+    stages = _stages(env, step, options, timing)
+    return options.record(
+        "step",
+        timing,
+        list(env.simulator.scenes.scenes),
+        env.device,
+        stages,
+        renderer and renderer.backend,
+        renderer and renderer.gl_renderer,
+        single_steps=single_steps,
+        measure_limits=lambda: {"copy_bytes_per_second": copy_bytes_per_second(env.device)},
+    )
+
+
+def _single_steps(env: NavVectorEnv, step: Callable[[], None], steps: int) -> dict[str, float] | None:
+    """How long single steps take while scenes come and go; None where none does."""
+    rotation = env.simulator.rotation
+    if rotation is None:
+        return None
+    before = rotation.changes
+    seconds = time_single_steps(step, synchronizer(env.device), steps)
+    return seconds | {"scene_changes": rotation.changes - before}
+
+
+def _stages(
+    env: NavVectorEnv, step: Callable[[], None], options: BenchOptions, timing: Timing
+) -> dict[str, float | None]:
+    """Microseconds a frame of each stage: the shares of a run of their own, the sum of the undisturbed one."""
+    us_per_frame = 1e6 / timing.rates(options.num_envs)[0]
+    renderer = env.simulator.renderer
+    if renderer is None:
+        return stage_times(simulate=us_per_frame)
+    steps = max(1, timing.steps // 2)
+    with Stages(env.device, render=((renderer, "submit"), (renderer, "images"))) as stages:
+        whole = stages.watch(lambda: [step() for _ in range(steps)])
+        whole()
+    render = us_per_frame * stages.seconds("render") / whole.seconds
+    return stage_times(render=render, simulate=us_per_frame - render)
+
+
+def random_actions(num_envs: int, seed: int, device: torch.device) -> list[Tensor]:
+    """Actions int64 `[num_envs]` of some steps, drawn by `_ACTION_SHARES`."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = torch.tensor(list(_ACTION_SHARES.values()))
+    drawn = torch.multinomial(shares, _DRAWN * num_envs, replacement=True, generator=generator)
+    chosen = torch.tensor(list(_ACTION_SHARES))[drawn].reshape(_DRAWN, num_envs).to(device)
+    return list(chosen)

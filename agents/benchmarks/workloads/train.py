@@ -1,0 +1,126 @@
+"""Training from end to end: frames a second of the real `Trainer`, experience collected and learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+
+from batchsim.agents.benchmarks.workloads import limits
+from batchsim.agents.benchmarks import record
+from batchsim.agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
+from batchsim.agents.benchmarks.options import check_lengths
+from batchsim.agents.benchmarks.record import BenchRecord, stage_times
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.networks.flops import flops_per_frame
+from batchsim.agents.train import make_trainer
+from batchsim.agents.ppo.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainBenchOptions:
+    """What to train and how long to measure; `command` is what was typed, for the record.
+
+    `iterations`: rollouts, each with the update that it gives, of one run; None takes as many as fill `seconds`.
+    """
+
+    config: TrainConfig
+    limits: bool = True
+    iterations: int | None = None
+    seconds: float = 5.0
+    repeats: int = 5
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        check_lengths(self, "repeats", "iterations")
+
+
+def bench_train(options: TrainBenchOptions) -> BenchRecord:
+    """Time `Trainer.iteration`: N environments stepped `rollout_steps` times, and the update."""
+    options.config.check()
+    trainer = make_trainer(options.config)
+    try:
+        return _measure(trainer, options)
+    finally:
+        trainer.close()
+
+
+def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
+    config, env = options.config, trainer.env
+    frames = trainer.rollout.steps * trainer.rollout.num_envs
+    wait = synchronizer(env.device)
+    timing = time_steps(trainer.iteration, wait, options.repeats, options.seconds, options.iterations)
+    stages = _stages(trainer, timing, frames)
+    memory = record.memory(env.device)  # before the limits, which take some of their own
+    known = _limits(trainer) if options.limits else {}
+    fps, lowest, highest = timing.rates(frames)
+    scenes, renderer = list(env.simulator.scenes.scenes), env.simulator.renderer
+    sensors = env.simulator.options.sensors
+    flops = flops_per_frame(trainer.policy).training(config.ppo.epochs)
+    return BenchRecord(
+        mode="train",
+        fps=fps,
+        fps_range=(lowest, highest),
+        num_envs=trainer.num_envs,
+        width=config.width,
+        height=config.height,
+        sensors=sensors,
+        renderer=renderer and renderer.backend,
+        gl_renderer=renderer and renderer.gl_renderer,
+        device=str(env.device),
+        scenes=config.scenes,
+        num_scenes=len(scenes),
+        triangles_mean=record.mean_triangles(scenes),
+        steps=timing.steps * trainer.rollout.steps,
+        repeats=options.repeats,
+        us_per_frame=stages,
+        us_per_empty_frame=None,
+        **memory,
+        rays_per_second=fps * config.width * config.height if sensors else None,
+        picture_bytes_per_frame=record.picture_bytes(sensors, config.width, config.height),
+        limits=known,
+        limit_shares=limits.shares({"matmul_flops_per_second": fps * flops}, known),
+        options={
+            "config": asdict(config),
+            "parameters": sum(p.numel() for p in trainer.policy.parameters()),
+            "flops_per_frame": flops,
+        },
+        seed=config.seed,
+        versions=record.versions(),
+        machine=record.machine(env.device),
+        date=record.today(),
+        commit=record.commit(),
+        command=options.command,
+    )
+
+
+def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | None]:
+    """Microseconds a frame of each stage: the shares of a run of their own, the sum of the undisturbed one.
+
+    What is neither the environment's nor the update's is inference: the policy, the choice of actions, the storing of
+    experience, and the returns.
+    """
+    envs = [collector.env for collector in trainer.collectors]
+    renderers = [env.simulator.renderer for env in envs if env.simulator.renderer is not None]
+    methods = {
+        "step": _each(envs, "step_async", "step_wait"),
+        "render": _each(renderers, "submit", "images"),
+        "learn": [(trainer.ppo, "update")],
+    }
+    with Stages(trainer.env.device, **methods) as stages:
+        whole = stages.watch(lambda: [trainer.iteration() for _ in range(max(1, timing.steps // 2))])
+        whole()
+    us_per_frame = 1e6 / timing.rates(frames)[0]
+    step, learn, render = (us_per_frame * stages.seconds(n) / whole.seconds for n in ("step", "learn", "render"))
+    known = {"simulate": step - render, "infer": us_per_frame - step - learn, "learn": learn}
+    return stage_times(**known | ({"render": render} if renderers else {}))
+
+
+def _each(owners: Sequence[object], *names: str) -> list[tuple[object, str]]:
+    return [(owner, name) for owner in owners for name in names]
+
+
+def _limits(trainer: Trainer) -> dict[str, float]:
+    dtype = trainer.policy.compute_dtype or torch.float32
+    return {"matmul_flops_per_second": limits.matmul_flops_per_second(trainer.env.device, dtype)}

@@ -1,0 +1,170 @@
+"""Training by several processes that `torchrun` starts: which of them this is, and what they tell each other.
+
+torchrun --nproc-per-node 8 -m batchsim.agents.train --preset pointnav-depth --out runs/NAME
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
+from torch.nn.parallel import DistributedDataParallel
+
+from batchsim.agents.errors import AgentError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DistributedConfig:
+    """Several processes under torchrun; of no effect in one alone."""
+
+    gradient_compression: Literal["none", "fp16", "bf16"] = "none"
+    """Precision in which gradients travel between ranks; bf16 needs GPUs."""
+    preemption: bool = False
+    """Cut a rollout short where this rank is late, so that the others need not wait for it."""
+    preemption_ranks: float = 0.6
+    """Share of the ranks that must be done before the others are late."""
+    preemption_steps: float = 0.25
+    """Share of its rollout that even a late rank collects."""
+    rank_timeout_minutes: float = 10.0
+    """Minutes after which a rank that does not answer ends the job; more than an evaluation during training takes."""
+
+    def check(self) -> None:
+        """Raise `AgentError` for values that no run can use."""
+        for name in ("preemption_ranks", "preemption_steps"):
+            if not 0 < getattr(self, name) <= 1:
+                raise AgentError(f"{name} is {getattr(self, name)}; expected a share, more than 0 and at most 1.")
+        if not self.rank_timeout_minutes > 0:
+            raise AgentError(f"rank_timeout_minutes is {self.rank_timeout_minutes}; expected more than 0.")
+
+
+class Ranks:
+    """The processes that train together: `size` of them, of which this one is number `rank`.
+
+    In a process alone, `size` is 1 and nothing is sent anywhere. Every method but the properties must be called by all
+    ranks, in the same order.
+    """
+
+    def __init__(
+        self, rank: int = 0, size: int = 1, store: dist.Store | None = None, compression: str = "none"
+    ) -> None:
+        self.rank, self.size, self.store = rank, size, store
+        self._compression = compression
+
+    @staticmethod
+    def join(config: DistributedConfig) -> Ranks:
+        """Meet the others that torchrun has started, each with the GPU of its local rank; without torchrun, be alone.
+
+        Raises `AgentError` where they do not come, and where there are fewer GPUs than ranks.
+        """
+        if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+            return Ranks()
+        timeout = timedelta(minutes=config.rank_timeout_minutes)
+        backend = "gloo"
+        if torch.cuda.is_available():
+            _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+            backend = "cpu:gloo,cuda:nccl"
+        try:
+            store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+            mine = dist.PrefixStore("training", store)
+            dist.init_process_group(backend, store=mine, rank=rank, world_size=size, timeout=timeout)
+        except (RuntimeError, ValueError) as error:
+            raise AgentError(f"The ranks could not meet: {_first_line(error)}") from None
+        return Ranks(rank, size, store, config.gradient_compression)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the rank that logs, saves and evaluates."""
+        return self.rank == 0
+
+    def shard(self, items: Sequence[T]) -> Sequence[T]:
+        """This rank's share of `items`: each once among all ranks, or all of them where there are fewer than ranks."""
+        return items[self.rank :: self.size] if len(items) >= self.size else items
+
+    def learner(self, policy: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
+        """`policy` to be called with a sequence; its gradients are averaged over the ranks as they come."""
+        if self.size == 1:
+            return policy
+        device = next(policy.parameters()).device
+        on_gpu = device.type == "cuda"
+        if self._compression == "bf16" and not on_gpu:
+            raise AgentError("--gradient-compression bf16 needs GPUs and NCCL; use fp16 or none on CPUs.")
+        wrapped = DistributedDataParallel(
+            policy,
+            device_ids=[device.index] if on_gpu else None,
+            broadcast_buffers=False,
+            gradient_as_bucket_view=True,
+        )
+        if self._compression != "none":
+            wrapped.register_comm_hook(None, getattr(default_hooks, f"{self._compression}_compress_hook"))
+        return wrapped
+
+    def standardized(self, values: Tensor) -> Tensor:
+        """`values` less their mean and divided by their standard deviation, both taken over all ranks' values."""
+        if self.size == 1:
+            return (values - values.mean()) / (values.std() + 1e-5)
+        count_and_sum = torch.stack((values.new_full((), values.numel()), values.sum()))
+        dist.all_reduce(count_and_sum)
+        count, total = count_and_sum
+        centred = values - total / count
+        squares = centred.square().sum()
+        dist.all_reduce(squares)
+        return centred / ((squares / (count - 1)).sqrt() + 1e-5)
+
+    def sum(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """The sums of the ranks' figures, which have the same names everywhere."""
+        if self.size == 1:
+            return dict(figures)
+        totals = torch.tensor(list(figures.values()), dtype=torch.float64)
+        dist.all_reduce(totals)
+        return dict(zip(figures, totals.tolist(), strict=True))
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each of `flags`: whether some rank raised it."""
+        if self.size == 1:
+            return flags
+        raised = torch.tensor(flags, dtype=torch.int64)
+        dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in raised)
+
+    def gather(self, value: T) -> list[T] | None:
+        """All ranks' values in their order, on the first rank; None elsewhere."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.size if self.is_first else None
+        dist.gather_object(value, values)
+        return values
+
+    def is_loss_of_a_rank(self, error: Exception) -> bool:
+        """Whether `error` is what torch raises when another rank is gone or does not answer."""
+        # Gloo's errors are plain RuntimeErrors, told by the place in its sources that they begin with.
+        return self.size > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
+
+    def leave(self) -> None:
+        """Say goodbye in good order."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+ALONE = Ranks()
+
+
+def _take_gpu(local_rank: int) -> None:
+    if local_rank >= torch.cuda.device_count():
+        raise AgentError(
+            f"Local rank {local_rank} has no GPU: torch sees {torch.cuda.device_count()}. Start at most that many "
+            "ranks on this machine: torchrun --nproc-per-node."
+        )
+    torch.cuda.set_device(local_rank)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

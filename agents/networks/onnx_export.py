@@ -1,0 +1,92 @@
+"""A policy as an ONNX file, which runs without torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.policy import Policy
+
+_ROWS = 2  # of the example that is traced; more than one, which the exporter would take for a constant
+
+
+def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | None = None) -> None:
+    """Write one step of `policy` to `path`, for any number N of environments; needs the extra `onnx`.
+
+    Inputs: the observations that the policy reads, by their names; `previous_action` int64 `[N]`; `begun` bool `[N]`,
+    set where an episode begins, which forgets the two others; `state` float32 `[N, S]`, zeros at the start.
+    Outputs: `logits` float32 `[N, A]` of the actions, `value` `[N]`, `next_state` `[N, S]`. The file's
+    metadata hold as JSON the policy's config, under `policy`, and under `environment` the options of `NavVectorEnv`
+    that it was trained with, if given.
+
+    Raises `AgentError` where onnx is not installed or the file cannot be written.
+    """
+    try:
+        import onnxscript  # noqa: F401  (what torch's exporter is made with)
+    except ImportError:
+        raise AgentError('--export needs the extra "onnx": pip install "batchsim[onnx]"') from None
+    plain = Policy(policy.config).eval()
+    plain.load_state_dict(policy.state_dict())
+    observation = plain.blank_observation(_ROWS)
+    inputs = {**observation, **_memory(plain)}
+    batch = torch.export.Dim("num_envs", min=1)
+    with _quiet():
+        program = torch.onnx.export(
+            _Step(plain, list(observation)).eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=["logits", "value", "next_state"],
+            dynamic_shapes=(tuple({0: batch} for _ in inputs),),
+            dynamo=True,
+            verbose=False,
+        )
+    metadata = {"policy": asdict(policy.config), "environment": dict(environment or {})}
+    program.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        program.save(path)
+    except OSError as error:
+        raise AgentError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter talks of packages that are not there and of names it does not need."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+class _Step(nn.Module):
+    """`Policy.step` with its observations as separate inputs."""
+
+    def __init__(self, policy: Policy, names: list[str]) -> None:
+        super().__init__()
+        self.policy, self._names = policy, names
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        count = len(self._names)
+        return self.policy.step(dict(zip(self._names, inputs[:count], strict=True)), *inputs[count:])
+
+
+def _memory(policy: Policy) -> dict[str, Tensor]:
+    return {
+        "previous_action": torch.zeros(_ROWS, dtype=torch.int64),
+        "begun": torch.ones(_ROWS, dtype=torch.bool),
+        "state": policy.initial_state(_ROWS),
+    }

@@ -1,0 +1,55 @@
+"""A gated recurrent unit (Cho et al., 2014)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from batchsim.agents.networks.recurrent.core import RecurrentCore, keep_mask
+
+
+class GRU(RecurrentCore):
+    """One layer of `hidden` units; the state is the output."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.state_size = hidden
+        self.from_input = nn.Linear(inputs, 3 * hidden)
+        self.from_state = nn.Linear(hidden, 3 * hidden)
+        self._cell = _cell
+        for layer in (self.from_input, self.from_state):
+            nn.init.orthogonal_(layer.weight)
+        for layer in (self.from_input, self.from_state):
+            nn.init.zeros_(layer.bias)
+
+    def step(self, features: Tensor, begun: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """As in `RecurrentCore`."""
+        state = self._next(self.from_input(features), state * keep_mask(begun, state))
+        return state, state
+
+    def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
+        """As in `RecurrentCore`."""
+        # Unbound at once: going back through gates[t], each step would write gradients for all steps.
+        gates = self.from_input(features).unbind()
+        outputs = []
+        for now, keep in zip(gates, keep_mask(begun, state).unbind(), strict=True):
+            state = self._next(now, state * keep)
+            outputs.append(state)
+        return torch.stack(outputs)
+
+    def compile_cell(self) -> None:
+        """As in `RecurrentCore`."""
+        self._cell = torch.compile(_cell)
+
+    def _next(self, gates: Tensor, state: Tensor) -> Tensor:
+        return self._cell(gates, self.from_state(state), state)
+
+
+def _cell(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
+    """The next state from the inputs' and the state's share of the gates, `[N, 3 hidden]` each."""
+    # The state keeps its precision where autocast has made the gates coarser.
+    gates, recurrent = gates.to(state.dtype), recurrent.to(state.dtype)
+    hidden = state.shape[-1]
+    reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, -1)
+    candidate = torch.tanh(gates[:, 2 * hidden :] + reset * recurrent[:, 2 * hidden :])
+    return torch.lerp(candidate, state, update)

@@ -1,0 +1,20 @@
+"""Recurrent cores by name."""
+
+from __future__ import annotations
+
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.recurrent.gru import GRU
+from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM
+from batchsim.agents.networks.recurrent.core import RecurrentCore
+
+
+def make_core(name: str, inputs: int, hidden: int, layers: int = 1) -> RecurrentCore:
+    """The core called `name`: "gru", "lstm" or "mt_lstm"; raises `AgentError` for another."""
+    if name == "gru":
+        if layers != 1:
+            raise AgentError(f"core_layers is {layers}; the core gru has one layer. Choose lstm for more.")
+        return GRU(inputs, hidden)
+    cores = {"lstm": LSTM, "mt_lstm": MultiTimescaleLSTM}
+    if name not in cores:
+        raise AgentError(f"There is no core {name!r}; there are: {', '.join(['gru', *cores])}.")
+    return cores[name](inputs, hidden, layers)

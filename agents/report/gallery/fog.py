@@ -1,0 +1,134 @@
+"""The fog of war: what of a map has been in sight, and since which step."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from batchsim.agents.evaluation.results import EpisodeRecord
+from batchsim.agents.report.gallery.maps import MapPicture
+from batchsim.scenes import Scene
+
+# Metres. Walls are seen into by their thickness, so that they stand out beside what was seen.
+_CELL = 0.1
+_WALL = 0.25
+_ANGLE = np.radians(0.6)
+NEVER = 255
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How agents see: horizontal field of view in degrees, eyes' height above the floor and reach in metres."""
+
+    hfov: float = 90.0
+    eye_height: float = 1.25
+    reach: float = 10.0
+
+
+class FogMap:
+    """What can be seen from where on one map: sight ends at what stands at the height of the eyes."""
+
+    def __init__(self, picture: MapPicture, sight: Sight) -> None:
+        self._plan = picture.plan
+        self._sight = sight
+        self._pixels = max(1, round(_CELL * self._plan.pixels_per_metre))  # of a cell's side
+        height, width, _ = self._plan.image.shape
+        self.shape = (-(-height // self._pixels), -(-width // self._pixels))
+        self._blocked = np.zeros(self.shape, bool)
+        for number, level in enumerate(self._plan.levels):
+            self._block(section(picture.scene, float(level) + sight.eye_height), number)
+        cell = self._pixels / self._plan.pixels_per_metre
+        # Rays all round, in cells: a step of one cell at a time cannot slip through a closed row of blocked ones.
+        steps = np.arange(round(sight.reach / cell)) + 0.5
+        angles = np.arange(0, 2 * np.pi - 1e-9, _ANGLE)
+        self._right = (-np.sin(angles)[:, None] * steps).astype(np.float32)
+        self._down = (-np.cos(angles)[:, None] * steps).astype(np.float32)
+        self._through = max(1, round(_WALL / cell))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the fog's picture in the map's pixels; the last row and column may stick out."""
+        return self.shape[1] * self._pixels, self.shape[0] * self._pixels
+
+    def _block(self, segments: np.ndarray, number: int) -> None:
+        """Mark the cells of storey `number` under `segments` `[S, 2, 2]`, (x, z) in metres."""
+        ends = (segments - self._plan.origin) * self._plan.pixels_per_metre
+        ends[..., 0] += number * self._plan.panel_width
+        ends /= self._pixels
+        # So close that next to no crossed cell is missed: each row of cells is closed at its corners.
+        counts = np.ceil(8 * np.abs(ends[:, 1] - ends[:, 0]).max(1)).astype(int) + 1
+        owner = np.repeat(np.arange(len(ends)), counts)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        share = (place / np.maximum(counts[owner] - 1, 1))[:, None]
+        column, row = np.floor(ends[owner, 0] + share * (ends[owner, 1] - ends[owner, 0])).astype(int).T
+        inside = (row >= 0) & (row < self.shape[0]) & (column >= 0) & (column < self.shape[1])
+        self._blocked[row[inside], column[inside]] = True
+
+    def first_seen(self, path: np.ndarray, headings: np.ndarray) -> np.ndarray:
+        """In which step each cell came in sight, int32 `[h, w]`, -1 where none did.
+
+        - `path`: float `[P, 3]`, metres; `headings`: float `[P]`, radians.
+        """
+        seen = np.full(self.shape[0] * self.shape[1], -1, np.int32)
+        places = self._plan.to_pixel(path) / self._pixels
+        storeys = self._plan.storey(np.asarray(path)[:, 1])
+        turns = np.round(np.asarray(headings) / _ANGLE).astype(int)
+        half = round(np.radians(self._sight.hfov) / 2 / _ANGLE)
+        before = None
+        for step, (place, storey, turn) in enumerate(zip(places, storeys, turns, strict=True)):
+            if (here := (*place, turn)) == before:
+                continue  # nothing new from the same spot
+            before = here
+            cells = self._in_sight(place, int(storey), np.arange(turn - half, turn + half + 1))
+            seen[cells[seen[cells] < 0]] = step
+        return seen.reshape(self.shape)
+
+    def _in_sight(self, place: np.ndarray, storey: int, turns: np.ndarray) -> np.ndarray:
+        """Flat numbers of the cells seen from `place` (column, row, in cells) in the directions `turns`."""
+        turns = turns % len(self._right)
+        column = np.floor(self._right[turns] + place[0]).astype(np.int32)
+        row = np.floor(self._down[turns] + place[1]).astype(np.int32)
+        left = storey * self._plan.panel_width / self._pixels
+        right = min((storey + 1) * self._plan.panel_width / self._pixels, self.shape[1]) - 1
+        np.clip(column, int(left), int(right), out=column)
+        np.clip(row, 0, self.shape[0] - 1, out=row)
+        cells = row * self.shape[1] + column
+        blocked = self._blocked.reshape(-1)[cells]
+        end = np.where(blocked.any(1), blocked.argmax(1) + self._through, cells.shape[1])
+        return cells[np.arange(cells.shape[1]) < end[:, None]]
+
+
+def section(scene: Scene, height: float) -> np.ndarray:
+    """Where the scene's triangles cross the level y = `height`: segments float64 `[S, 2, 2]`, (x, z) of both ends."""
+    above = scene.triangles[..., 1] > height
+    crossing = above.any(1) & ~above.all(1)
+    corners, above = scene.triangles[crossing].astype(np.float64), above[crossing]
+    # One corner lies alone on its side; both edges from it cross the level.
+    alone = np.where(above.sum(1) == 1, above.argmax(1), above.argmin(1))
+    which = np.arange(len(corners))
+    tip = corners[which, alone]
+    ends = []
+    for k in (1, 2):
+        other = corners[which, (alone + k) % 3]
+        share = (height - tip[:, 1]) / (other[:, 1] - tip[:, 1])
+        ends.append((tip + share[:, None] * (other - tip))[:, [0, 2]])
+    return np.stack(ends, 1)
+
+
+def fog_of(fog_map: FogMap, record: EpisodeRecord) -> str:
+    """A grey PNG's data address: a cell is as bright as it was late in the episode, `NEVER` where it was not seen.
+
+    Step s of n (after which it is over) has the value floor(254 s / n). Empty for a record without headings.
+    """
+    if len(record.headings) != len(record.path) or not record.path:
+        return ""
+    first = fog_map.first_seen(np.array(record.path), np.array(record.headings))
+    last = max(len(record.path) - 1, 1)
+    shade = np.where(first < 0, NEVER, first * (NEVER - 1) // last).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(shade).save(out, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")

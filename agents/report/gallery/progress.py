@@ -1,0 +1,56 @@
+"""How far an episode had come after each step: what its task counts, told from the path alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from batchsim.agents.evaluation.results import EpisodeRecord
+from batchsim.agents.report.formatting import finite
+from batchsim.scenes import Scene
+from batchsim.scenes.maps.coverage_grid import floor_squares
+
+Steps = list[float | None]
+
+
+def has_goal(record: EpisodeRecord) -> bool:
+    """Whether the task is to get to the record's goal."""
+    return "distance_to_goal" in record.measures
+
+
+def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -> tuple[str, list[Steps]]:
+    """What is counted, as words that follow a number, and for each of `paths` float `[P, 3]` the number at each step.
+
+    Metres of walking to the goal, or from the start, or squares visited; without words where the task counts none of
+    these.
+    """
+    if not sum(map(len, paths)):
+        return "", [[] for _ in paths]
+    if has_goal(record):
+        return "m to the goal", _walking(paths, np.array(record.goal), scene)
+    if "distance_from_start" in record.measures:
+        return "m from the start", _walking(paths, paths[0][0], scene)
+    if "cells_visited" in record.measures:
+        return "squares visited", _squares(paths, scene)
+    return "", [[None] * len(path) for path in paths]
+
+
+def _walking(paths: Sequence[np.ndarray], place: np.ndarray, scene: Scene) -> list[Steps]:
+    distances = scene.geodesic_distance(np.concatenate(paths), place)
+    split = np.split(distances, np.cumsum([len(path) for path in paths])[:-1])
+    return [[finite(float(value), 3) for value in part] for part in split]
+
+
+def _squares(paths: Sequence[np.ndarray], scene: Scene) -> list[Steps]:
+    """New squares since the start, whose own does not count."""
+    square_of = floor_squares(scene)
+    counts: list[Steps] = []
+    for path in paths:
+        cell = scene.walkable.locate(path)
+        square = np.where(cell >= 0, square_of[np.maximum(cell, 0)], -1)
+        new = np.zeros(len(path))
+        new[np.unique(square, return_index=True)[1]] = 1
+        new[square < 0] = 0
+        counts.append((new.cumsum() - new[:1].sum()).tolist())
+    return counts

@@ -1,0 +1,138 @@
+"""One training run in its folder: updates until the budget is used, with its log, its checkpoints, and how it stops."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+
+from batchsim.agents.runs.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.errors import AgentError
+from batchsim.agents.training.periodic_evaluation import InterimEvaluation
+from batchsim.agents.runs.run_log import RunLog, TrainingBar
+from batchsim.agents.ppo.trainer import Trainer
+
+
+class TrainingRun:
+    """Trains in the folder `out`. Of several ranks each has one, and the first writes."""
+
+    def __init__(self, trainer: Trainer, config: TrainConfig, out: Path) -> None:
+        self.trainer = trainer
+        self.config = config
+        self.checkpoint = out / "checkpoint"
+        self._out = out
+        first = trainer.ranks.is_first
+        progress = trainer.progress
+        self._log = RunLog(out, trainer.episode_measures, config.log_every, progress.frames) if first else None
+        self._bar = TrainingBar() if first else None
+        evaluates = first and config.eval_every_minutes > 0
+        self._evaluation = InterimEvaluation(trainer.policy, config) if evaluates else None
+        self._stop = StopOnSignal()
+        self._last_checkpoint = time.monotonic()
+
+    def run(self) -> int | None:
+        """Train to the end of the budget (None), or to the signal whose number is returned.
+
+        A checkpoint is left in both cases, and as far as possible where another rank is lost. Raises `AgentError` for
+        that, for figures that are no numbers any more, and for a last checkpoint that cannot be written.
+        """
+        try:
+            self._save_if_possible()
+            while share_done(self.trainer, self.config) < 1:
+                self._update()
+                if self._stops_or_saves():
+                    break
+            save_checkpoint(self.checkpoint, self.trainer)
+        except RuntimeError as error:
+            if not self.trainer.ranks.is_loss_of_a_rank(error):
+                raise
+            raise self._lost(error) from None
+        finally:
+            self._close()
+        return self._stop.signal
+
+    def _update(self) -> None:
+        trainer, config = self.trainer, self.config
+        rate = config.learning_rate_at(share_done(trainer, config), trainer.ranks.size)
+        trainer.ppo.set_learning_rate(rate)
+        update = trainer.iteration()
+        _check_finite(update, self._out)
+        self._evaluate_if_due()  # before the log's line of this update, so that it stands there
+        if self._log and self._bar:
+            self._log.add(update | {"learning_rate": rate} | trainer.scene_counts)
+            self._bar.update(share_done(trainer, config), self._log.latest, update["frames"], update["fps"])
+
+    def _evaluate_if_due(self) -> None:
+        if self._evaluation and self._log and self._evaluation.is_due():
+            self._log.add_evaluation(self._evaluation.run(self.trainer.policy))
+
+    def _stops_or_saves(self) -> bool:
+        """Save if it is time to; returns whether to stop. All ranks do the same, whoever got the signal."""
+        due = time.monotonic() - self._last_checkpoint > 60 * self.config.checkpoint_minutes
+        ranks = self.trainer.ranks
+        save, stop = ranks.any(due and ranks.is_first, self._stop.signal is not None)
+        if save and not stop:
+            self._save_if_possible()
+        return stop
+
+    def _save_if_possible(self) -> None:
+        """A full disk is no reason to stop: what was learned is still in memory, and there may be room later."""
+        try:
+            save_checkpoint(self.checkpoint, self.trainer)
+        except CheckpointError as error:
+            print(f"{error} Training goes on.", file=sys.stderr)
+        self._last_checkpoint = time.monotonic()
+
+    def _lost(self, error: RuntimeError) -> AgentError:
+        """Another rank is gone: save without it what all had learned together, and say so."""
+        frames, ranks = self.trainer.progress.frames, self.trainer.ranks
+        what = f"Another rank was lost after {frames} frames ({' '.join(str(error).split())[:120]})."
+        if not ranks.is_first:
+            return AgentError(f"Rank {ranks.rank}: {what}")
+        try:
+            write_checkpoint(self.checkpoint, self.trainer, [])
+        except CheckpointError as failed:
+            return AgentError(f"{what} {failed}")
+        return AgentError(f"{what} A checkpoint is saved; go on with any number of ranks: --out {self._out} --resume")
+
+    def _close(self) -> None:
+        self._stop.restore()
+        if self._log and self._bar:
+            self._bar.close()
+            self._log.close()
+
+
+def share_done(trainer: Trainer, config: TrainConfig) -> float:
+    """How much of the budget is used, in [0, 1]: of frames or of minutes, whichever is further."""
+    progress = trainer.progress
+    return min(1.0, max(progress.frames / config.total_frames, progress.seconds / (60 * config.max_minutes)))
+
+
+def _check_finite(update: dict[str, float], out: Path) -> None:
+    bad = [name for name, value in update.items() if not math.isfinite(value)]
+    if bad:
+        raise AgentError(
+            f"Training broke down: {', '.join(bad)} is not finite after {update['frames']} frames. The last checkpoint "
+            f"in {out} is from before; a lower --learning-rate may help."
+        )
+
+
+class StopOnSignal:
+    """Ctrl-C, or SIGTERM, asks for a stop after the update under way; a second Ctrl-C ends the program at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _handle(self, number: int, _: object) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def restore(self) -> None:
+        """The signals mean what they did before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

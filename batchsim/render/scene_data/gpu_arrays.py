@@ -1,0 +1,160 @@
+"""What a scene is on the device, worked out beforehand in numpy: nothing here knows of OpenGL, so any thread may do it.
+
+What a pixel needs of its triangle is worked out here, for llvmpipe pays dearly for every number a shader looks up: the
+plane it lies in, and its texture coordinates as linear functions of the place in the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from batchsim.render.scene_data.texels import square_texels, texture_side
+from batchsim.scenes import Scene
+from batchsim.scenes.mesh import NO_TEXTURE
+
+UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
+"""What the elements of each array of a `PreparedScene` belong to; all arrays of a unit have the same length."""
+
+CHUNK = 64
+"""Triangles that are rasterised, or left out, together."""
+
+NO_LAYER = 0xFFFF
+"""In a record: the material has no texture."""
+
+
+@dataclass(frozen=True)
+class SceneParts:
+    """Which arrays are wanted.
+
+    - `tree`: `nodes` and `triangles`, for casting rays.
+    - `chunks`: `triangles` and `boxes`, for rasterising.
+    - `labels`, `colours`: `records`, for shading.
+    """
+
+    tree: bool = False
+    chunks: bool = False
+    labels: bool = False
+    colours: bool = False
+
+    @property
+    def element_bytes(self) -> dict[str, int]:
+        """Bytes of one element of each array that is wanted."""
+        sizes = {"triangles": 48}
+        if self.tree:
+            sizes["nodes"] = 48
+        if self.chunks:
+            sizes["boxes"] = 32
+        if self.labels or self.colours:
+            sizes["records"] = 64 if self.colours else 16
+        return sizes
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedScene:
+    """A scene's share of the device's buffers.
+
+    - `arrays`: `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three corners of x y z 0;
+      `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: middle and half extent, each with a 0; `records`
+      uint32 `[T, 16]` or, for labels alone, `[T, 4]`: label; texel bias as float bits; material as four numbers of
+      16 bits, linear base colour and, once uploaded, the layer of the texture; then three linear functions of the place
+      as float bits: distance from the triangle's plane, u and v.
+    - `textures`: uint8 `[height, width, 3]` each, sRGB; `texels`: the same as squares, uint8 `[side, side, 4]`;
+      `texture_of` int32 `[T]`: which of them, or `NO_TEXTURE`.
+    - `stack_size`: of the tree, see `batchsim.scenes.baking.bvh.BVH`.
+    """
+
+    parts: SceneParts
+    arrays: dict[str, np.ndarray]
+    textures: tuple[np.ndarray, ...]
+    texels: tuple[np.ndarray, ...]
+    texture_of: np.ndarray
+    stack_size: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of elements of each unit: "node", "triangle", "chunk"."""
+        return {UNIT_OF[name]: len(array) for name, array in self.arrays.items()}
+
+
+def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> PreparedScene:
+    """The arrays of `scene` that `parts` names, its textures scaled to `side` or what the largest of them needs."""
+    arrays = {"triangles": _pack_triangles(scene)}
+    if parts.tree:
+        arrays["nodes"] = scene.bvh.nodes
+    if parts.chunks:
+        arrays["boxes"] = _pack_boxes(scene)
+    if parts.labels or parts.colours:
+        arrays["records"] = _pack_records(scene, parts.colours)
+    textures, texture_of = _used_textures(scene) if parts.colours else ((), np.zeros(0, np.int32))
+    side = max(side, texture_side(textures))
+    texels = tuple(square_texels(image, side) for image in textures)
+    return PreparedScene(parts, arrays, textures, texels, texture_of, scene.bvh.stack_size if parts.tree else 0)
+
+
+def _pack_triangles(scene: Scene) -> np.ndarray:
+    packed = np.zeros((len(scene.triangles), 3, 4), np.float32)
+    packed[:, :, :3] = scene.triangles
+    return packed.reshape(-1, 12)
+
+
+def _pack_boxes(scene: Scene) -> np.ndarray:
+    first = np.arange(0, len(scene.triangles), CHUNK)
+    boxes = np.zeros((len(first), 2, 4), np.float32)
+    if len(first):
+        low = np.minimum.reduceat(scene.triangles.min(1), first)
+        high = np.maximum.reduceat(scene.triangles.max(1), first)
+        boxes[:, 0, :3], boxes[:, 1, :3] = (low + high) / 2, (high - low) / 2
+    return boxes.reshape(-1, 8)
+
+
+def _pack_records(scene: Scene, colours: bool) -> np.ndarray:
+    records = np.zeros((len(scene.triangles), 16 if colours else 4), np.uint32)
+    records[:, 0] = scene.labels.astype(np.uint32)
+    if not colours or not len(records):
+        return records
+    planes = _pack_planes(scene)
+    records[:, 1] = _texel_bias(planes).view(np.uint32)
+    colors = np.array([material.base_color for material in scene.material_table], np.float32)
+    words = np.rint(np.clip(colors, 0, 1) * 0xFFFF).astype(np.uint32)[scene.materials]
+    records[:, 2] = words[:, 0] | words[:, 1] << 16
+    records[:, 3] = words[:, 2] | NO_LAYER << 16
+    records[:, 4:] = planes.astype(np.float32).view(np.uint32).reshape(-1, 12)
+    return records
+
+
+def _pack_planes(scene: Scene) -> np.ndarray:
+    """float64 `[T, 3, 4]`: of each triangle the unit normal and the plane's distance from the origin; the gradients of
+    u and of v along the plane (repeats a metre) and their values at the origin."""
+    p, q, r = np.moveaxis(scene.triangles.astype(np.float64), 1, 0)
+    side_q, side_r = q - p, r - p
+    normal = np.cross(side_q, side_r)
+    square = (normal**2).sum(1, keepdims=True)
+    square[square == 0] = np.inf  # no area: never seen, or from rounding along its line
+    to_q, to_r = np.cross(side_r, normal) / square, np.cross(normal, side_q) / square
+    uv = scene.uvs.astype(np.float64)
+    gradients = to_q[:, None] * (uv[:, 1] - uv[:, 0])[..., None] + to_r[:, None] * (uv[:, 2] - uv[:, 0])[..., None]
+    packed = np.zeros((len(p), 3, 4))
+    packed[:, 0, :3] = normal / np.sqrt(square)
+    packed[:, 1:, :3] = gradients
+    packed[:, :, 3] = -(packed[:, :, :3] * p[:, None]).sum(-1)
+    packed[:, 1:, 3] += uv[:, 0]
+    return packed
+
+
+def _texel_bias(planes: np.ndarray) -> np.ndarray:
+    """float32 `[T]`: log2 of the repeats of the texture a metre; camera and texture make texels a pixel of it."""
+    repeats = np.linalg.norm(np.cross(planes[:, 1, :3], planes[:, 2, :3]), axis=1)
+    return np.log2(np.maximum(np.sqrt(repeats), 1e-9)).astype(np.float32)
+
+
+def _used_textures(scene: Scene) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The textures that some triangle shows, each once, and which of them each triangle shows."""
+    of_material = np.array([material.texture for material in scene.material_table], np.int64)
+    wanted = of_material[scene.materials]
+    used, texture_of = np.unique(wanted, return_inverse=True)
+    texture_of = texture_of.reshape(-1).astype(np.int32)
+    if len(used) and used[0] == NO_TEXTURE:
+        used, texture_of = used[1:], texture_of - 1
+    return tuple(scene.textures[number] for number in used), texture_of

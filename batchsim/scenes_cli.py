@@ -1,0 +1,88 @@
+"""`batchsim-scenes`: generate, import, inspect and draw scenes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from batchsim.errors import BatchSimError
+from batchsim.scenes import SceneError, load
+from batchsim.scenes.baking.scene_file import write_atomically
+from batchsim.scenes.cli import Generate, Import, Info, run
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Draw a scene: a map seen from above, storeys side by side, beside views from inside."""
+
+    scene: tyro.conf.Positional[str]
+    """A file, or a name such as "homes:val/3" or "maze"."""
+    out: Path = Path("preview.png")
+    """The picture to write (.png)."""
+    views: int = 6
+    """How many views to draw."""
+    width: int = 480
+    """Width of a view, pixels."""
+    height: int = 360
+    """Height of a view, pixels."""
+    pixels_per_metre: float = 40.0
+    """Fineness of the map; it is then fitted to the height of the views."""
+    json: bool = False
+    """Print one JSON object on stdout, and nothing else there."""
+
+    def run(self) -> dict:
+        """Draw the picture."""
+        from PIL import Image
+
+        from batchsim.preview import preview
+
+        if self.out.suffix.lower() != ".png":
+            raise SceneError(f"{self.out}: a picture's name must end in .png.")
+        if not self.pixels_per_metre > 0:
+            raise SceneError(f"--pixels-per-metre is {self.pixels_per_metre}; expected a positive number.")
+        scene = load(self.scene)
+        drawn = preview(scene, self.views, self.width, self.height, self.pixels_per_metre)
+        packed = io.BytesIO()
+        Image.fromarray(drawn.image).save(packed, "png")
+        write_atomically(self.out, packed.getvalue())
+        return {
+            "scene": scene.name,
+            "picture": str(self.out),
+            "width": drawn.image.shape[1],
+            "height": drawn.image.shape[0],
+            "storeys_m": drawn.map.levels.tolist(),
+            "views": [
+                {"position": position.tolist(), "heading": float(heading)}
+                for position, heading in zip(drawn.position, drawn.heading, strict=True)
+            ],
+        }
+
+    def say(self, result: dict) -> str:
+        """For people."""
+        return (
+            f"{result['picture']}: {result['width']} x {result['height']} pixels, "
+            f"{len(result['storeys_m'])} storeys, {len(result['views'])} views."
+        )
+
+
+_Command = (
+    Annotated[Generate, tyro.conf.subcommand("generate")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Preview, tyro.conf.subcommand("preview")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `batchsim-scenes` with `arguments` (those of the process if None); the exit code."""
+    return run(_Command, __doc__, arguments, (SceneError, BatchSimError))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

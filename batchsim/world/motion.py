@@ -1,0 +1,68 @@
+"""Actions to poses: turning, walking, collision and sliding on the walkable surface."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from batchsim import poses
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
+
+
+class Motion:
+    """Moves a batch of bodies.
+
+    - `forward_step`: metres walked by one step forward; `turn_angle`: radians of one turn.
+    - `allow_sliding`: a body that meets a wall goes on along it, as in Habitat; without, it stays where it is.
+    """
+
+    def __init__(self, scenes: ResidentScenes, forward_step: float, turn_angle: float, allow_sliding: bool) -> None:
+        self._scenes = scenes
+        self._turn_angle = turn_angle
+        self._allow_sliding = allow_sliding
+        self._forward_step = forward_step
+
+    def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
+        """Turn, then walk; `state` is changed in place.
+
+        - `turn`: float32 `[N]`, in turns to the left (-1 is one to the right).
+        - `walk`: bool `[N]`, one step forward or none.
+
+        Sets `position`, `heading`, `collided`; adds to `path_length` (up and down count too) and `collisions`.
+        """
+        state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
+        before = state.position
+        state.position, state.collided = self._walk(state.scene, before, state.heading, walk)
+        state.path_length = state.path_length + (state.position - before).norm(dim=-1)
+        state.collisions = state.collisions + state.collided
+
+    def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
+        """Where one step forward from `position` float32 `[M, 3]` would lead; nothing is changed."""
+        return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
+
+    def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
+        # No part of a step may jump over a wall one cell thick.
+        parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
+        stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
+        # The whole step, and what is left of it along either axis: a body that slides tries them in this order.
+        longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
+        none = torch.zeros_like(stride[:, 0])
+        along_x = torch.stack((stride[:, 0], none, none), -1)
+        along_z = torch.stack((none, none, stride[:, 2]), -1)
+        along = torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)
+        offsets = torch.stack((stride, *along))
+        scenes = scene.expand(len(offsets), -1)
+        collided = torch.zeros_like(walk)
+        for _ in range(parts):
+            cell = self._scenes.locate(scenes, position + offsets)
+            candidates = self._scenes.at_height(cell, position + offsets)
+            free = cell >= 0
+            # Nobody fits between two cells that touch at a corner alone: one of those beside it must be free as well.
+            free[0] &= free[1] | free[2]
+            for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
+                position = torch.where(free[k].unsqueeze(-1), candidates[k], position)
+            collided = collided | ~free[0]
+        return position, collided & walk

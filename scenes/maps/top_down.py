@@ -1,0 +1,240 @@
+"""Maps of a scene seen from above: floor, obstacles and walls, one picture a storey, and where a point lies in it.
+
+Needs no renderer: what is floor comes from the walkable grid, what stands in the way from the triangles themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import distance_transform_cdt, distance_transform_edt
+
+from batchsim.scenes.baking.scene import Scene
+
+OUTSIDE = (255, 255, 255)
+FLOOR = (222, 226, 230)
+OBSTACLE = (173, 160, 146)
+WALL = (70, 76, 84)
+
+_STOREY_HEIGHT = 1.5
+_MARGIN = 0.3
+# What lies between these heights above the floor is drawn: neither rugs nor ceilings. Metres.
+_LOWEST, _HIGHEST = 0.05, 2.2
+# Where nothing is labelled "wall", whatever reaches this high is one.
+_WALL_HEIGHT = 1.9
+_WALL_LABELS = ("wall", "window")
+_WALL_THICKNESS = 0.2
+# Outer walls are often one sheet of triangles; half of what they are drawn as at least.
+_OUTLINE = 0.04
+_NEAR_FLOOR = 1.5
+_BATCH_POINTS = 2_000_000
+# Points of a surface lie no farther apart than this in height, metres.
+_RISE = 0.05
+
+
+@dataclass(frozen=True)
+class TopDownMap:
+    """A picture of one or several storeys side by side, x to the right, z downwards.
+
+    - `image`: uint8 `[H, W, 3]`.
+    - `levels`: float32 `[F]`, height of each storey's floor, metres, from left to right in the picture.
+    - `pixels_per_metre`, `origin` `[2]`: (x, z) in metres at the upper left corner of each storey's panel.
+    - `panel_width`: pixels from one storey's left edge to the next one's.
+    """
+
+    image: np.ndarray
+    levels: np.ndarray
+    pixels_per_metre: float
+    origin: np.ndarray
+    panel_width: int
+
+    def storey(self, heights: np.ndarray) -> np.ndarray:
+        """Numbers of the storeys, int `[...]`, on which feet at `heights` `[...]` stand."""
+        heights = np.asarray(heights, np.float32)
+        return np.abs(heights[..., None] - self.levels).argmin(-1)
+
+    def to_pixel(self, points: np.ndarray) -> np.ndarray:
+        """Where `points` `[..., 3]` lie in the picture: float32 `[..., 2]`, column and row, pixel corners whole.
+
+        A point goes to the panel of the storey nearest in height.
+        """
+        points = np.asarray(points, np.float32)
+        flat = (points[..., [0, 2]] - self.origin) * self.pixels_per_metre
+        flat[..., 0] += self.storey(points[..., 1]) * self.panel_width
+        return flat
+
+
+def top_down(scene: Scene, pixels_per_metre: float = 40.0, max_pixels: int = 2048) -> TopDownMap:
+    """Draw `scene` from above; storeys stand side by side, the lowest on the left.
+
+    Colours: `FLOOR` where an agent's centre or body can be, `WALL` for walls and windows (in a scene without such
+    labels, for what reaches 1.9 m above the floor), `OBSTACLE` for the rest in the way, `OUTSIDE` elsewhere. No
+    panel is wider or higher than `max_pixels`.
+    """
+    low, high = scene.bounds[:, [0, 2]]
+    pixels_per_metre = min(pixels_per_metre, max_pixels / float((high - low).max() + 2 * _MARGIN))
+    origin = (low - _MARGIN).astype(np.float32)
+    width, height = (int(np.ceil(extent)) for extent in (high - low + 2 * _MARGIN) * pixels_per_metre)
+    levels = storey_levels(scene)
+    canvas = _Canvas(origin, pixels_per_metre, height, width)
+    panels = [_draw_storey(scene, canvas, level, i, levels) for i, level in enumerate(levels)]
+    return TopDownMap(np.concatenate(panels, 1), levels, pixels_per_metre, origin, width)
+
+
+def storey_levels(scene: Scene) -> np.ndarray:
+    """Heights float32 `[F]` of the storeys' floors, low to high: the commonest floor heights at least 1.5 m apart."""
+    heights = scene.walkable.heights
+    bins, counts = np.unique(np.round(heights, 1), return_counts=True)
+    levels: list[float] = []
+    for i in np.argsort(-counts, kind="stable"):
+        # Stairs and ramps have little floor at any one height.
+        if counts[i] >= 0.05 * len(heights) and all(abs(bins[i] - level) >= _STOREY_HEIGHT for level in levels):
+            levels.append(float(np.median(heights[np.abs(heights - bins[i]) <= 0.1])))
+    if not levels:
+        levels = [float(np.median(heights))]
+    return np.sort(np.array(levels, np.float32))
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """The pixel grid of one panel."""
+
+    origin: np.ndarray
+    pixels_per_metre: float
+    height: int
+    width: int
+
+    def centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """x `[W]` and z `[H]` of the pixels' centres, metres."""
+        x = self.origin[0] + (np.arange(self.width) + 0.5) / self.pixels_per_metre
+        z = self.origin[1] + (np.arange(self.height) + 0.5) / self.pixels_per_metre
+        return x, z
+
+    def pixel_of(self, points: np.ndarray) -> np.ndarray:
+        """Flat index int `[P]` of the pixels under `points` `[P, 3]`, -1 beyond the panel."""
+        column, row = np.floor((points[:, [0, 2]] - self.origin) * self.pixels_per_metre).astype(int).T
+        inside = (column >= 0) & (column < self.width) & (row >= 0) & (row < self.height)
+        return np.where(inside, row * self.width + column, -1)
+
+
+def _draw_storey(scene: Scene, canvas: _Canvas, level: float, number: int, levels: np.ndarray) -> np.ndarray:
+    core = _walkable_pixels(scene, canvas, number, levels)
+    # The body reaches into square corners, where its centre does not come.
+    reach = (scene.body.radius + scene.walkable.cell_size) * canvas.pixels_per_metre
+    floor = core.any() & (distance_transform_cdt(~core, "chessboard") <= reach)
+    lowest, highest, wall = _obstacles(scene, canvas, level)
+    # Something above head height alone, a lintel, is no obstacle; over what is no floor it is a wardrobe's top.
+    blocked = (lowest < level + scene.body.height) | (np.isfinite(lowest) & ~floor)
+    # Far from this storey's floor stand other storeys' vaults and roofs.
+    blocked &= _grown(core, _NEAR_FLOOR * canvas.pixels_per_metre)
+    if wall is None:
+        wall = highest > level + _WALL_HEIGHT
+    image = np.empty((canvas.height, canvas.width, 3), np.uint8)
+    image[:] = OUTSIDE
+    image[floor] = FLOOR
+    # Steps and slopes rise above the storey's level, but can be walked on.
+    image[blocked & ~core] = OBSTACLE
+    solid = _filled(wall & blocked & ~core, _WALL_THICKNESS * canvas.pixels_per_metre)
+    image[_grown(solid, _OUTLINE * canvas.pixels_per_metre) & ~core] = WALL
+    return image
+
+
+def _walkable_pixels(scene: Scene, canvas: _Canvas, number: int, levels: np.ndarray) -> np.ndarray:
+    """Pixels, bool `[H, W]`, over walkable cells of this storey."""
+    walkable = scene.walkable
+    mine = np.abs(walkable.heights[:, None] - levels).argmin(1) == number
+    grid = np.zeros(walkable.index.shape[1:], bool)
+    grid[tuple(walkable.cells[mine, 1:].T)] = True
+    # A rim of cells that are not walkable stands for everything beyond the grid.
+    grid = np.pad(grid, 1)
+    x, z = canvas.centres()
+    column, row = (
+        np.clip(np.floor((at - start) / walkable.cell_size).astype(int) + 1, 0, size - 1)
+        for at, start, size in zip((x, z), walkable.origin, grid.shape[::-1], strict=True)
+    )
+    return grid[np.ix_(row, column)]
+
+
+def _obstacles(scene: Scene, canvas: _Canvas, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Of what lies over each pixel between the floor and 2.2 m above it, lowest and highest point float32 `[H, W]`.
+
+    inf and -inf where nothing does. Third, bool `[H, W]`: whether a triangle labelled "wall" is among it; None if the
+    scene has no such label.
+    """
+    size = canvas.height * canvas.width
+    lowest, highest = np.full(size, np.inf, np.float32), np.full(size, -np.inf, np.float32)
+    walls = {i for i, name in enumerate(scene.label_names) if name in _WALL_LABELS}
+    is_wall = np.isin(scene.labels, list(walls))
+    wall = np.zeros(size, bool)
+    heights = scene.triangles[..., 1]
+    near = (heights.max(1) > level + _LOWEST) & (heights.min(1) < level + _HIGHEST)
+    for triangle, points in _surface_points(scene.triangles[near], 0.6 / canvas.pixels_per_metre):
+        y = points[:, 1]
+        pixel = canvas.pixel_of(points)
+        kept = (y > level + _LOWEST) & (y < level + _HIGHEST) & (pixel >= 0)
+        pixel, y = pixel[kept], y[kept]
+        np.minimum.at(lowest, pixel, y)
+        np.maximum.at(highest, pixel, y)
+        wall[pixel[is_wall[near][triangle[kept]]]] = True
+    shape = (canvas.height, canvas.width)
+    return lowest.reshape(shape), highest.reshape(shape), wall.reshape(shape) if is_wall.any() else None
+
+
+def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Points float `[P, 3]` all over `triangles` `[T, 3, 3]`, and whose they are, int `[P]`.
+
+    Neighbours are at most `spacing` apart seen from above, and 5 cm in height. In batches of some million points, so
+    that memory stays small.
+    """
+    base, along, across, rows, columns = _strips(triangles, spacing)
+    total = np.cumsum(rows * columns)
+    first = 0
+    while first < len(triangles):
+        done = total[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(total, done + _BATCH_POINTS, "right")))
+        chosen = np.arange(first, last)
+        owner = np.repeat(chosen, (rows * columns)[chosen])
+        place = np.arange(len(owner)) - (total - rows * columns)[owner] + done
+        s = (place % columns[owner]) / np.maximum(columns[owner] - 1, 1)
+        t = (place // columns[owner]) / np.maximum(rows[owner] - 1, 1)
+        # The rows grow shorter towards the third corner.
+        yield owner, base[owner] + t[:, None] * across[owner] + (s * (1 - t))[:, None] * along[owner]
+        first = last
+
+
+def _strips(triangles: np.ndarray, spacing: float) -> tuple[np.ndarray, ...]:
+    """Each triangle as rows along an edge: start, edge, way to the third corner, rows, points a row.
+
+    Of the three edges the one that takes the fewest points: seen from above, the rows of a wall lie in one another.
+    """
+    corners = triangles.astype(np.float64)
+    edges = corners[:, [1, 2, 0]] - corners
+    thirds = corners[:, [2, 0, 1]] - corners
+    along = np.linalg.norm(edges, axis=2, keepdims=True)
+    unit = edges / np.maximum(along, 1e-12)
+    apart = thirds - (thirds * unit).sum(2, keepdims=True) * unit
+    rows, columns = _points_on(apart, spacing), _points_on(edges, spacing)
+    which, best = np.arange(len(corners)), (rows * columns).argmin(1)
+    return tuple(value[which, best] for value in (corners, edges, thirds, rows, columns))
+
+
+def _points_on(ways: np.ndarray, spacing: float) -> np.ndarray:
+    """How many points int `[...]` stand on `ways` `[..., 3]`, no more than `spacing` apart seen from above."""
+    flat = np.hypot(ways[..., 0], ways[..., 2]) / spacing
+    return np.ceil(np.maximum(flat, np.abs(ways[..., 1]) / _RISE)).astype(int) + 1
+
+
+def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
+    return distance_transform_edt(~mask) <= pixels if mask.any() else mask
+
+
+def _filled(mask: np.ndarray, pixels: float) -> np.ndarray:
+    """`mask` with the gaps narrower than `pixels` closed: the inside of walls has no triangles."""
+    if not mask.any():
+        return mask
+    radius = int(np.ceil(pixels / 2)) + 1
+    padded = np.pad(mask, radius)
+    closed = ~_grown(~_grown(padded, pixels / 2), pixels / 2)
+    return (closed | padded)[radius:-radius, radius:-radius]

@@ -1,0 +1,138 @@
+"""Recurrent cores against torch's own, against themselves step by step, and the paces at which they forget."""
+
+import math
+
+import pytest
+import torch
+
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.recurrent.registry import make_core
+from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM, forget_bias
+
+STEPS, ENVS, INPUTS, HIDDEN = 9, 6, 5, 7
+CORES = [("gru", 1), ("lstm", 1), ("lstm", 2), ("mt_lstm", 2)]
+
+
+def experience(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    begun = torch.rand(STEPS, ENVS, generator=generator) < 0.25
+    begun[:, 0] = False
+    begun[0, 1], begun[-1, 2] = True, True
+    return torch.randn(STEPS, ENVS, INPUTS, generator=generator), begun
+
+
+@pytest.mark.parametrize(("name", "layers"), CORES)
+def test_a_sequence_is_its_steps(seeded, name, layers):
+    core = make_core(name, INPUTS, HIDDEN, layers)
+    features, begun = experience()
+    state = start = torch.randn(ENVS, core.state_size)
+    outputs = core.sequence(features, begun, start)
+    assert outputs.shape == (STEPS, ENVS, HIDDEN)
+    for t in range(STEPS):
+        output, state = core.step(features[t], begun[t], state)
+        assert torch.allclose(output, outputs[t], atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "layers"), CORES)
+def test_an_episodes_start_wipes_the_memory(seeded, name, layers):
+    core = make_core(name, INPUTS, HIDDEN, layers)
+    features, begun = experience()
+    begun[4] = True
+    other = torch.cat([experience(seed=1)[0][:4], features[4:]])
+    starts = torch.randn(2, ENVS, core.state_size)
+    outputs, others = core.sequence(features, begun, starts[0]), core.sequence(other, begun, starts[1])
+    assert torch.equal(outputs[4:], others[4:])
+    assert not torch.allclose(outputs[:4], others[:4])
+    # A beginning is the empty memory, and nothing flows back over it.
+    fresh = core.sequence(features[4:], begun[4:], torch.zeros(ENVS, core.state_size))
+    assert torch.allclose(outputs[4:], fresh, atol=1e-6)
+    starts.requires_grad_()
+    core.sequence(features, begun, starts[0])[4:].sum().backward()
+    assert not starts.grad.any()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_lstm_is_torchs(seeded, layers):
+    core, reference = LSTM(INPUTS, HIDDEN, layers), torch.nn.LSTM(INPUTS, HIDDEN, layers)
+    with torch.no_grad():
+        for k, layer in enumerate(core.layers):
+            for ours, theirs in (("from_input", "ih"), ("from_state", "hh")):
+                linear = getattr(layer, ours)
+                linear.bias.normal_()
+                getattr(reference, f"weight_{theirs}_l{k}").copy_(linear.weight)
+                getattr(reference, f"bias_{theirs}_l{k}").copy_(linear.bias)
+    features, _ = experience()
+    output, cell = torch.randn(2, layers, ENVS, HIDDEN)
+    expected, _ = reference(features, (output, cell))
+    state = torch.stack([output, cell], 1).permute(2, 0, 1, 3).flatten(1)
+    never = torch.zeros(STEPS, ENVS, dtype=torch.bool)
+    assert torch.allclose(core.sequence(features, never, state), expected, atol=1e-5)
+
+
+def test_weights_begin_orthogonal(seeded):
+    for layer in LSTM(INPUTS, HIDDEN).layers:
+        for weight in (layer.from_input.weight, layer.from_state.weight):
+            assert torch.allclose(weight.T @ weight, torch.eye(weight.shape[1]), atol=1e-5)
+
+
+def test_forget_biases_by_hand():
+    # sigmoid(b) = exp(-1 / T): after T steps a cell has fallen to 1 / e.
+    timescale = torch.tensor([0.5, 1.0, 10.0, 1000.0])
+    kept = torch.sigmoid(forget_bias(timescale).double()) ** timescale.double()
+    assert torch.allclose(kept, torch.full((4,), 1 / math.e, dtype=torch.float64), rtol=1e-3)
+
+
+def test_units_of_the_multi_timescale_lstm_forget_at_their_own_pace(seeded):
+    core = MultiTimescaleLSTM(INPUTS, 64, layers=1)
+    layer = core.layers[0]
+    with torch.no_grad():
+        for weight in (layer.from_input.weight, layer.from_state.weight):
+            weight.zero_()
+    enter, forget = layer.fixed_bias.chunk(2)
+    assert torch.equal(enter, -forget)
+    timescale = 1 / torch.log1p(torch.exp(-forget))
+    state = torch.cat([torch.zeros(1, 64), torch.ones(1, 64)], -1)
+    for _ in range(5):
+        _, state = core.step(torch.zeros(1, INPUTS), torch.zeros(1, dtype=torch.bool), state)
+    assert torch.allclose(state[0, 64:], torch.exp(-5 / timescale), atol=1e-5)
+
+
+def test_timescales_follow_the_inverse_gamma_distribution(seeded):
+    layers = [layer for _ in range(40) for layer in MultiTimescaleLSTM(1, 64, layers=2).layers]
+    forget = torch.cat([layer.fixed_bias[64:] for layer in layers])
+    timescale = 1 / torch.log1p(torch.exp(-forget))
+    # P(T <= t) = Q(a, 1 / t), the upper regularised incomplete gamma function.
+    for t in (0.5, 1.0, 3.0, 30.0, 300.0):
+        expected = float(torch.special.gammaincc(torch.tensor(0.56), torch.tensor(1 / t)))
+        assert float((timescale <= t).float().mean()) == pytest.approx(expected, abs=0.02)
+
+
+def test_timescales_are_kept_not_learned(seeded):
+    core = MultiTimescaleLSTM(INPUTS, HIDDEN)
+    assert not any("fixed" in name for name, _ in core.named_parameters())
+    twin = MultiTimescaleLSTM(INPUTS, HIDDEN)
+    assert not torch.equal(core.layers[0].fixed_bias, twin.layers[0].fixed_bias)
+    twin.load_state_dict(core.state_dict())
+    assert torch.equal(core.layers[0].fixed_bias, twin.layers[0].fixed_bias)
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_half_precision_gates_leave_the_memory_exact(seeded, name):
+    core = make_core(name, INPUTS, HIDDEN)
+    features, begun = experience()
+    state = torch.randn(ENVS, core.state_size)
+    exact = core.step(features[0], begun[0], state)[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = core.step(features[0], begun[0], state)[1]
+        outputs = core.sequence(features, begun, state)
+    assert coarse.dtype == outputs.dtype == torch.float32
+    assert not torch.equal(coarse, exact)
+    assert torch.allclose(coarse, exact, atol=0.05)
+    assert not torch.equal(coarse, coarse.bfloat16().float())
+
+
+def test_unknown_cores_are_named():
+    with pytest.raises(AgentError, match=r"'rnn'.*gru, lstm, mt_lstm"):
+        make_core("rnn", 2, 3)
+    with pytest.raises(AgentError, match="core_layers is 2"):
+        make_core("gru", 2, 3, 2)

@@ -1,0 +1,250 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from batchsim import scenes
+from batchsim.scenes import EpisodeSet, SceneError, link_goals, load_episodes, sample_episodes, save_episodes, standard_episodes
+from batchsim.scenes.episodes import habitat_files
+
+WORLDS = ["one-room", "four-rooms"]
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return [scenes.load(name) for name in WORLDS]
+
+
+@pytest.fixture(scope="module")
+def many(worlds):
+    return sample_episodes(worlds, 2000, seed=3)
+
+
+def assert_same(a: EpisodeSet, b: EpisodeSet, **tolerance):
+    assert (a.scene_names, a.episode_id) == (b.scene_names, b.episode_id)
+    for name in ("scene_index", "start_position", "start_heading", "goal", "geodesic_distance"):
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), err_msg=name, **(tolerance or {"rtol": 0}))
+
+
+def test_episodes_obey_habitats_rules(worlds, many):
+    assert len(many) == 2000
+    assert np.bincount(many.scene_index).tolist() == [1000, 1000]
+    for number, scene in enumerate(worlds):
+        mine = many.select(many.scene_index == number)
+        assert scene.is_navigable(mine.start_position).all()
+        np.testing.assert_array_equal(mine.goal, scene.goals[mine.goal_index])
+        # Measured anew, not read from the field they were drawn with.
+        some = slice(0, 25)
+        exact = scene.geodesic_distance(mine.start_position[some], mine.goal[some])
+        np.testing.assert_allclose(mine.geodesic_distance[some], exact, rtol=2e-3, atol=0.05)
+    assert many.geodesic_distance.min() >= 1
+    assert many.geodesic_distance.max() <= 30
+    assert np.abs(many.start_position[:, 1] - many.goal[:, 1]).max() <= 0.5
+    assert many.start_heading.min() < -3 < 3 < many.start_heading.max()
+
+
+def test_straight_episodes_are_as_rare_as_the_rule_says(worlds, many):
+    """In an empty room all pairs have one ratio, about 1; in four rooms both kinds occur, in known proportion."""
+    scene = worlds[1]
+    mine = many.select(many.scene_index == 1)
+    beeline = np.linalg.norm(mine.goal - mine.start_position, axis=1)
+    straight = (mine.geodesic_distance / beeline < 1.1).mean()
+    # The same proportion by brute force: every pair of some cells with every goal, weighted by the rule.
+    cells = np.random.default_rng(0).integers(scene.walkable.num_cells, size=4000)
+    walk = scene.goal_distances[:, cells].astype(float)
+    line = np.linalg.norm(scene.walkable.positions[cells] - scene.goals[:, None], axis=-1)
+    ratio = walk / np.maximum(line, 1e-6)
+    weight = np.where(ratio >= 1.1, 1, np.minimum(1, 20 * (ratio - 0.98) ** 2)) * (walk >= 1) * (walk <= 30)
+    assert straight == pytest.approx(weight[ratio < 1.1].sum() / weight.sum(), abs=0.03)
+
+
+def test_same_seed_same_episodes_and_more_continue_fewer(worlds, many):
+    assert_same(many.select(slice(0, 7)), sample_episodes(worlds, 7, seed=3))
+    assert (sample_episodes(worlds, 7, seed=4).start_position != many.start_position[:7]).any()
+    # A scene's episodes do not depend on which other scenes there are.
+    alone = sample_episodes([worlds[1]], 4, seed=3)
+    np.testing.assert_array_equal(alone.start_position, many.select(many.scene_index == 1).start_position[:4])
+
+
+def test_fewer_episodes_than_scenes(worlds):
+    assert sample_episodes(worlds, 1).scene_names == ("one-room",)
+
+
+def test_standard_sets_are_the_same_for_everyone():
+    one, two = standard_episodes("homes:val?count=3", 6), standard_episodes("homes:val?count=3", 3)
+    assert one.scene_names == ("homes:val/0", "homes:val/1", "homes:val/2")
+    assert_same(one.select(slice(0, 3)), two)
+    assert one.episode_id == ("0", "0", "0", "1", "1", "1")
+
+
+def test_episodes_across_floors_climb_or_descend_a_storey(homes):
+    """The second of the homes is the one with two storeys."""
+    across = sample_episodes(homes, 40, seed=1, floors="cross")
+    assert across.scene_names == (homes[1].name,)
+    rise = across.goal[:, 1] - across.start_position[:, 1]
+    assert (np.abs(rise) >= 2).all()
+    # Up and down.
+    assert (rise > 0).any()
+    assert (rise < 0).any()
+    assert ((across.geodesic_distance >= 1) & (across.geodesic_distance <= 30)).all()
+    measured = [homes[1].geodesic_distance(across.start_position[e], across.goal[e]) for e in range(3)]
+    np.testing.assert_allclose(across.geodesic_distance[:3], measured, rtol=2e-3)
+    assert_same(across.select(slice(0, 5)), sample_episodes(homes, 5, seed=1, floors="cross"))
+
+
+def test_floors_that_are_not_there(worlds):
+    with pytest.raises(SceneError, match="no scene has two storeys"):
+        sample_episodes(worlds, 3, floors="cross")
+    with pytest.raises(SceneError, match="expected one of 'same', 'cross'"):
+        sample_episodes(worlds, 3, floors="both")
+
+
+def test_impossible_demands_are_refused(worlds):
+    with pytest.raises(SceneError, match="one-room: 0 of 1 episodes with 20 to 30 m"):
+        sample_episodes([worlds[0]], 1, min_distance=20)
+    with pytest.raises(SceneError, match="expected 0 <= min < max"):
+        sample_episodes(worlds, 1, min_distance=5, max_distance=2)
+    with pytest.raises(SceneError, match="count is 0"):
+        sample_episodes(worlds, 0)
+
+
+def test_rotations_are_turns_about_y(many):
+    x, y, z, w = many.start_rotation.T
+    # The turned -z axis, by the general formula for a rotated vector.
+    forward = np.stack([-2 * (x * z + w * y), -2 * (y * z - w * x), -(1 - 2 * (x * x + y * y))], 1)
+    heading = many.start_heading
+    np.testing.assert_allclose(forward, np.stack([-np.sin(heading), 0 * heading, -np.cos(heading)], 1), atol=1e-5)
+
+
+def test_lengths_must_agree(many):
+    with pytest.raises(SceneError, match=r"EpisodeSet\.goal has"):
+        EpisodeSet(("a",), *[np.zeros(1)] * 3, np.zeros((2, 3)), *[np.zeros(1)] * 2, ("0",))
+
+
+def test_concatenate_merges_scenes_of_one_name(many):
+    both = EpisodeSet.concatenate([many.select(slice(0, 3)), many.select(slice(3, 5))])
+    assert_same(both, many.select(slice(0, 5)))
+
+
+def test_habitat_file_round_trip(many, tmp_path):
+    few = many.select(slice(0, 40))
+    save_episodes(few, tmp_path / "val.json.gz")
+    read = load_episodes(tmp_path / "val.json.gz")
+    assert_same(few, read, atol=1e-5)
+    assert (read.goal_index == -1).all()
+    save_episodes(few, tmp_path / "again.json.gz")
+    assert (tmp_path / "val.json.gz").read_bytes() == (tmp_path / "again.json.gz").read_bytes()
+
+
+def test_link_goals_finds_baked_goals_and_bakes_new_ones(worlds, many, tmp_path):
+    save_episodes(many.select(slice(0, 6)), tmp_path / "val.json.gz")
+    read = load_episodes(tmp_path / "val.json.gz")
+    linked, whole, bad = link_goals(read, worlds)
+    assert not bad
+    np.testing.assert_array_equal(linked.goal_index, many.goal_index[:6])
+    assert [len(scene.goals) for scene in whole] == [len(scene.goals) for scene in worlds]
+    goal = read.goal.copy()
+    goal[0] = [1, 0, 1]
+    goal[2] = [20, 0, 0]
+    moved = EpisodeSet(
+        *(read.scene_names, read.scene_index, read.start_position, read.start_heading, goal, read.goal_index),
+        *(read.geodesic_distance, read.episode_id),
+    )
+    linked, whole, bad = link_goals(moved, worlds)
+    assert [(b.scene_name, b.episode_id, b.reason) for b in bad] == [
+        ("one-room", "1", "its goal is not on walkable floor")
+    ]
+    assert len(linked) == 5
+    assert len(whole[0].goals) == len(worlds[0].goals) + 1
+    np.testing.assert_allclose(whole[0].goals[linked.goal_index[0]], [1, 0, 1])
+    beeline = np.linalg.norm(linked.start_position[0] - linked.goal[0])
+    assert linked.geodesic_distance[0] == pytest.approx(beeline, rel=0.02, abs=0.05)
+
+
+def entry(scene_id="gibson/A.obj", **changes):
+    return {
+        "episode_id": 7,
+        "scene_id": scene_id,
+        "start_position": [1.0, 0.0, -1.0],
+        # A quarter turn to the left, as a quaternion x, y, z, w.
+        "start_rotation": [0.0, 0.5**0.5, 0.0, 0.5**0.5],
+        "goals": [{"position": [3.0, 0.0, -3.0], "radius": 0.2}],
+        "info": {"geodesic_distance": 2.83},
+    } | changes
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = document if isinstance(document, str) else json.dumps(document)
+    path.write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "data/gibson").mkdir(parents=True)
+    (tmp_path / "data/gibson/A.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\nf 1 2 3 4\n")
+    (tmp_path / "outside.obj").write_text("")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("scene_id", ["gibson/A.obj", "data/scene_datasets/gibson/A.obj", "somewhere\\gibson\\A.obj"])
+def test_split_with_content_folder_and_scenes_of_any_prefix(folder, tmp_path, scene_id):
+    split = write(tmp_path / "val" / "val.json.gz", {"episodes": []})
+    write(tmp_path / "val" / "content" / "A.json.gz", {"episodes": [entry(scene_id), entry(scene_id, episode_id="8")]})
+    episodes = load_episodes(split, folder)
+    assert episodes.scene_names == (str(folder / "gibson/A.obj"),)
+    assert episodes.episode_id == ("7", "8")
+    assert episodes.start_heading[0] == pytest.approx(np.pi / 2)
+    linked, _, bad = link_goals(episodes)
+    assert not bad
+    assert linked.geodesic_distance[0] == pytest.approx(8**0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "scene_id", ["../outside.obj", "gibson/../../outside.obj", "/etc/hostname", "B.glb", "", "homes:val", "homes:x/1"]
+)
+def test_scene_ids_stay_inside_the_folder(folder, tmp_path, scene_id):
+    with pytest.raises(SceneError, match=r"val\.json\.gz: "):
+        load_episodes(write(tmp_path / "val.json.gz", {"episodes": [entry(scene_id)]}), folder)
+
+
+def test_files_need_a_folder(tmp_path):
+    with pytest.raises(SceneError, match="scene_folder"):
+        load_episodes(write(tmp_path / "val.json.gz", {"episodes": [entry()]}))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{", "malformed JSON"),
+        ("[" * 100_000, "malformed JSON"),
+        ([], "not an episode file"),
+        ({"episodes": 3}, "not an episode file"),
+        ({"episodes": []}, "holds no episodes"),
+        ({"episodes": [3]}, "episode 0 is malformed"),
+        ({"episodes": [entry(goals=[])]}, "episode 0 is malformed"),
+        ({"episodes": [entry(), entry(start_position=[1, 2])]}, "episode 1 is malformed"),
+        ({"episodes": [entry(start_rotation="no")]}, "episode 0 is malformed"),
+        ('{"episodes": [{"scene_id": "A", "start_position": [NaN, 0, 0]}]}', "episode 0 is malformed"),
+    ],
+)
+def test_malformed_files_say_where(folder, tmp_path, document, message):
+    with pytest.raises(SceneError, match=message) as caught:
+        load_episodes(write(tmp_path / "val.json.gz", document), folder)
+    assert "val.json.gz" in str(caught.value)
+
+
+def test_what_is_no_gzip_or_unpacks_to_too_much(tmp_path, monkeypatch):
+    path = tmp_path / "val.json.gz"
+    for data in (b"", b"plain text", gzip.compress(b"x" * 1000)[:-20]):
+        path.write_bytes(data)
+        with pytest.raises(SceneError, match=r"val\.json\.gz"):
+            load_episodes(path)
+    monkeypatch.setattr(habitat_files, "MAX_UNPACKED_BYTES", 1 << 16)
+    path.write_bytes(gzip.compress(b"0" * (1 << 20)))
+    with pytest.raises(SceneError, match="unpacks to more than"):
+        load_episodes(path)
+    with pytest.raises(SceneError, match="no such file"):
+        load_episodes(tmp_path / "nowhere.json.gz")
