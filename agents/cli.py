@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from batchsim.agents.errors import AgentError
 from batchsim import BatchSimError
+from batchsim.agents.errors import AgentError
 from batchsim.scenes import SceneError
 
 BAD_INPUT = 2

@@ -12,11 +12,11 @@ import torch
 from batchsim.agents.distributed.ranks import DistributedConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.encoders.registry import make_encoder
-from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.lr_schedule import Decay, batch_scale, decay_factor
+from batchsim.agents.ppo.ppo import PPOConfig
 
 _POSITIVE = ("num_envs", "rollout_steps", "total_frames", "max_minutes", "max_episode_steps", "width", "height")
-_POSITIVE = (*_POSITIVE, "hidden_size", "core_layers", "action_units", "log_every")
+_POSITIVE = (*_POSITIVE, "hidden_size", "core_layers", "action_embedding_size", "log_every")
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random."""
     width: int = 64
-    """Width of the pictures, pixels."""
+    """Width of the images, pixels."""
     height: int = 64
-    """Height of the pictures, pixels."""
+    """Height of the images, pixels."""
     hfov: float = 90.0
     """Horizontal field of view, degrees."""
     sensors: tuple[Literal["depth", "rgb"], ...] = ("depth",)
-    """Pictures the agent sees."""
+    """Images the agent sees."""
     blind: bool = False
-    """Train without pictures: by the goal sensor and touch alone."""
+    """Train without images: by the goal sensor and touch alone."""
     forward_step: float = 0.25
     """Metres of one step forward."""
     turn_angle: float = 30.0
@@ -63,7 +63,7 @@ class TrainConfig:
     """Channels of the layers of patches."""
     fine_goal: bool = True
     """Give the goal's distance with fine resolution near it; without, distance, cosine and sine alone."""
-    action_units: int = 16
+    action_embedding_size: int = 16
     """Numbers that stand for the previous action."""
     core: Literal["gru", "lstm", "mt_lstm"] = "gru"
     """The recurrent core; mt_lstm has units that forget at fixed paces."""
@@ -71,11 +71,11 @@ class TrainConfig:
     """Layers of the recurrent core; gru has one."""
     hidden_size: int = 128
     """Units of a layer of the recurrent core."""
-    decay: Decay = "linear"
+    lr_decay: Decay = "linear"
     """How the learning rate falls: straight, or along half a cosine."""
-    warmup: float = 0.0
+    lr_warmup: float = 0.0
     """Share of training in which the learning rate rises from 0."""
-    final_learning_rate: float = 0.05
+    final_lr_fraction: float = 0.05
     """The learning rate falls to this share of itself."""
     scale_learning_rate: bool = False
     """Multiply the learning rate by the square root of a minibatch's frames over 256."""
@@ -83,9 +83,9 @@ class TrainConfig:
     """What networks compute in; weights and losses are float32. auto: bfloat16 on CUDA."""
     channels_last: bool = False
     """Keep the channels of a pixel together in convolutions."""
-    compile_step: bool = False
+    compile_policy: bool = False
     """Compile the policy's step by torch.compile."""
-    cuda_graph: bool = False
+    policy_cuda_graph: bool = False
     """Replay the policy's step as one CUDA graph; of no effect on a CPU."""
     compile_simulator: bool = False
     """Compile what the simulator does beside drawing by torch.compile."""
@@ -136,10 +136,10 @@ class TrainConfig:
             )
         if self.ppo.normalize_advantage and self.rollout_steps < 2:
             raise AgentError("rollout_steps is 1; expected at least 2, or --no-normalize-advantage.")
-        if not 0 <= self.warmup < 1:
-            raise AgentError(f"warmup is {self.warmup}; expected a share of training in [0, 1).")
-        if not 0 <= self.final_learning_rate <= 1:
-            raise AgentError(f"final_learning_rate is {self.final_learning_rate}; expected a share in [0, 1].")
+        if not 0 <= self.lr_warmup < 1:
+            raise AgentError(f"lr_warmup is {self.lr_warmup}; expected a share of training in [0, 1).")
+        if not 0 <= self.final_lr_fraction <= 1:
+            raise AgentError(f"final_lr_fraction is {self.final_lr_fraction}; expected a share in [0, 1].")
 
     def _check_evaluation(self) -> None:
         if self.eval_scenes and self.eval_episodes < 1:
@@ -151,7 +151,7 @@ class TrainConfig:
 
     def _check_network(self) -> None:
         if not self.blind and not self.sensors:
-            raise AgentError("sensors is empty; expected depth, rgb or both, or --blind for an agent without pictures.")
+            raise AgentError("sensors is empty; expected depth, rgb or both, or --blind for an agent without images.")
         if not self.blind:
             # A network without memory, made for what it says of a size that it cannot take.
             with torch.device("meta"):
@@ -162,7 +162,7 @@ class TrainConfig:
 
     def learning_rate_at(self, share: float, ranks: int = 1) -> float:
         """The learning rate after `share` of training, in [0, 1], where `ranks` processes learn together."""
-        rate = self.ppo.learning_rate * decay_factor(share, self.decay, self.warmup, self.final_learning_rate)
+        rate = self.ppo.learning_rate * decay_factor(share, self.lr_decay, self.lr_warmup, self.final_lr_fraction)
         if not self.scale_learning_rate:
             return rate
         return rate * batch_scale(self.num_envs * self.rollout_steps * ranks, self.ppo.minibatches)
@@ -215,13 +215,13 @@ _LARGE_BATCH = TrainConfig(
     max_episode_steps=500,
     visual="se_resnet9",
     fine_goal=False,
-    action_units=32,
+    action_embedding_size=32,
     core="lstm",
     core_layers=2,
     hidden_size=512,
-    decay="cosine",
-    warmup=0.01,
-    final_learning_rate=0.0,
+    lr_decay="cosine",
+    lr_warmup=0.01,
+    final_lr_fraction=0.0,
     scale_learning_rate=True,
     precision="auto",
     channels_last=True,

@@ -22,11 +22,11 @@ from rich.table import Table
 from batchsim.agents.baselines.registry import BASELINES, compared_with
 from batchsim.agents.cli import run_command
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.evaluation.candidates import Contender, find_contenders, load_run
 from batchsim.agents.errors import AgentError
+from batchsim.agents.evaluation.candidates import Candidate, find_candidates, load_run
 from batchsim.agents.evaluation.episode_selection import EvalEpisodes, episodes_of_file, episodes_of_set
-from batchsim.agents.evaluation.session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.evaluation.session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.tasks import choose_task
 
@@ -64,7 +64,7 @@ class EvalCommand:
     deterministic: bool = False
     """Take the likeliest action instead of drawing one."""
     renderer: str = RENDERER
-    """The renderer's backend. Pictures of raycast are the same bit for bit whatever is drawn beside them."""
+    """The renderer's backend. Images of raycast are the same bit for bit whatever is drawn beside them."""
     max_episode_steps: int = MAX_EPISODE_STEPS
     """Steps after which an episode is cut off."""
     device: str = "auto"
@@ -83,19 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(command: EvalCommand) -> int:
     # What was asked for is checked before scenes are baked, which may take minutes.
-    contenders = find_contenders(command.agents, TrainConfig(task=command.task or "pointnav"))
-    task = contenders[0].config.task
+    candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"))
+    task = candidates[0].config.task
     if command.task not in (None, task):
-        raise AgentError(f"--task {command.task}: {contenders[0].run} was trained for {task}.")
-    out = command.out or contenders[0].run
+        raise AgentError(f"--task {command.task}: {candidates[0].run} was trained for {task}.")
+    out = command.out or candidates[0].run
     compared = _compared(command, task) if out is not None else ()
-    contenders += find_contenders(compared, contenders[0].config) if compared else []
+    candidates += find_candidates(compared, candidates[0].config) if compared else []
     if command.num_envs < 1:
         raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     if command.export is not None:
-        _export(contenders[0], command.export)
+        _export(candidates[0], command.export)
     session = EvalSession(
         _chosen(command),
         command.num_envs,
@@ -106,9 +106,9 @@ def _main(command: EvalCommand) -> int:
         command.max_episode_steps,
     )
     _tell_left_out(session.chosen)
-    evaluations = [session.run(contender) for contender in contenders]
+    evaluations = [session.run(candidate) for candidate in candidates]
     if out is not None:
-        report = session.write(out, contenders, evaluations, command.films)
+        report = session.write(out, candidates, evaluations, command.films)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     if command.json:
         print(json.dumps(_as_json(evaluations[: len(command.agents)]), allow_nan=False))
@@ -120,20 +120,20 @@ def _main(command: EvalCommand) -> int:
 
 def evaluate_run(run: Path, scenes: str, episodes: int, device: str = "auto") -> Path:
     """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
-    contender = load_run(str(run))
+    candidate = load_run(str(run))
     session = EvalSession(episodes_of_set(scenes, episodes), device=device)
-    compared = compared_with(choose_task(contender.config.task))
-    contenders = [contender, *find_contenders(compared, contender.config)]
-    evaluations = [session.run(each) for each in contenders]
+    compared = compared_with(choose_task(candidate.config.task))
+    candidates = [candidate, *find_candidates(compared, candidate.config)]
+    evaluations = [session.run(each) for each in candidates]
     for evaluation in evaluations:
         print_table(evaluation)
-    return session.write(run, contenders, evaluations)
+    return session.write(run, candidates, evaluations)
 
 
-def _export(contender: Contender, path: Path) -> None:
-    if contender.policy is None:
-        raise AgentError(f"--export: {contender.name} is a baseline and has no network; name a run folder first.")
-    export_onnx(contender.policy, path, contender.env_options())
+def _export(candidate: Candidate, path: Path) -> None:
+    if candidate.policy is None:
+        raise AgentError(f"--export: {candidate.name} is a baseline and has no network; name a run folder first.")
+    export_onnx(candidate.policy, path, candidate.env_options())
     print(f"Policy: {path.resolve()}", file=sys.stderr)
 
 

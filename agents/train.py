@@ -19,19 +19,19 @@ from typing import Any
 import torch
 import tyro
 
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer
+from batchsim import NavVectorEnv
 from batchsim.agents.cli import run_command
 from batchsim.agents.config import TrainConfig, preset
-from batchsim.agents.distributed.ranks import ALONE, Ranks
+from batchsim.agents.distributed.preemption import Preemption
+from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import evaluate_run
-from batchsim.agents.training.build import make_policy
-from batchsim.agents.distributed.preemption import Preemption
-from batchsim.agents.training.training_run import TrainingRun
 from batchsim.agents.ppo.trainer import Trainer
-from batchsim.scenes.atomic_files import write_whole
-from batchsim import NavVectorEnv
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer
+from batchsim.agents.training.build import make_policy
+from batchsim.agents.training.training_run import TrainingRun
 from batchsim.scenes import resolve
+from batchsim.scenes.atomic_files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainCommand:
     out: Path = Path("runs/quickstart")
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False
-    """Go on from the checkpoint in the folder, with the options it was begun with."""
+    """Go on from the checkpoint in the folder, with the options it was episode_start with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,7 +64,7 @@ def _main(arguments: list[str]) -> int:
 
 
 def _refuse_changes(typed: TrainConfig, default: TrainConfig, out: Path) -> None:
-    """Raise `AgentError` for options of a resumed run that are not those it was begun with: they would do nothing."""
+    """Raise `AgentError` for options of a resumed run that are not those it was episode_start with: they would do nothing."""
     find_checkpoint(out)  # says best what is missing where there is no run
     begun_with, by_default = TrainConfig.load(out / "config.json").flat(), default.flat()
     changed = {name: value for name, value in typed.flat().items() if value not in (begun_with[name], by_default[name])}
@@ -77,7 +77,7 @@ def _refuse_changes(typed: TrainConfig, default: TrainConfig, out: Path) -> None
 
 
 def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
-    """Train in the folder `out`; returns the exit code. Raises `AgentError` for a run that cannot be begun."""
+    """Train in the folder `out`; returns the exit code. Raises `AgentError` for a run that cannot be episode_start."""
     if resume:
         checkpoint = find_checkpoint(out)
         config = TrainConfig.load(out / "config.json")
@@ -86,7 +86,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     config.check()
     if config.eval_scenes:
         resolve(config.eval_scenes)  # a wrong name is better told before training than after it
-    ranks = Ranks.join(config.distributed)
+    ranks = Ranks.init(config.distributed)
     trainer = make_trainer(config, ranks)
     config = with_renderer(config, trainer.env)
     if resume and (reason := load_trainer(checkpoint, trainer)) and ranks.is_first:
@@ -94,7 +94,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     if ranks.is_first:
         out.mkdir(parents=True, exist_ok=True)
         record = config.to_json() | {"versions": versions()}
-        write_whole(out / "config.json", json.dumps(record, indent=2))
+        atomic_write(out / "config.json", json.dumps(record, indent=2))
         if ranks.size > 1:
             print(
                 f"{ranks.size} ranks of {config.num_envs} environments: {ranks.size * config.num_envs} in all.",
@@ -105,7 +105,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         print(f"{len(failed)} scenes could not be loaded and were left out:{reasons}", file=sys.stderr)
     trainer.close()
-    ranks.leave()
+    ranks.shutdown()
     if not ranks.is_first:
         return 0 if stopped_by is None else 128 + stopped_by
     if stopped_by is not None:
@@ -117,7 +117,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
     return 0
 
 
-def make_trainer(config: TrainConfig, ranks: Ranks = ALONE) -> Trainer:
+def make_trainer(config: TrainConfig, ranks: Ranks = SINGLE_PROCESS) -> Trainer:
     """Environments, a fresh policy and their trainer, as the config says; of several ranks, this one's."""
     torch.manual_seed(config.seed)
     envs = make_envs(config, config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)))
@@ -138,8 +138,8 @@ def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
             num_resident_scenes=config.num_resident_scenes,
             max_episode_steps=config.max_episode_steps,
             device=config.device,
-            cuda_graph=config.simulator_cuda_graph,
-            compile_step=config.compile_simulator,
+            simulator_cuda_graph=config.simulator_cuda_graph,
+            compile_simulator=config.compile_simulator,
             **config.env_options(),
         )
         config = with_renderer(config, env)  # what "auto" chose for one serves the other too

@@ -1,17 +1,30 @@
-"""batchsim: thousands of 3D homes stepped and rendered at once.
+"""batchsim: batch simulation for reinforcement learning; steps and renders thousands of 3D homes at once.
 
-Importing it registers `batchsim/PointNav-v0`, `batchsim/Flee-v0` and `batchsim/Explore-v0` with Gymnasium, and keeps
-OpenMP's waiting short (`cpu_threads`), which works where torch is imported later.
+Importing this package registers `batchsim/PointNav-v0`, `batchsim/Flee-v0` and `batchsim/Explore-v0` with Gymnasium.
+It does not import torch or moderngl: the names below are loaded when first used.
+
+It also limits how long OpenMP threads spin (`batchsim.openmp`), which only works if torch is imported later.
 """
 
-import batchsim.openmp  # noqa: F401  (before whatever imports torch)
-from batchsim.errors import BatchSimError, OptionError, RenderError
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import batchsim.openmp  # noqa: F401  (before anything imports torch)
 from batchsim.envs.registration import register_task
-from batchsim.render.batch_renderer import BatchRenderer
-from batchsim.render.camera import Camera
-from batchsim.envs.single_env import NavEnv
-from batchsim.tasks import Task
-from batchsim.envs.vector_env import NavVectorEnv
+
+if TYPE_CHECKING:
+    from batchsim.envs.single_env import NavEnv
+    from batchsim.envs.vector_env import NavVectorEnv
+    from batchsim.errors import BatchSimError, OptionError, RenderError
+    from batchsim.render.batch_renderer import BatchRenderer
+    from batchsim.render.camera import Camera
+    from batchsim.tasks.task import Task
+    from batchsim.world.resident_scenes import ResidentScenes
+    from batchsim.world.state import State
 
 __all__ = [
     "BatchRenderer",
@@ -21,9 +34,51 @@ __all__ = [
     "NavVectorEnv",
     "OptionError",
     "RenderError",
+    "ResidentScenes",
+    "State",
     "Task",
     "register_task",
 ]
+
+_HOMES_OF_NAMES = {
+    "BatchRenderer": "batchsim.render.batch_renderer",
+    "BatchSimError": "batchsim.errors",
+    "Camera": "batchsim.render.camera",
+    "NavEnv": "batchsim.envs.single_env",
+    "NavVectorEnv": "batchsim.envs.vector_env",
+    "OptionError": "batchsim.errors",
+    "RenderError": "batchsim.errors",
+    "ResidentScenes": "batchsim.world.resident_scenes",
+    "State": "batchsim.world.state",
+    "Task": "batchsim.tasks.task",
+}
+_SUBPACKAGES = ("agents", "scenes", "tasks", "poses", "random_streams")
+
+# In a checkout, `batchsim.agents` and `batchsim.scenes` are the folders beside this one. An installation, editable or
+# not, knows where they are; where nothing is installed, the folder above is searched.
+if find_spec("batchsim.scenes") is None:
+    __path__.append(str(Path(__file__).resolve().parents[1]))
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name in _HOMES_OF_NAMES:
+        value = getattr(import_module(_HOMES_OF_NAMES[name]), name)
+    elif name in _SUBPACKAGES:
+        value = import_module(f"batchsim.{name}")
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("batchsim")
+    else:
+        raise AttributeError(f"module 'batchsim' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBPACKAGES, "__version__"})
+
 
 register_task("batchsim/PointNav-v0", "pointnav")
 register_task("batchsim/Flee-v0", "flee")

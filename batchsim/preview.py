@@ -1,4 +1,4 @@
-"""Pictures of a scene for people: the map from above beside views from inside."""
+"""Images of a scene for people: the map from above beside views from inside."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PLACES, _DIRECTIONS = 160, 12
 _SIGHT_WIDTH, _SIGHT_HEIGHT = 32, 24
 # What is seen is counted in boxes of this size, up to this distance. Metres.
 _BOX, _SIGHT = 0.5, 12.0
-# Nothing but a sliver of the picture may be nearer than this, metres.
+# Nothing but a sliver of the image may be nearer than this, metres.
 _ELBOW_ROOM, _SLIVER = 0.8, 0.03
 # Views are taken this far apart where there is room: a share of the side of a square as large as the floor.
 _SPREAD = 0.5
 # What is seen where there is nothing.
 _SKY = (214, 226, 238)
-# Pictures are drawn this many times too large, then averaged.
+# Images are drawn this many times too large, then averaged.
 _OVERSAMPLING = 2
 
 _GAP = 12
@@ -39,10 +39,10 @@ _MARK, _INK, _PAPER = (196, 64, 48), (255, 255, 255), (255, 255, 255)
 
 @dataclass(frozen=True)
 class Preview:
-    """The picture, uint8 `[H, W, 3]`, and from where its views were taken.
+    """The image, uint8 `[H, W, 3]`, and from where its views were taken.
 
     - `position` float32 `[V, 3]`: on the floor, metres; `heading` float32 `[V]`, radians.
-    - `map`: the map, before it was fitted into the picture.
+    - `map`: the map, before it was fitted into the image.
     """
 
     image: np.ndarray
@@ -71,9 +71,9 @@ def preview(
     sheet.paste(chart, (_GAP, (sheet.height - chart.height) // 2))
     for k, view in enumerate(views):
         row, column = divmod(k, columns)
-        picture = Image.fromarray(view)
-        _number(ImageDraw.Draw(picture), (24, 24), k + 1)
-        sheet.paste(picture, (chart.width + 2 * _GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
+        image = Image.fromarray(view)
+        _number(ImageDraw.Draw(image), (24, 24), k + 1)
+        sheet.paste(image, (chart.width + 2 * _GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
     return Preview(np.asarray(sheet), position, heading, drawn)
 
 

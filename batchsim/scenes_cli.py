@@ -24,7 +24,7 @@ class Preview:
     scene: tyro.conf.Positional[str]
     """A file, or a name such as "homes:val/3" or "maze"."""
     out: Path = Path("preview.png")
-    """The picture to write (.png)."""
+    """The image to write (.png)."""
     views: int = 6
     """How many views to draw."""
     width: int = 480
@@ -37,13 +37,13 @@ class Preview:
     """Print one JSON object on stdout, and nothing else there."""
 
     def run(self) -> dict:
-        """Draw the picture."""
+        """Draw the image."""
         from PIL import Image
 
         from batchsim.preview import preview
 
         if self.out.suffix.lower() != ".png":
-            raise SceneError(f"{self.out}: a picture's name must end in .png.")
+            raise SceneError(f"{self.out}: a image's name must end in .png.")
         if not self.pixels_per_metre > 0:
             raise SceneError(f"--pixels-per-metre is {self.pixels_per_metre}; expected a positive number.")
         scene = load(self.scene)
@@ -53,7 +53,7 @@ class Preview:
         write_atomically(self.out, packed.getvalue())
         return {
             "scene": scene.name,
-            "picture": str(self.out),
+            "image": str(self.out),
             "width": drawn.image.shape[1],
             "height": drawn.image.shape[0],
             "storeys_m": drawn.map.levels.tolist(),
@@ -66,7 +66,7 @@ class Preview:
     def say(self, result: dict) -> str:
         """For people."""
         return (
-            f"{result['picture']}: {result['width']} x {result['height']} pixels, "
+            f"{result['image']}: {result['width']} x {result['height']} pixels, "
             f"{len(result['storeys_m'])} storeys, {len(result['views'])} views."
         )
 

@@ -16,16 +16,16 @@ envs = batchsim.NavVectorEnv(16, scenes, output="numpy", **options)
 
 observation, _ = envs.reset(seed=0)
 rng = np.random.default_rng(0)
-action, begun = np.zeros(16, np.int64), np.ones(16, bool)
+action, episode_start = np.zeros(16, np.int64), np.ones(16, bool)
 state = np.zeros((16, inputs["state"][1]), np.float32)
 ended = {"r": []}
 while len(ended["r"]) < int(wanted):
-    known = {**observation, "previous_action": action, "begun": begun, "state": state}
+    known = {**observation, "previous_action": action, "episode_start": episode_start, "state": state}
     logits, _, state = session.run(None, {name: known[name] for name in inputs})
     action = (logits + rng.gumbel(size=logits.shape)).argmax(-1)  # a draw from the policy
     observation, reward, terminated, truncated, info = envs.step(action)
-    begun = terminated | truncated
+    episode_start = terminated | truncated
     for name, values in info["episode"].items():
-        ended.setdefault(name, []).extend(values[begun].tolist())
+        ended.setdefault(name, []).extend(values[episode_start].tolist())
 for name, values in ended.items():
     print(f"{name:18} {np.mean(values):.3f} over {len(values)} episodes")

@@ -9,9 +9,9 @@ np.float32(5.0)
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import bake
 from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.episodes.habitat_files import link_goals, load_episodes, save_episodes
 from batchsim.scenes.episodes.sampling import EpisodeSet, sample_episodes, standard_episodes
 from batchsim.scenes.errors import SceneError
-from batchsim.scenes.episodes.habitat_files import link_goals, load_episodes, save_episodes
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Material, Mesh
 from batchsim.scenes.sources.bake_many import bake_many

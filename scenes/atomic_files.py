@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> Path:
+def atomic_write(path: Path, text: str) -> Path:
     """Write `text` to `path` and return it: beside it first, then renamed, so that a full disk leaves what was there.
 
     Raises OSError where that cannot be done.

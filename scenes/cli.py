@@ -19,9 +19,9 @@ from batchsim.scenes.baking.cache import cache_folder
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
+from batchsim.scenes.maps.top_down import storey_levels
 from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.library import load, resolve
-from batchsim.scenes.maps.top_down import storey_levels
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -25,7 +25,7 @@ LABELS: tuple[str, ...] = (
     "lamp",
     "plant",
     "rug",
-    "picture",
+    "image",
     "screen",
     "nightstand",
     "decoration",

@@ -62,7 +62,7 @@ class ShortestPathAgent:
         self._stop = env.task.action_names.index("stop")
         self._stop_distance = 0.9 * env.task.success_distance
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decided by the distances to the goal."""
         action = self._path.towards(self._state.task["goal"])
         # A stop is due where it counts and no step forward would come nearer.
@@ -81,14 +81,14 @@ class FarthestGoalAgent:
         self._target = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
         self._arrived = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decided by the distances to the goals and from the start."""
         path, task = self._path, self._state.task
         walks = path.distance_to_goals()
         farthest = torch.where(walks.isfinite(), walks, -1.0).argmax(-1)
-        self._target = torch.where(begun, farthest, self._target)
+        self._target = torch.where(episode_start, farthest, self._target)
         near = walks.gather(-1, self._target.unsqueeze(-1)).squeeze(-1) < self._NEAR
-        self._arrived = (self._arrived & ~begun) | near
+        self._arrived = (self._arrived & ~episode_start) | near
         from_start = path.distance_ahead(task["origin"])
         best, away = torch.where(from_start.isfinite(), from_start, -1.0).max(0)
         # At the end of the way it turns on the spot, since there is no action that does nothing.
@@ -111,18 +111,18 @@ class NearestUnvisitedAgent:
         self._target = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
         self._met = torch.zeros(env.num_envs, 1, dtype=torch.bool, device=env.device)
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decided by the distances to the goals, and by what the task has ticked off."""
         walks = self._path.distance_to_goals()
-        self._met = (self._met & ~begun.unsqueeze(-1)) | (walks < self._NEAR)
+        self._met = (self._met & ~episode_start.unsqueeze(-1)) | (walks < self._NEAR)
         walks = torch.where(self._visited(walks.shape) | self._met, torch.inf, walks)
         reached = walks.gather(-1, self._target.unsqueeze(-1)).squeeze(-1).isinf()
-        self._target = torch.where(begun | reached, walks.argmin(-1), self._target)
+        self._target = torch.where(episode_start | reached, walks.argmin(-1), self._target)
         path = self._path
         action = path.towards(self._target)
         third = self._AT_RANDOM / 3
-        free = torch.where(chance < third, path.forward, torch.where(chance < 2 * third, path.left, path.right))
-        return torch.where(chance < self._AT_RANDOM, free, action)
+        free = torch.where(uniform < third, path.forward, torch.where(uniform < 2 * third, path.left, path.right))
+        return torch.where(uniform < self._AT_RANDOM, free, action)
 
     def _visited(self, shape: torch.Size) -> Tensor:
         """Whether the squares of all goals, bool `[N, G]`, have been visited."""

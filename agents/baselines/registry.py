@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from batchsim.agents.errors import AgentError
-from batchsim.agents.baselines.oracles import FarthestGoalAgent, NearestUnvisitedAgent, ShortestPathAgent
 from batchsim import NavVectorEnv, Task
+from batchsim.agents.baselines.oracles import FarthestGoalAgent, NearestUnvisitedAgent, ShortestPathAgent
+from batchsim.agents.errors import AgentError
 from batchsim.tasks import Explore, Flee, PointNav
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 
@@ -21,17 +21,17 @@ _RANDOM_STOP = 0.02
 class Agent(Protocol):
     """Chooses actions for N environments at once, in each of them as if it were alone."""
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
-        """Actions int64 `[N]`; `begun` bool `[N]` marks the first observation of an episode.
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
+        """Actions int64 `[N]`; `episode_start` bool `[N]` marks the first observation of an episode.
 
-        `chance` float32 `[N]`: a number drawn from [0, 1) for each, the agent's only source of randomness. Thus an
+        `uniform` float32 `[N]`: a number drawn from [0, 1) for each, the agent's only source of randomness. Thus an
         episode does not depend on which others run beside it.
         """
 
 
-def pick_action(shares: Tensor, chance: Tensor) -> Tensor:
-    """The actions int64 `[N]` that `chance` `[N]` in [0, 1) draws by `shares` `[A]` or `[N, A]`, which sum to one."""
-    return (chance.unsqueeze(-1) >= shares.double().cumsum(-1)[..., :-1]).sum(-1)
+def sample_categorical(probs: Tensor, uniform: Tensor) -> Tensor:
+    """The actions int64 `[N]` that `uniform` `[N]` in [0, 1) draws by `probs` `[A]` or `[N, A]`, which sum to one."""
+    return (uniform.unsqueeze(-1) >= probs.double().cumsum(-1)[..., :-1]).sum(-1)
 
 
 class RandomAgent:
@@ -41,11 +41,11 @@ class RandomAgent:
         names = env.task.action_names
         stop = _RANDOM_STOP if "stop" in names else 0.0
         others = (1 - stop) / (len(names) - ("stop" in names))
-        self._shares = torch.tensor([stop if name == "stop" else others for name in names], device=env.device)
+        self._probs = torch.tensor([stop if name == "stop" else others for name in names], device=env.device)
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """One draw for each environment."""
-        return pick_action(self._shares, chance)
+        return sample_categorical(self._probs, uniform)
 
 
 class ForwardAgent:
@@ -56,7 +56,7 @@ class ForwardAgent:
         self._state = env.simulator.state
         self._forward, self._left = names.index("forward"), names.index("left")
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decided by touch alone."""
         return torch.where(self._state.collided, self._left, self._forward)
 
@@ -68,7 +68,7 @@ class GreedyAgent:
         self._half_turn = math.radians(env.simulator.options.turn_angle) / 2
         self._success_distance = env.task.success_distance
 
-    def act(self, observation: dict[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
+    def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decided by the goal sensor alone."""
         rho, phi = observation["pointgoal_with_gps_compass"].unbind(-1)
         turn = torch.where(phi > 0, LEFT, RIGHT)

@@ -44,19 +44,19 @@ class _SimulationBench(_Output):
     num_envs: int = 256
     """Views or environments at once."""
     width: int = 64
-    """Width of the pictures, pixels."""
+    """Width of the images, pixels."""
     height: int = 64
-    """Height of the pictures, pixels."""
+    """Height of the images, pixels."""
     resolution: int | None = None
     """Width and height in one."""
     sensors: str = "depth"
-    """Pictures wanted: depth, rgb, semantic, with commas between; "none" steps without any."""
+    """Images wanted: depth, rgb, semantic, with commas between; "none" steps without any."""
     scenes: str = "homes:train?count=8"
     """Scenes: a set such as "homes:train?detail=high&count=8", a file or a folder."""
     detail: str | None = None
     """Detail of a set of homes: low, medium or high, in place of what --scenes says."""
     triangles: int | None = None
-    """Cut the scenes into about that many triangles each; the pictures stay the same."""
+    """Cut the scenes into about that many triangles each; the images stay the same."""
     renderer: Literal["auto", "raycast", "raster"] = "auto"
     """The renderer's backend; auto times both and takes the faster."""
     device: str = "auto"
@@ -93,9 +93,9 @@ class StepBench(_SimulationBench):
 
     num_resident_scenes: int | None = None
     """How many scenes are in memory at once while the others take turns; all up to 128 if not given, 32 of more."""
-    cuda_graph: bool = True
+    simulator_cuda_graph: bool = True
     """Replay what the simulator does beside drawing as one CUDA graph; of no effect on a CPU."""
-    compile_step: bool = False
+    compile_simulator: bool = False
     """Compile what the simulator does beside drawing by torch.compile."""
 
     def measure(self, typed: str) -> BenchRecord:
@@ -132,9 +132,9 @@ class TrainBench(_Output):
 
 
 SWITCHES = (
-    "compile_step",
+    "compile_policy",
     "compile_update",
-    "cuda_graph",
+    "policy_cuda_graph",
     "simulator_cuda_graph",
     "compile_simulator",
     "channels_last",

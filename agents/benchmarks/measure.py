@@ -93,7 +93,7 @@ class EventWatch:
     """The same on CUDA without a wait: events on torch's current stream before and after each call.
 
     What is added up is the device's time between the two, drawing by OpenGL included, since torch's stream waits for
-    it where pictures change hands. Reading `seconds` waits for the device.
+    it where images change hands. Reading `seconds` waits for the device.
     """
 
     def __init__(self, function: Callable) -> None:

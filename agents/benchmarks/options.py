@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from batchsim.agents.benchmarks import record
-from batchsim.agents.benchmarks.workloads.limits import shares
 from batchsim.agents.benchmarks.measure import Timing
 from batchsim.agents.benchmarks.record import BenchRecord
+from batchsim.agents.benchmarks.workloads.limits import shares
 from batchsim.agents.benchmarks.workloads.refine import cut_finer
 from batchsim.agents.errors import AgentError
 from batchsim.scenes import Scene, load_all, resolve
@@ -32,8 +32,8 @@ class BenchOptions:
     """Sizes and repeats of a measurement; `command` is what was typed, for the record.
 
     `num_resident_scenes`: how many scenes are in memory at once while the others take turns; of `step` alone.
-    `cuda_graph`, `compile_step`: as in `NavVectorEnv`; of `step` alone.
-    `triangles`: cut the scenes finer, to about that many triangles each; the pictures stay the same.
+    `simulator_cuda_graph`, `compile_simulator`: as in `NavVectorEnv`; of `step` alone.
+    `triangles`: cut the scenes finer, to about that many triangles each; the images stay the same.
     """
 
     num_envs: int = 256
@@ -45,8 +45,8 @@ class BenchOptions:
     triangles: int | None = None
     renderer: str = "auto"
     device: str = "auto"
-    cuda_graph: bool = True
-    compile_step: bool = False
+    simulator_cuda_graph: bool = True
+    compile_simulator: bool = False
     limits: bool = True
     steps: int | None = None
     seconds: float = 1.0
@@ -83,7 +83,7 @@ class BenchOptions:
         median, lowest, highest = timing.rates(self.num_envs)
         memory = record.memory(device)
         limits = measure_limits() if measure_limits and self.limits else {}
-        bytes_per_frame = record.picture_bytes(self.sensors, self.width, self.height)
+        bytes_per_frame = record.image_bytes(self.sensors, self.width, self.height)
         rays = median * self.width * self.height if self.sensors else None
         reached = {"copy_bytes_per_second": median * bytes_per_frame}
         if rays is not None and renderer == "raycast":
@@ -109,7 +109,7 @@ class BenchOptions:
             **memory,
             rays_per_second=rays,
             single_steps=single_steps,
-            picture_bytes_per_frame=bytes_per_frame,
+            image_bytes_per_frame=bytes_per_frame,
             limits=limits,
             limit_shares=shares(reached, limits),
             options=self._options(),

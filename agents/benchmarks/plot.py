@@ -16,7 +16,7 @@ from batchsim.agents.benchmarks.sweep import Cell, Sweep
 AXIS_WORDS = {
     "num_envs": "environments at once, N",
     "triangles": "triangles of a scene",
-    "resolution": "side of the square pictures, pixels",
+    "resolution": "side of the square images, pixels",
     "num_resident_scenes": "resident scenes, K",
     "rollout_steps": "steps of a rollout",
 }

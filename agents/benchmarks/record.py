@@ -59,7 +59,7 @@ class BenchRecord:
     peak_host_bytes: int
     peak_torch_bytes: int | None
     rays_per_second: float | None
-    picture_bytes_per_frame: int
+    image_bytes_per_frame: int
     limits: dict[str, float | None]
     limit_shares: dict[str, float]
     options: dict[str, Any]
@@ -96,8 +96,8 @@ def memory(device: torch.device) -> dict[str, int | None]:
     return {"peak_memory_bytes": total - free, "peak_host_bytes": host, "peak_torch_bytes": held}
 
 
-def picture_bytes(sensors: Sequence[str], width: int, height: int) -> int:
-    """Bytes of one frame's pictures."""
+def image_bytes(sensors: Sequence[str], width: int, height: int) -> int:
+    """Bytes of one frame's images."""
     return width * height * sum(_PIXEL_BYTES[name] for name in sensors)
 
 

@@ -27,7 +27,7 @@ def print_record(result: BenchRecord) -> None:
 
 def _rows(result: BenchRecord) -> dict[str, str]:
     low, high = result.fps_range
-    pictures = ", ".join(result.sensors) or "no pictures"
+    images = ", ".join(result.sensors) or "no images"
     memory = f"{result.peak_host_bytes / 2**20:,.0f} MiB of the host"
     if result.peak_torch_bytes is not None:
         memory += (
@@ -35,7 +35,7 @@ def _rows(result: BenchRecord) -> dict[str, str]:
         )
     return {
         "frames a second": f"{result.fps:,.0f}  ({low:,.0f} to {high:,.0f} in {result.repeats} runs)",
-        "at once": f"{result.num_envs} of {result.width} x {result.height}, {pictures}",
+        "at once": f"{result.num_envs} of {result.width} x {result.height}, {images}",
         "scenes": f"{result.num_scenes} of {result.scenes}, {result.triangles_mean:,.0f} triangles each",
         "renderer": f"{result.renderer or 'none'} on {result.gl_renderer or result.device}",
         "device": f"{result.device}: {result.machine}",

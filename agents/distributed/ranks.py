@@ -60,7 +60,7 @@ class Ranks:
         self._compression = compression
 
     @staticmethod
-    def join(config: DistributedConfig) -> Ranks:
+    def init(config: DistributedConfig) -> Ranks:
         """Meet the others that torchrun has started, each with the GPU of its local rank; without torchrun, be alone.
 
         Raises `AgentError` where they do not come, and where there are fewer GPUs than ranks.
@@ -148,13 +148,13 @@ class Ranks:
         # Gloo's errors are plain RuntimeErrors, told by the place in its sources that they begin with.
         return self.size > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """Say goodbye in good order."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 
 
 def _take_gpu(local_rank: int) -> None:

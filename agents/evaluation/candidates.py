@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from batchsim import NavVectorEnv
 from batchsim.agents.baselines.registry import BASELINES, Agent, baselines_of, make_baseline
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.policy import Policy
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
-from batchsim import NavVectorEnv
+from batchsim.agents.networks.policy import Policy
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.tasks import choose_task
 
 BLIND = "blind:"
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """An agent that can be evaluated.
 
     - `name`: what it is called in tables; `config`: the body, camera and task that it has or is given.
@@ -45,7 +45,7 @@ class Contender:
         return PolicyAgent(self.policy.to(env.device).eval(), env.num_envs, deterministic)
 
 
-def find_contenders(names: Sequence[str], config: TrainConfig | None = None) -> list[Contender]:
+def find_candidates(names: Sequence[str], config: TrainConfig | None = None) -> list[Candidate]:
     """The agents called `names`: run folders, "blind:" and the folder of a run trained blind, or baselines.
 
     Baselines have the body and the task of the first run, else those of `config` or the defaults. Raises `AgentError`
@@ -68,20 +68,20 @@ def find_contenders(names: Sequence[str], config: TrainConfig | None = None) -> 
     known = baselines_of(choose_task(shared.task))
     if unable := [name for name in names if name in BASELINES and name not in known]:
         raise AgentError(f"{', '.join(unable)}: no baseline of the task {shared.task}, which has {', '.join(known)}.")
-    return _told_apart([runs.get(name) or Contender(name, shared) for name in names])
+    return _told_apart([runs.get(name) or Candidate(name, shared) for name in names])
 
 
-def load_run(name: str) -> Contender:
+def load_run(name: str) -> Candidate:
     """The trained agent in the folder `name`, or in that after "blind:"; raises `AgentError` where there is none."""
     folder = Path(name.removeprefix(BLIND))
     if not folder.is_dir():
         raise AgentError(f"{str(folder)!r} is neither a run folder nor a baseline ({', '.join(BASELINES)}).")
     config = TrainConfig.load(folder / "config.json")
     if name.startswith(BLIND) and not config.blind:
-        raise AgentError(f"{folder} was trained with pictures; blind: needs a run of batchsim-train --blind.")
+        raise AgentError(f"{folder} was trained with images; blind: needs a run of batchsim-train --blind.")
     policy = load_policy(find_checkpoint(folder))
     check_fits(policy, config, str(folder))
-    return Contender(folder.resolve().name, config, policy, folder)
+    return Candidate(folder.resolve().name, config, policy, folder)
 
 
 def check_fits(policy: Policy, config: TrainConfig, name: str) -> None:
@@ -108,10 +108,10 @@ def _size(shape: tuple[int, ...] | None) -> str:
     return "none" if shape is None else " x ".join(map(str, shape))
 
 
-def _told_apart(contenders: list[Contender]) -> list[Contender]:
+def _told_apart(candidates: list[Candidate]) -> list[Candidate]:
     """Runs whose folders have the same name are called by their whole paths."""
-    names = [contender.name for contender in contenders]
+    names = [candidate.name for candidate in candidates]
     return [
         replace(c, name=str(c.run)) if c.run and (names.count(c.name) > 1 or c.name in BASELINES) else c
-        for c in contenders
+        for c in candidates
     ]

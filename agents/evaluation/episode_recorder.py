@@ -17,7 +17,7 @@ _BLOCK = 64
 _NAMES = {"l": "episode_length", "r": "reward"}
 
 
-class EpisodeLog:
+class EpisodeRecorder:
     """Keeps what happened in `episodes`, of which each environment runs one at a time."""
 
     def __init__(self, episodes: EpisodeSet) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import LeftOut
-from batchsim.scenes import EpisodeSet, Scene, SceneError, bake_many, link_goals, load_episodes, resolve, standard_episodes
+from batchsim.scenes import (
+    EpisodeSet,
+    Scene,
+    SceneError,
+    bake_many,
+    link_goals,
+    load_episodes,
+    resolve,
+    standard_episodes,
+)
 from batchsim.scenes.episodes.habitat_files import BadEpisode
 
 

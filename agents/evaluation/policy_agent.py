@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from batchsim.agents.baselines.registry import pick_action
+from batchsim.agents.baselines.registry import sample_categorical
 from batchsim.agents.networks.policy import Policy
 
 # Rows that go through the network together. Matrix products round differently for different numbers of rows, but alike
@@ -30,22 +30,22 @@ class PolicyAgent:
         self._deterministic = deterministic
 
     @torch.no_grad()
-    def act(self, observation: Mapping[str, Tensor], begun: Tensor, chance: Tensor) -> Tensor:
-        """Actions int64 `[N]`; memory is wiped where `begun` (bool `[N]`) is set."""
+    def act(self, observation: Mapping[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
+        """Actions int64 `[N]`; memory is wiped where `episode_start` (bool `[N]`) is set."""
         for k in range(len(self._states)):
             rows = slice(k * self._block, (k + 1) * self._block)
             seen = {name: self._whole(observation[name][rows]) for name in self._reads}
-            block = (seen, self._whole(begun[rows]), self._whole(chance[rows]))
+            block = (seen, self._whole(episode_start[rows]), self._whole(uniform[rows]))
             self._actions[k], self._states[k] = self._act(*block, self._actions[k], self._states[k])
         return torch.cat(self._actions)[: self._num_envs]
 
     def _act(
-        self, observation: Mapping[str, Tensor], begun: Tensor, chance: Tensor, action: Tensor, state: Tensor
+        self, observation: Mapping[str, Tensor], episode_start: Tensor, uniform: Tensor, action: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        logits, _, state = self._policy.step(observation, action, begun, state)
+        logits, _, state = self._policy.step(observation, action, episode_start, state)
         if self._deterministic:
             return logits.argmax(-1), state
-        return pick_action(torch.softmax(logits.double(), -1), chance), state
+        return sample_categorical(torch.softmax(logits.double(), -1), uniform), state
 
     def _whole(self, rows: Tensor) -> Tensor:
         """`rows`, with zeros below them up to a whole block."""

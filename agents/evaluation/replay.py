@@ -1,4 +1,4 @@
-"""What agents saw: recorded episodes walked again, action by action, with pictures."""
+"""What agents saw: recorded episodes walked again, action by action, with images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim.agents.evaluation.results import EpisodeRecord
-from batchsim.agents.networks.policy import Policy
-from batchsim.agents.evaluation.saliency import PolicyWatcher, Watched
 from batchsim import BatchRenderer, NavVectorEnv, poses
-from batchsim.simulation.simulator import SimulatorOptions
+from batchsim.agents.evaluation.results import EpisodeRecord
+from batchsim.agents.evaluation.saliency import PolicyTrace, PolicyWatcher
+from batchsim.agents.networks.policy import Policy
 from batchsim.scenes import EpisodeSet, Scene
+from batchsim.simulation.simulator import SimulatorOptions
 
 # Pixels of a side at least, for the view in colours, which people look at; a whole multiple of what the agent is given.
 _VIEW_SIZE = 256
@@ -29,11 +29,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Film:
+class EpisodeReplay:
     """One run of one episode from inside: `steps + 1` moments, the last one after the last action.
 
     - `view`: uint8 `[steps + 1, H, W, 3]`, in colours, drawn for people whatever the agent is given.
-    - `seen`: the pictures that the agent was given, by sensor: `depth` uint8 `[steps + 1, h, w, 1]` (0 where nothing
+    - `seen`: the images that the agent was given, by sensor: `depth` uint8 `[steps + 1, h, w, 1]` (0 where nothing
       is, else 1 to 255 for 0 to `max_depth`), `rgb` uint8 `[steps + 1, h, w, 3]`.
     - `watched`: what went on in a policy, None for other agents.
     """
@@ -42,7 +42,7 @@ class Film:
     episode_id: str
     view: np.ndarray
     seen: dict[str, np.ndarray] = field(default_factory=dict)
-    watched: Watched | None = None
+    watched: PolicyTrace | None = None
 
 
 def film_episodes(
@@ -51,12 +51,12 @@ def film_episodes(
     scenes: Mapping[str, Scene],
     env_options: Mapping[str, Any],
     policy: Policy | None = None,
-) -> Iterator[Film]:
+) -> Iterator[EpisodeReplay]:
     """Walk the episodes of `records`, which all are one agent's, again and yield what was seen, one film at a time.
 
     - `episodes`: a set that holds them; `scenes`: by name.
     - `env_options`: the keywords of the `NavVectorEnv` in which they were recorded.
-    - `policy`: the trained one that acted, to be watched; agents without pictures get a view all the same.
+    - `policy`: the trained one that acted, to be watched; agents without images get a view all the same.
 
     The recorded actions are done again, so nothing is drawn at random. A record that does not walk its recorded path
     again, because it comes from another version or machine, is left out with a warning.
@@ -72,8 +72,8 @@ def film_episodes(
     with closing(_Camera(used, env_options)) as camera:
         for i in np.flatnonzero(same):
             view = camera.follow(records[i])
-            pictures = {name: frames[i] for name, frames in seen.items()}
-            yield Film(records[i].scene, records[i].episode_id, view, pictures, watched[i] if watched else None)
+            images = {name: frames[i] for name, frames in seen.items()}
+            yield EpisodeReplay(records[i].scene, records[i].episode_id, view, images, watched[i] if watched else None)
 
 
 def _subset(episodes: EpisodeSet, records: Sequence[EpisodeRecord]) -> EpisodeSet:
@@ -89,8 +89,8 @@ def _replay(
     scenes: Mapping[str, Scene],
     env_options: Mapping[str, Any],
     policy: Policy | None,
-) -> tuple[dict[str, list[np.ndarray]], list[Watched], np.ndarray]:
-    """All `records` side by side: the pictures seen by sensor, what was watched, and who walked the recorded path."""
+) -> tuple[dict[str, list[np.ndarray]], list[PolicyTrace], np.ndarray]:
+    """All `records` side by side: the images seen by sensor, what was watched, and who walked the recorded path."""
     steps = np.array([len(record.actions) for record in records])
     options = {**env_options, "max_episode_steps": int(steps.max()) + 1, "autoreset_mode": "disabled"}
     if policy is None and not options.get("sensors"):
@@ -125,7 +125,7 @@ def _goes_on(records: Sequence[EpisodeRecord], step: int, position: Tensor) -> n
 
 
 class _Reel:
-    """The pictures of all environments, step by step, as bytes."""
+    """The images of all environments, step by step, as bytes."""
 
     def __init__(self, observation: Mapping[str, Tensor]) -> None:
         self.names = [name for name in ("depth", "rgb") if name in observation]
@@ -134,10 +134,10 @@ class _Reel:
 
     def add(self, observation: Mapping[str, Tensor]) -> None:
         for name in self.names:
-            picture = observation[name]
+            image = observation[name]
             if name == "depth":
-                picture = torch.where(picture > 0, (picture * 254).round() + 1, 0.0)
-            self._frames[name].append(picture.to(torch.uint8).cpu().numpy().copy())
+                image = torch.where(image > 0, (image * 254).round() + 1, 0.0)
+            self._frames[name].append(image.to(torch.uint8).cpu().numpy().copy())
 
     def of(self, name: str) -> Iterator[np.ndarray]:
         """For each environment uint8 `[moments, h, w, C]`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from batchsim.scenes.atomic_files import write_whole
+from batchsim.scenes.atomic_files import atomic_write
 
 COUNTED = ("collisions", "episode_length", "reward")
 """Measures that the episodes of every task have."""
@@ -113,7 +113,7 @@ class Evaluation:
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         data = self.to_json() | {"records": [_finite(asdict(record)) for record in self.records]}
-        write_whole(path, json.dumps(data, allow_nan=False))
+        atomic_write(path, json.dumps(data, allow_nan=False))
 
     @staticmethod
     def load(path: Path) -> Evaluation:

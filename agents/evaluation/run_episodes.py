@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim.agents.baselines.registry import Agent
-from batchsim.agents.evaluation.episode_recorder import EpisodeLog
-from batchsim.agents.evaluation.results import COUNTED, Evaluation
 from batchsim import NavVectorEnv
+from batchsim.agents.baselines.registry import Agent
+from batchsim.agents.evaluation.episode_recorder import EpisodeRecorder
+from batchsim.agents.evaluation.results import COUNTED, Evaluation
 from batchsim.random_streams import uniform
 from batchsim.scenes import EpisodeSet
 
@@ -22,19 +22,19 @@ _STEPS_BETWEEN_LOOKS = 16
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepSnapshot:
     """What the agent saw in N environments and decided, before anything moves; clone what is to be kept.
 
     - `index` int64 `[N]`: which episode of the set each environment is in, -1 where none is left to run.
     - `step` int64 `[N]`: how many actions the episode saw before this one.
-    - `observation`: what the agent saw; `begun` bool `[N]`: for the first time in its episode.
+    - `observation`: what the agent saw; `episode_start` bool `[N]`: for the first time in its episode.
     - `action` int64 `[N]`: what it is about to do.
     """
 
     index: Tensor
     step: Tensor
     observation: dict[str, Tensor]
-    begun: Tensor
+    episode_start: Tensor
     action: Tensor
 
 
@@ -46,7 +46,7 @@ def run_episodes(
     scenes: str,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    on_step: Callable[[Moment], None] | None = None,
+    on_step: Callable[[StepSnapshot], None] | None = None,
 ) -> Evaluation:
     """Let `agent` act in `env`, which was made with `episodes`, until each of them has ended once.
 
@@ -58,9 +58,9 @@ def run_episodes(
     """
     total, num_envs, device = len(episodes), env.num_envs, env.device
     streams = torch.as_tensor(episode_streams(episodes, seed), device=device)
-    log = EpisodeLog(episodes)
+    log = EpisodeRecorder(episodes)
     observation, _ = env.reset(seed=seed)
-    begun = torch.ones(num_envs, dtype=torch.bool, device=device)
+    episode_start = torch.ones(num_envs, dtype=torch.bool, device=device)
     # Environment i runs the episodes i, i + N, i + 2N, ...: the same deal as `FixedEpisodes`, which begins anew after
     # the last. All wait for the longest: stopping at a number of ended episodes would favour the short ones.
     number = torch.arange(num_envs, device=device)
@@ -68,16 +68,16 @@ def run_episodes(
     ended = torch.zeros((), dtype=torch.int64, device=device)
     steps, known = 0, 0
     while known < total:
-        chance = uniform(streams[number % total], step, 1).squeeze(-1)
-        action = agent.act(observation, begun, chance)
+        draws = uniform(streams[number % total], step, 1).squeeze(-1)
+        action = agent.act(observation, episode_start, draws)
         if on_step is not None:
-            on_step(Moment(torch.where(number < total, number, -1), step, observation, begun, action))
+            on_step(StepSnapshot(torch.where(number < total, number, -1), step, observation, episode_start, action))
         observation, _, terminated, truncated, info = env.step(action)
-        begun = terminated | truncated
-        log.add(number, begun, action, info)
-        ended += (begun & (number < total)).sum()
-        number = number + begun * num_envs
-        step = torch.where(begun, 0, step + 1)
+        episode_start = terminated | truncated
+        log.add(number, episode_start, action, info)
+        ended += (episode_start & (number < total)).sum()
+        number = number + episode_start * num_envs
+        step = torch.where(episode_start, 0, step + 1)
         steps += 1
         if device.type == "cpu" or steps % _STEPS_BETWEEN_LOOKS == 0:
             known = int(ended)

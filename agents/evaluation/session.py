@@ -13,22 +13,22 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from batchsim.agents.evaluation.candidates import Contender
-from batchsim.agents.errors import AgentError
-from batchsim.agents.evaluation.episode_selection import EvalEpisodes
-from batchsim.agents.evaluation.run_episodes import Moment, run_episodes
-from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
-from batchsim.agents.evaluation.replay import film_episodes
-from batchsim.agents.report import ReportedRun, Sight, choose_films, write_report
-from batchsim.agents.runs.run_log import read_curves
 from batchsim import NavVectorEnv
-from batchsim.tasks import choose_task
+from batchsim.agents.errors import AgentError
+from batchsim.agents.evaluation.candidates import Candidate
+from batchsim.agents.evaluation.episode_selection import EvalEpisodes
+from batchsim.agents.evaluation.replay import film_episodes
+from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
+from batchsim.agents.evaluation.run_episodes import StepSnapshot, run_episodes
+from batchsim.agents.report import AgentView, ReportedRun, choose_replays, write_report
+from batchsim.agents.runs.run_log import read_curves
 from batchsim.scenes import Scene
+from batchsim.tasks import choose_task
 
 MAX_EPISODE_STEPS = 500
 """Habitat's limit, whatever agents were trained with."""
 RENDERER = "raycast"
-"""The backend for evaluation: its pictures are the same, bit for bit, whatever is drawn beside them."""
+"""The backend for evaluation: its images are the same, bit for bit, whatever is drawn beside them."""
 FILMS = 20
 """Episodes that a report shows from inside, as the agent saw them."""
 
@@ -67,38 +67,38 @@ class EvalSession:
         """The episodes' scenes by name."""
         return {scene.name: scene for scene in self.chosen.scenes}
 
-    def env_options(self, contender: Contender) -> dict[str, Any]:
-        """The keywords of the `NavVectorEnv` that `contender` is evaluated in."""
-        return contender.env_options() | self._setting
+    def env_options(self, candidate: Candidate) -> dict[str, Any]:
+        """The keywords of the `NavVectorEnv` that `candidate` is evaluated in."""
+        return candidate.env_options() | self._setting
 
     def run(
         self,
-        contender: Contender,
+        candidate: Candidate,
         which: Sequence[int] | np.ndarray | None = None,
-        on_step: Callable[[Moment], None] | None = None,
+        on_step: Callable[[StepSnapshot], None] | None = None,
         sensors: Sequence[str] = (),
     ) -> Evaluation:
-        """Let `contender` run the episodes, each exactly once.
+        """Let `candidate` run the episodes, each exactly once.
 
         - `which`: numbers of episodes to run, all without it. They go the same way as among all the others, so that
           chosen ones can be run again to look at them.
-        - `on_step`: sees each decision, see `Moment`. `sensors`: pictures wanted there beside those the agent uses.
+        - `on_step`: sees each decision, see `StepSnapshot`. `sensors`: images wanted there beside those the agent uses.
         """
-        chosen = self._ready_for(contender)
+        chosen = self._ready_for(candidate)
         chosen = chosen if which is None else _part(chosen, np.asarray(which, np.int64))
-        options = self.env_options(contender)
+        options = self.env_options(candidate)
         options["sensors"] = tuple(dict.fromkeys((*options["sensors"], *sensors)))
         num_envs = min(self.num_envs, len(chosen.episodes))
         env = NavVectorEnv(num_envs, chosen.scenes, episodes=chosen.episodes, **options)
         with closing(env), _one_thread() if not options["sensors"] else nullcontext():
-            agent = contender.agent(env, self.deterministic)
+            agent = candidate.agent(env, self.deterministic)
             with _progress(self._quiet) as bar:
-                task = bar.add_task(f"Evaluating {contender.name}", total=len(chosen.episodes))
+                task = bar.add_task(f"Evaluating {candidate.name}", total=len(chosen.episodes))
                 found = run_episodes(
                     env,
                     agent,
                     chosen.episodes,
-                    contender.name,
+                    candidate.name,
                     chosen.name,
                     self.seed,
                     lambda done, _: bar.update(task, completed=done),
@@ -106,20 +106,20 @@ class EvalSession:
                 )
         return replace(found, left_out=chosen.left_out, deterministic=self.deterministic)
 
-    def _ready_for(self, contender: Contender) -> EvalEpisodes:
-        """The episodes as the task of `contender` needs them; what that takes is done once, not for every agent."""
-        task = contender.config.task
+    def _ready_for(self, candidate: Candidate) -> EvalEpisodes:
+        """The episodes as the task of `candidate` needs them; what that takes is done once, not for every agent."""
+        task = candidate.config.task
         if task not in self._of_task:
             scenes, episodes = choose_task(task).prepare(self.chosen.scenes, self.chosen.episodes)
             self._of_task[task] = replace(self.chosen, scenes=tuple(scenes), episodes=episodes)
         return self._of_task[task]
 
     def write(
-        self, out: Path, contenders: Sequence[Contender], evaluations: Sequence[Evaluation], films: int = FILMS
+        self, out: Path, candidates: Sequence[Candidate], evaluations: Sequence[Evaluation], films: int = FILMS
     ) -> Path:
         """Write evaluation.json, episodes.csv and report.html into the folder `out`; returns the report's path.
 
-        - `contenders`: who the `evaluations` are of. The files are those of the first; those of the others lie in
+        - `candidates`: who the `evaluations` are of. The files are those of the first; those of the others lie in
           `out/compared`, in a folder each.
         - `films`: how many episodes the report shows from inside.
         """
@@ -128,24 +128,24 @@ class EvalSession:
             folder.mkdir(parents=True, exist_ok=True)
             evaluation.save(folder / "evaluation.json")
             evaluation.save_csv(folder / "episodes.csv")
-        chosen = choose_films(evaluations[0], films)
+        chosen = choose_replays(evaluations[0], films)
         runs = [
             # Of baselines beside an agent the way they took says enough.
-            self._reported(contender, evaluation, chosen if k == 0 or contender.policy else ())
-            for k, (contender, evaluation) in enumerate(zip(contenders, evaluations, strict=True))
+            self._reported(candidate, evaluation, chosen if k == 0 or candidate.policy else ())
+            for k, (candidate, evaluation) in enumerate(zip(candidates, evaluations, strict=True))
         ]
-        return write_report(out / "report.html", runs, self.scenes, sight=Sight(contenders[0].config.hfov))
+        return write_report(out / "report.html", runs, self.scenes, sight=AgentView(candidates[0].config.hfov))
 
-    def _reported(self, contender: Contender, evaluation: Evaluation, filmed: Sequence[EpisodeRecord]) -> ReportedRun:
+    def _reported(self, candidate: Candidate, evaluation: Evaluation, filmed: Sequence[EpisodeRecord]) -> ReportedRun:
         """`evaluation` with what its run left behind, and films of the episodes in `filmed`."""
         wanted = {(record.scene, record.episode_id) for record in filmed}
         records = [record for record in evaluation.records if (record.scene, record.episode_id) in wanted]
-        options = self.env_options(contender)
-        episodes = self._ready_for(contender).episodes
-        films = film_episodes(records, episodes, self.scenes, options, contender.policy)
-        if contender.run is None:
+        options = self.env_options(candidate)
+        episodes = self._ready_for(candidate).episodes
+        films = film_episodes(records, episodes, self.scenes, options, candidate.policy)
+        if candidate.run is None:
             return ReportedRun(evaluation, films=films)
-        return ReportedRun(evaluation, read_curves(contender.run), contender.config.to_json(), films)
+        return ReportedRun(evaluation, read_curves(candidate.run), candidate.config.to_json(), films)
 
 
 def _part(chosen: EvalEpisodes, which: np.ndarray) -> EvalEpisodes:
@@ -158,7 +158,7 @@ def _part(chosen: EvalEpisodes, which: np.ndarray) -> EvalEpisodes:
 def _one_thread() -> Iterator[None]:
     """Let torch work with one thread on the CPU.
 
-    Without pictures a step is made of small operations, at which a second thread gains next to nothing. Where other
+    Without images a step is made of small operations, at which a second thread gains next to nothing. Where other
     programs hold the cores, each of them waits until that thread has its turn: 200 episodes took 66 s of 2 busy cores
     in place of 3.
     """

@@ -33,10 +33,10 @@ def flops_per_frame(policy: Policy) -> FrameFlops:
         twin = Policy(policy.config)
     observation = twin.blank_observation(1, 1)
     action = torch.zeros(1, 1, dtype=torch.int64)
-    begun = torch.zeros(1, 1, dtype=torch.bool)
+    episode_start = torch.zeros(1, 1, dtype=torch.bool)
     state = twin.initial_state(1).requires_grad_()  # in a sequence gradients flow into the state of all steps but one
     with FlopCounterMode(display=False) as forward:
-        logits, values = twin.sequence(observation, action, begun, state)
+        logits, values = twin.sequence(observation, action, episode_start, state)
     with FlopCounterMode(display=False) as backward:
         (logits.sum() + values.sum()).backward()
     return FrameFlops(forward.get_total_flops(), backward.get_total_flops())

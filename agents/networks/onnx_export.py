@@ -23,7 +23,7 @@ _ROWS = 2  # of the example that is traced; more than one, which the exporter wo
 def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | None = None) -> None:
     """Write one step of `policy` to `path`, for any number N of environments; needs the extra `onnx`.
 
-    Inputs: the observations that the policy reads, by their names; `previous_action` int64 `[N]`; `begun` bool `[N]`,
+    Inputs: the observations that the policy reads, by their names; `previous_action` int64 `[N]`; `episode_start` bool `[N]`,
     set where an episode begins, which forgets the two others; `state` float32 `[N, S]`, zeros at the start.
     Outputs: `logits` float32 `[N, A]` of the actions, `value` `[N]`, `next_state` `[N, S]`. The file's
     metadata hold as JSON the policy's config, under `policy`, and under `environment` the options of `NavVectorEnv`
@@ -87,6 +87,6 @@ class _Step(nn.Module):
 def _memory(policy: Policy) -> dict[str, Tensor]:
     return {
         "previous_action": torch.zeros(_ROWS, dtype=torch.int64),
-        "begun": torch.ones(_ROWS, dtype=torch.bool),
+        "episode_start": torch.ones(_ROWS, dtype=torch.bool),
         "state": policy.initial_state(_ROWS),
     }

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.recurrent.registry import make_core
 from batchsim.agents.networks.encoders.images import PIXELS
-from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
 from batchsim.agents.networks.encoders.registry import make_encoder
+from batchsim.agents.networks.recurrent.registry import make_core
+from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
 
 _VECTOR_UNITS = 32
 _RARELY = -3.0  # the first logit of an action that ends the episode: about one in seventy
@@ -28,16 +28,16 @@ class PolicyConfig:
     visual: str = "patches"
     """The visual encoder: patches, se_resnet9, resnet18."""
     images: tuple[str, ...] = ("depth",)
-    """Pictures it reads: depth, rgb; none for a blind agent."""
+    """Images it reads: depth, rgb; none for a blind agent."""
     image_size: tuple[int, int] = (64, 64)
-    """Height and width of the pictures, pixels."""
+    """Height and width of the images, pixels."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
     """Channels of the layers of "patches"."""
     vectors: dict[str, int] = field(default_factory=lambda: {GOAL: 2})
     """Sensors of a few numbers that the policy reads, and how many they give."""
     fine_goal: bool = True
     """Give the goal's distance with fine resolution near it."""
-    action_units: int = 16
+    action_embedding_size: int = 16
     """Numbers that stand for the previous action."""
     core: str = "gru"
     """The recurrent core: gru, lstm, mt_lstm."""
@@ -52,7 +52,7 @@ class PolicyConfig:
 
 
 class Policy(nn.Module):
-    """Pictures, vector sensors and previous action -> recurrent core -> logits `[N, A]` and value `[N]`.
+    """Images, vector sensors and previous action -> recurrent core -> logits `[N, A]` and value `[N]`.
 
     Observations are dicts: `depth` `[..., height, width, 1]` in [0, 1], `rgb` uint8 `[..., height, width, 3]`, and the
     sensors of `config.vectors` `[..., K]`; what the config does not name is not read.
@@ -76,8 +76,10 @@ class Policy(nn.Module):
                 for name, size in config.vectors.items()
             }
         )
-        self.previous_action = nn.Embedding(config.num_actions + 1, config.action_units)  # last row: an episode begins
-        inputs = _VECTOR_UNITS * len(self.vectors) + config.action_units + (hidden if self.visual else 0)
+        self.previous_action = nn.Embedding(
+            config.num_actions + 1, config.action_embedding_size
+        )  # last row: an episode begins
+        inputs = _VECTOR_UNITS * len(self.vectors) + config.action_embedding_size + (hidden if self.visual else 0)
         self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
         self.critic = nn.Linear(hidden, 1)
@@ -97,41 +99,41 @@ class Policy(nn.Module):
     def blank_observation(self, *shape: int) -> dict[str, Tensor]:
         """Zeros for everything that this policy reads, `[*shape, ...]` each."""
         device, config = self.critic.weight.device, self.config
-        pictures = {name: ((*config.image_size, PIXELS[name][0]), PIXELS[name][1]) for name in config.images}
+        images = {name: ((*config.image_size, PIXELS[name][0]), PIXELS[name][1]) for name in config.images}
         vectors = {name: ((size,), torch.float32) for name, size in config.vectors.items()}
         return {
             name: torch.zeros(*shape, *rest, dtype=dtype, device=device)
-            for name, (rest, dtype) in (pictures | vectors).items()
+            for name, (rest, dtype) in (images | vectors).items()
         }
 
     def step(
-        self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor, state: Tensor
+        self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One step of N environments: logits `[N, A]`, values `[N]`, next state `[N, S]`.
 
-        `previous_action` int64 `[N]` and `state` are ignored where `begun` (bool `[N]`) is set.
+        `previous_action` int64 `[N]` and `state` are ignored where `episode_start` (bool `[N]`) is set.
         """
         with self._autocast():
-            features = self._features(observation, previous_action, begun)
-            hidden, state = self.core.step(features, begun, state)
+            features = self._features(observation, previous_action, episode_start)
+            hidden, state = self.core.step(features, episode_start, state)
         return *self._heads(hidden), state
 
     def sequence(
-        self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
+        self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
         """T steps of N environments from `state`: logits `[T, N, A]` and values `[T, N]`."""
-        steps, num_envs = begun.shape
+        steps, num_envs = episode_start.shape
         flat = {name: value.flatten(0, 1) for name, value in observations.items()}
         with self._autocast():
-            features = self._features(flat, previous_actions.flatten(), begun.flatten())
-            hidden = self.core.sequence(features.view(steps, num_envs, -1), begun, state)
+            features = self._features(flat, previous_actions.flatten(), episode_start.flatten())
+            hidden = self.core.sequence(features.view(steps, num_envs, -1), episode_start, state)
         return self._heads(hidden)
 
     def forward(
-        self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
+        self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The same as `sequence`, for wrappers that call a module."""
-        return self.sequence(observations, previous_actions, begun, state)
+        return self.sequence(observations, previous_actions, episode_start, state)
 
     def use_channels_last(self) -> None:
         """Let convolutions keep the channels of a pixel together, as tensor cores read them."""
@@ -152,12 +154,12 @@ class Policy(nn.Module):
             self.visual.compile()
         self.core.compile_cell()
 
-    def _features(self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor) -> Tensor:
+    def _features(self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor) -> Tensor:
         config = self.config
         parts = [
             encode(vector_features(name, observation[name], config.fine_goal)) for name, encode in self.vectors.items()
         ]
-        parts.append(self.previous_action(torch.where(begun, config.num_actions, previous_action)))
+        parts.append(self.previous_action(torch.where(episode_start, config.num_actions, previous_action)))
         if self.visual is not None:
             parts.append(self.visual(observation))
         return torch.cat(parts, -1)
@@ -179,17 +181,17 @@ def config_for(
     action_names: tuple[str, ...] = ("stop", "forward", "left", "right"),
     **options: Any,
 ) -> PolicyConfig:
-    """A config that fits an environment's single spaces: it reads every picture and sensor that policies can.
+    """A config that fits an environment's single spaces: it reads every image and sensor that policies can.
 
-    Raises `AgentError` where there are pictures and it can read none, as those of several cameras.
+    Raises `AgentError` where there are images and it can read none, as those of several cameras.
     """
     spaces = observation_space.spaces
     images = tuple(name for name in PIXELS if name in spaces)
-    pictures = [name for name, space in spaces.items() if len(space.shape) == 3]
-    if pictures and not images:
+    offered = [name for name, space in spaces.items() if len(space.shape) == 3]
+    if offered and not images:
         raise AgentError(
-            f"A policy reads the pictures {' and '.join(PIXELS)} of one camera; these observations hold "
-            f"{', '.join(pictures)} and none of those. Give the agent one camera, or wrap the environment."
+            f"A policy reads the images {' and '.join(PIXELS)} of one camera; these observations hold "
+            f"{', '.join(offered)} and none of those. Give the agent one camera, or wrap the environment."
         )
     config = PolicyConfig(
         **options,

@@ -11,7 +11,7 @@ _ACTIONS = 0x5AC7  # keeps a stream of actions apart from the stream of episodes
 _BLOCK = 32  # steps whose noise is made together: made singly it takes longer than all the rest of a draw
 
 
-class ActionDraws:
+class ActionSampler:
     """Draws actions for N environments from streams of their own, seeded with int64 `[N]`.
 
     What an environment draws depends on its seed and on the number of draws before alone: neither on how many others

@@ -10,7 +10,7 @@ from torch import Tensor
 _NAMES = {"r": "reward", "l": "episode_length"}  # Gymnasium's short names in full
 
 
-class EpisodeSums:
+class EpisodeStatistics:
     """Sums of `measures` over the episodes that ended, kept on the device so that no step waits for them.
 
     `num_envs`: how many environments are counted at a time.

@@ -1,7 +1,7 @@
 """Keeps what a process has freed for the next time it asks, instead of giving it back to the system at once.
 
 An update on a CPU asks for tensors of tens of megabytes again and again. glibc maps such blocks anew each time, and the
-system fills every page with zeros at its first touch: measured on 2 cores with colour pictures, an update took 165 us a
+system fills every page with zeros at its first touch: measured on 2 cores with colour images, an update took 165 us a
 frame, and 118 with memory kept; that of the quickstart about a tenth less than before.
 """
 

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from batchsim.agents.distributed.ranks import ALONE, Ranks
+from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.errors import AgentError
-from batchsim.agents.ppo.lamb import Lamb, lamb_groups
 from batchsim.agents.networks.policy import Policy
+from batchsim.agents.ppo.lamb import Lamb, lamb_groups
 from batchsim.agents.ppo.rollout_buffer import Batch, Rollout
 
 
@@ -57,7 +57,7 @@ class PPOConfig:
 class PPO:
     """Improves `policy` from rollouts: from those of all `ranks` together."""
 
-    def __init__(self, policy: Policy, config: PPOConfig, ranks: Ranks = ALONE) -> None:
+    def __init__(self, policy: Policy, config: PPOConfig, ranks: Ranks = SINGLE_PROCESS) -> None:
         self.policy = policy
         self.config = config
         self.ranks = ranks
@@ -82,7 +82,7 @@ class PPO:
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        logits, values = self._sequence(batch.observations, batch.previous_actions, batch.begun, batch.state)
+        logits, values = self._sequence(batch.observations, batch.previous_actions, batch.episode_start, batch.state)
         terms = ppo_loss(logits, values, batch, config, self.ranks)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
@@ -124,7 +124,7 @@ def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
 
 
 def ppo_loss(
-    logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig, ranks: Ranks = ALONE
+    logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig, ranks: Ranks = SINGLE_PROCESS
 ) -> dict[str, Tensor]:
     """The clipped surrogate loss and its parts, each a scalar.
 

@@ -16,7 +16,7 @@ class Batch:
 
     observations: dict[str, Tensor]
     previous_actions: Tensor
-    begun: Tensor
+    episode_start: Tensor
     state: Tensor
     actions: Tensor
     log_probs: Tensor
@@ -28,7 +28,7 @@ class Batch:
 class Rollout:
     """Tensors `[T, N, ...]`, written in place again by every rollout; the first `length` steps are of the present one.
 
-    Pictures are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
+    Images are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
     resolution of 5 mm.
 
     - `steps`, `num_envs`: T and N. `observation`, `state`: what environments show and what the policy remembers, any
@@ -50,7 +50,7 @@ class Rollout:
             for name, value in observation.items()
         }
         self.previous_actions = zeros(dtype=torch.int64)
-        self.begun = zeros(dtype=torch.bool)
+        self.episode_start = zeros(dtype=torch.bool)
         self.actions = zeros(dtype=torch.int64)
         self.log_probs = zeros()
         self.values = zeros()
@@ -85,7 +85,7 @@ class Rollout:
         t: int,
         observation: Mapping[str, Tensor],
         previous_action: Tensor,
-        begun: Tensor,
+        episode_start: Tensor,
         action: Tensor,
         log_prob: Tensor,
         value: Tensor,
@@ -94,7 +94,7 @@ class Rollout:
         for name, buffer in self.observations.items():
             buffer[t].copy_(observation[name])
         self.previous_actions[t] = previous_action
-        self.begun[t] = begun
+        self.episode_start[t] = episode_start
         self.actions[t] = action
         self.log_probs[t] = log_prob
         self.values[t] = value
@@ -130,7 +130,7 @@ class Rollout:
             yield Batch(
                 {name: _widen(value[filled, columns]) for name, value in self.observations.items()},
                 self.previous_actions[filled, columns],
-                self.begun[filled, columns],
+                self.episode_start[filled, columns],
                 self.state[columns],
                 self.actions[filled, columns],
                 self.log_probs[filled, columns],

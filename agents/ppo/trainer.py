@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from batchsim.agents.ppo.collector import Collector, part
-from batchsim.agents.distributed.ranks import ALONE, Ranks
-from batchsim.agents.ppo.episode_statistics import EpisodeSums, full_name
-from batchsim.agents.ppo.malloc_tuning import keep_freed_memory
-from batchsim.agents.networks.policy import Policy
-from batchsim.agents.ppo.ppo import PPO, PPOConfig
-from batchsim.agents.distributed.preemption import Preemption
-from batchsim.agents.ppo.rollout_buffer import Rollout
-from batchsim.agents.ppo.device_timer import Stopwatch
 from batchsim import NavVectorEnv, OptionError
+from batchsim.agents.distributed.preemption import Preemption
+from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
+from batchsim.agents.networks.policy import Policy
+from batchsim.agents.ppo.collector import Collector, part
+from batchsim.agents.ppo.device_timer import Stopwatch
+from batchsim.agents.ppo.episode_statistics import EpisodeStatistics, full_name
+from batchsim.agents.ppo.malloc_tuning import keep_freed_memory
+from batchsim.agents.ppo.ppo import PPO, PPOConfig
+from batchsim.agents.ppo.rollout_buffer import Rollout
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Progress:
 class Trainer:
     """Trains `policy` in `env` by PPO: one `iteration` is a rollout of `steps` and the update it gives.
 
-    - `env`: one environment, or several alike that take turns (double buffering): while the pictures of one are drawn,
+    - `env`: one environment, or several alike that take turns (double buffering): while the images of one are drawn,
       the policy acts in the next. What is learned from is the experience of all.
     - `ranks`: the processes that train together; each has environments of its own, and what is reported is of all.
     - `preemption`: stops the rollouts of late ranks; None lets all run to their end.
@@ -47,7 +47,7 @@ class Trainer:
         config: PPOConfig,
         steps: int,
         seed: int,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE_PROCESS,
         preemption: Preemption | None = None,
     ) -> None:
         envs = env if isinstance(env, Sequence) else (env,)
@@ -84,12 +84,12 @@ class Trainer:
     @property
     def scene_counts(self) -> dict[str, int]:
         """What `NavVectorEnv.scene_counts` says, of all environments together."""
-        rotations = [c.env.simulator.rotation for c in self.collectors]
-        if None in rotations:
+        streamers = [c.env.simulator.streamer for c in self.collectors]
+        if None in streamers:
             return {}
         return {
-            "scenes_visited": len(set().union(*(rotation.visited for rotation in rotations))),
-            "scene_changes": sum(rotation.changes for rotation in rotations),
+            "scenes_visited": len(set().union(*(streamer.visited for streamer in streamers))),
+            "scene_changes": sum(streamer.changes for streamer in streamers),
             "scenes_failed": len(self.failed_scenes),
         }
 
@@ -146,10 +146,10 @@ class Trainer:
         }
 
     @torch.no_grad()
-    def collect(self) -> EpisodeSums:
+    def collect(self) -> EpisodeStatistics:
         """Fill the rollout with experience; returns the sums over the episodes that ended in it."""
         rollout, collectors = self.rollout, self.collectors
-        episodes = EpisodeSums(self._measures, self.env.num_envs, self.env.device)
+        episodes = EpisodeStatistics(self._measures, self.env.num_envs, self.env.device)
         for collector in collectors:
             collector.begin(episodes)
         for t in range(rollout.steps):

@@ -15,7 +15,7 @@ from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.rollout_buffer import Rollout
 
 
-class CutOffs:
+class TruncationBootstrap:
     """Adds to a rollout's rewards the discounted values of what was truncated in it.
 
     On a CPU each is worked out at its step. On a GPU a look at which environments are concerned would make the host
@@ -44,14 +44,14 @@ class CutOffs:
         elif truncated.any():
             which = truncated.nonzero().squeeze(-1)
             last = {name: value[which] for name, value in final.items()}
-            begun = torch.zeros(len(which), dtype=torch.bool)
-            _, value, _ = policy.step(last, action[which], begun, state[which])
+            episode_start = torch.zeros(len(which), dtype=torch.bool)
+            _, value, _ = policy.step(last, action[which], episode_start, state[which])
             self.rollout.rewards[t].index_add_(0, which, self.gamma * value)
 
     def finish(self, policy: Policy) -> None:
         """Put into the rewards what was kept, and forget it."""
         for kept in self._kept:
-            _, value, _ = policy.step(kept.observation, kept.action, kept.begun, kept.state)
+            _, value, _ = policy.step(kept.observation, kept.action, kept.episode_start, kept.state)
             value = torch.where(kept.time >= 0, self.gamma * value, 0.0)
             self.rollout.rewards.scatter_add_(0, kept.time.clamp(min=0).unsqueeze(0), value.unsqueeze(0))
             kept.time.fill_(-1)
@@ -72,7 +72,7 @@ class _Kept:
         self.state = torch.zeros_like(state)
         self.time = torch.full((len(state),), -1, dtype=torch.int64, device=state.device)
         self.action = torch.zeros_like(self.time)
-        self.begun = torch.zeros_like(self.time, dtype=torch.bool)
+        self.episode_start = torch.zeros_like(self.time, dtype=torch.bool)
 
     def keep(self, t: int, truncated: Tensor, final: Mapping[str, Tensor], action: Tensor, state: Tensor) -> None:
         for name, kept in self.observation.items():

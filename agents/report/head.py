@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batchsim.agents.report.plots.curves import last_known
 from batchsim.agents.report.formatting import MeasureStyle, duration, escape, short_number, style_of
+from batchsim.agents.report.plots.curves import last_known
 from batchsim.agents.report.run import ReportedRun
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import Evaluation, LeftOut
-from batchsim.agents.report.plots.curves import learning_curves
-from batchsim.agents.report.plots.distances import distance_charts
-from batchsim.agents.report.gallery.fog import Sight
 from batchsim.agents.report.formatting import escape
+from batchsim.agents.report.gallery.fog import AgentView
 from batchsim.agents.report.gallery.gallery import gallery as episode_gallery
 from batchsim.agents.report.head import page_head
+from batchsim.agents.report.plots.curves import learning_curves
+from batchsim.agents.report.plots.distances import distance_charts
 from batchsim.agents.report.run import ReportedRun
 from batchsim.agents.report.tables import comparison_table, scene_table
-from batchsim.scenes.atomic_files import write_whole
 from batchsim.scenes import Scene
+from batchsim.scenes.atomic_files import atomic_write
 
 _MOST_LEFT_OUT = 50
 
@@ -32,7 +32,7 @@ def write_report(
     scenes: Mapping[str, Scene],
     title: str | None = None,
     gallery: int = 200,
-    sight: Sight | None = None,
+    sight: AgentView | None = None,
 ) -> Path:
     """Write the report of `runs` as one self-contained HTML file and return its path.
 
@@ -47,7 +47,7 @@ def write_report(
     evaluations = [run.evaluation for run in runs]
     _check(evaluations)
     first = evaluations[0]
-    shown = episode_gallery(runs, scenes, gallery, sight or Sight()) if gallery else ""
+    shown = episode_gallery(runs, scenes, gallery, sight or AgentView()) if gallery else ""
     page = Template(_part("template.html")).substitute(
         title=escape(title or _title(runs)),
         style=_part("style.css"),
@@ -63,7 +63,7 @@ def write_report(
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(path, page)
+    return atomic_write(path, page)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from batchsim.agents.evaluation.replay import EpisodeReplay
 from batchsim.agents.evaluation.results import Evaluation
-from batchsim.agents.evaluation.replay import Film
 
 
 @dataclass(frozen=True)
@@ -23,4 +23,4 @@ class ReportedRun:
     evaluation: Evaluation
     curves: Sequence[Mapping[str, Any]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
-    films: Iterable[Film] = ()
+    films: Iterable[EpisodeReplay] = ()

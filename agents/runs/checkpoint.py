@@ -111,7 +111,7 @@ def load_trainer(folder: Path, trainer: Trainer) -> str | None:
     """Put a checkpoint into `trainer`, whose policy must have the same shape; called by all ranks.
 
     Returns None where training goes on exactly where it was. Where there are now other environments or ranks, new
-    episodes are begun, and the reason is returned. Raises `AgentError` for a checkpoint that cannot be used.
+    episodes are episode_start, and the reason is returned. Raises `AgentError` for a checkpoint that cannot be used.
     """
     saved = load_policy(folder)
     if saved.config != trainer.policy.config:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 from torch.utils.tensorboard import SummaryWriter
 
-from batchsim.scenes.atomic_files import write_whole
+from batchsim.scenes.atomic_files import atomic_write
 
 # The usual tags, so that runs stand beside other trainers' in TensorBoard.
 _TAGS = {
@@ -121,7 +121,7 @@ def _tag_of(name: str) -> str:
 def _take_back(path: Path, frames: int) -> None:
     """Leave out the lines of a log after `frames`, which a resumed run will write again."""
     kept = [line for line in read_curves(path.parent) if line["frames"] <= frames]
-    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
+    atomic_write(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict[str, float | None]:

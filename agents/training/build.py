@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from batchsim import NavVectorEnv
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.networks.policy import Policy, config_for
-from batchsim import NavVectorEnv
 from batchsim.cuda_graph import Graphed
 
-_SHAPE = ("visual", "visual_channels", "fine_goal", "action_units", "core", "core_layers", "hidden_size")
+_SHAPE = ("visual", "visual_channels", "fine_goal", "action_embedding_size", "core", "core_layers", "hidden_size")
 
 
 def make_policy(config: TrainConfig, env: NavVectorEnv) -> Policy:
@@ -31,9 +31,9 @@ def speed_up(policy: Policy, config: TrainConfig) -> None:
         policy.compute_dtype = torch.bfloat16
     if config.channels_last:
         policy.use_channels_last()
-    if config.compile_step:
+    if config.compile_policy:
         policy.compile_step()
-    if config.cuda_graph and on_cuda:
+    if config.policy_cuda_graph and on_cuda:
         policy.step = Graphed(policy.step)
     if config.compile_update:
         policy.compile_sequence()

@@ -7,14 +7,14 @@ import time
 import torch
 
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.evaluation.candidates import Contender
+from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
 from batchsim.agents.evaluation.session import EvalSession
-from batchsim.agents.training.build import speed_up
 from batchsim.agents.networks.policy import Policy
+from batchsim.agents.training.build import speed_up
 
 
-class InterimEvaluation:
+class PeriodicEvaluation:
     """Runs the same few episodes every `eval_every_minutes`, with a copy of the policy in environments of its own.
 
     Nothing that training draws or keeps is touched, and its clock stands still meanwhile.
@@ -39,6 +39,6 @@ class InterimEvaluation:
     def run(self, policy: Policy) -> dict[str, float]:
         """The means of the episodes' measures with the weights that `policy` has now."""
         self._policy.load_state_dict(policy.state_dict())
-        evaluation = self._session.run(Contender("", self._config, self._policy))
+        evaluation = self._session.run(Candidate("", self._config, self._policy))
         self._last = time.monotonic()
         return {name: value["mean"] for name, value in evaluation.summary().items() if isinstance(value, dict)}

@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-from batchsim.agents.runs.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
-from batchsim.agents.training.periodic_evaluation import InterimEvaluation
-from batchsim.agents.runs.run_log import RunLog, TrainingBar
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.runs.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
+from batchsim.agents.runs.run_log import RunLog, TrainingBar
+from batchsim.agents.training.periodic_evaluation import PeriodicEvaluation
 
 
 class TrainingRun:
@@ -29,7 +29,7 @@ class TrainingRun:
         self._log = RunLog(out, trainer.episode_measures, config.log_every, progress.frames) if first else None
         self._bar = TrainingBar() if first else None
         evaluates = first and config.eval_every_minutes > 0
-        self._evaluation = InterimEvaluation(trainer.policy, config) if evaluates else None
+        self._evaluation = PeriodicEvaluation(trainer.policy, config) if evaluates else None
         self._stop = StopOnSignal()
         self._last_checkpoint = time.monotonic()
 

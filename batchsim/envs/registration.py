@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import gymnasium as gym
 
-from batchsim.tasks import Task
+if TYPE_CHECKING:
+    from batchsim.tasks import Task
 
 
 def register_task(env_id: str, task: str | Task, max_episode_steps: int = 500) -> None:

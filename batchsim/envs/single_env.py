@@ -50,8 +50,8 @@ class NavEnv(gym.Env):
 
     def render(self) -> np.ndarray | None:
         """What the agent sees, uint8 `[height, width, 3]`, or None without a `render_mode`."""
-        pictures = self._vector.render()
-        return None if pictures is None else pictures[0]
+        images = self._vector.render()
+        return None if images is None else images[0]
 
     def close(self) -> None:
         """Give the renderer's memory back."""

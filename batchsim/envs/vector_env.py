@@ -12,16 +12,23 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from batchsim.render.opengl.devices import choose_device
-from batchsim.envs.input_validation import read_actions, read_autoreset_mode, read_elapsed_steps, read_reset_mask, read_seeds, with_entropy
-from batchsim.simulation.episode_sources import FixedEpisodes
+from batchsim.envs.input_validation import (
+    read_actions,
+    read_autoreset_mode,
+    read_elapsed_steps,
+    read_reset_mask,
+    read_seeds,
+    with_entropy,
+)
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera, several_cameras
-from batchsim.streaming.initial_scenes import SceneSupply
-from batchsim.simulation.simulator import Simulator, SimulatorOptions
-from batchsim.tasks import Task, choose_task
-from batchsim.simulation.transition import StepResult
+from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
+from batchsim.simulation.episode_sources import FixedEpisodes
+from batchsim.simulation.simulator import Simulator, SimulatorOptions
+from batchsim.simulation.transition import StepResult
+from batchsim.streaming.initial_scenes import InitialScenes
+from batchsim.tasks import Task, choose_task
 
 OUTPUTS = ("torch", "numpy")
 
@@ -41,17 +48,17 @@ class NavVectorEnv(VectorEnv):
       round: at the end of its episode an environment moves on to another scene. None: all up to 128, 32 of more.
     - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
     - `cameras`: several of them on each agent, each a `batchsim.Camera` or a mapping of its fields, in place of the one
-      that `width`, `height` and `hfov` describe. Their pictures are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`;
+      that `width`, `height` and `hfov` describe. Their images are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`;
       `position` is metres from the point `camera_height` above the feet, to the right, up and backwards.
-    - `sensors`: pictures wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
+    - `sensors`: images wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
     - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
       `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
     - `success_distance`: metres of walking from the goal within which a stop succeeds; PointNav's alone, 0.2 if None.
     - `agent_radius`: metres; the scenes are baked for it.
     - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
-    - `cuda_graph`: on CUDA, have all that a step does beside drawing done as one graph, which spares the host most of
+    - `simulator_cuda_graph`: on CUDA, have all that a step does beside drawing done as one graph, which spares the host most of
       its work; of no effect on a CPU. Where the task cannot be recorded, a warning says why, and steps go without.
-    - `compile_step`: have the same fused by `torch.compile`, which takes about 20 s at the first step and, on a CPU, a
+    - `compile_simulator`: have the same fused by `torch.compile`, which takes about 20 s at the first step and, on a CPU, a
       C++ compiler. What is rounded may differ in the last digit.
     - `output`: "torch" or "numpy".
     - `autoreset_mode`: SAME_STEP (default), NEXT_STEP or DISABLED, the enum or its name.
@@ -61,7 +68,7 @@ class NavVectorEnv(VectorEnv):
     episodes that ended (`r`, `l`, `success`, `spl`, ...), with its mask `info["_episode"]`; `info["position"]` float32
     `[N, 3]` and `info["heading"]` say where the actions led, before any new episode began.
 
-    Returned torch tensors of pictures are written again by the next step: clone what must last longer. Numpy arrays
+    Returned torch tensors of images are written again by the next step: clone what must last longer. Numpy arrays
     are copies.
 
     `label_names`: what the numbers in `semantic` mean, those of `scenes.LABELS` first. Names that 3D files bring are
@@ -103,8 +110,8 @@ class NavVectorEnv(VectorEnv):
         max_depth: float = 10.0,
         renderer: str = "auto",
         device: str | torch.device = "auto",
-        cuda_graph: bool = True,
-        compile_step: bool = False,
+        simulator_cuda_graph: bool = True,
+        compile_simulator: bool = False,
         output: str = "torch",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -126,9 +133,9 @@ class NavVectorEnv(VectorEnv):
         task = choose_task(task, success_distance)
         sources = resolve(scenes, AgentBody(radius=agent_radius))
         if episodes is None:
-            supply = SceneSupply.load(sources, num_resident_scenes)
+            supply = InitialScenes.load(sources, num_resident_scenes)
         else:
-            supply = SceneSupply.load_all(sources, num_resident_scenes)
+            supply = InitialScenes.load_all(sources, num_resident_scenes)
         loaded: Sequence[Scene] = list(supply.resident.values())
         if episodes is not None:
             loaded, episodes = task.prepare(loaded, episodes)
@@ -152,8 +159,8 @@ class NavVectorEnv(VectorEnv):
                 max_episode_steps=max_episode_steps,
                 max_depth=max_depth,
                 renderer=renderer,
-                cuda_graph=cuda_graph,
-                compile_step=compile_step,
+                simulator_cuda_graph=simulator_cuda_graph,
+                compile_simulator=compile_simulator,
             ),
             self.device,
             supply if supply.has_more else None,
@@ -166,7 +173,7 @@ class NavVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         # NEXT_STEP: environments whose episode ended, which begin anew instead of acting.
         self._waiting = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
-        self._has_begun = False
+        self._was_reset = False
 
     @property
     def task(self) -> Task:
@@ -176,20 +183,20 @@ class NavVectorEnv(VectorEnv):
     @property
     def failed_scenes(self) -> dict[str, str]:
         """Which scenes cannot be loaded and are left out, and why, by name."""
-        rotation = self.simulator.rotation
-        return self._failed if rotation is None else rotation.failed_scenes
+        streamer = self.simulator.streamer
+        return self._failed if streamer is None else streamer.failed_scenes
 
     @property
     def scene_counts(self) -> dict[str, int]:
         """Where scenes take turns: in how many episodes could begin, how often one came, how many were left out."""
-        rotation = self.simulator.rotation
-        if rotation is None:
+        streamer = self.simulator.streamer
+        if streamer is None:
             return {}
-        failed = len(rotation.failed_scenes)
-        return {"scenes_visited": len(rotation.visited), "scene_changes": rotation.changes, "scenes_failed": failed}
+        failed = len(streamer.failed_scenes)
+        return {"scenes_visited": len(streamer.visited), "scene_changes": streamer.changes, "scenes_failed": failed}
 
     def _image_spaces(self) -> dict[str, gym.Space]:
-        """Of each camera in turn, by the names its pictures have."""
+        """Of each camera in turn, by the names its images have."""
         options = self.simulator.options
         labels = self._num_labels or np.iinfo(np.int32).max
 
@@ -218,14 +225,14 @@ class NavVectorEnv(VectorEnv):
         self.simulator.check_no_step_pending("reset")
         mask = read_reset_mask(options, self.num_envs, self.device)
         elapsed = read_elapsed_steps(options, self.num_envs, self.max_episode_steps, self.device)
-        if mask is not None and not self._has_begun and not mask.all():
+        if mask is not None and not self._was_reset and not mask.all():
             raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
         self._begin_streams(seed, mask)
         observation = self.simulator.reset(mask)
         if elapsed is not None:
             state = self.simulator.state
             state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
-        self._has_begun = True
+        self._was_reset = True
         self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
         return self._out(observation), {}
 
@@ -235,17 +242,17 @@ class NavVectorEnv(VectorEnv):
         return self.step_wait()
 
     def step_async(self, actions: Any) -> None:
-        """The first half of `step`: act, and have the pictures drawn while the caller does something else.
+        """The first half of `step`: act, and have the images drawn while the caller does something else.
 
-        From then on the pictures of the step before must not be used. Until `step_wait` only `close` may be called;
+        From then on the images of the step before must not be used. Until `step_wait` only `close` may be called;
         others raise `gymnasium.error.AlreadyPendingCallError`.
         """
-        if not self._has_begun:
+        if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before step().")
         same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
         # NEXT_STEP: what ended in the last step begins in this one, its action unused, its reward 0.
-        begun = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
-        self.simulator.step_async(self._actions(actions), same_step, begun)
+        episode_start = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
+        self.simulator.step_async(self._actions(actions), same_step, episode_start)
 
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """The second half of `step`, with what that returns; `gymnasium.error.NoAsyncCallError` without the first."""
@@ -271,7 +278,7 @@ class NavVectorEnv(VectorEnv):
 
         What is drawn is not kept: `observe` gives it again after `load_state_dict`.
         """
-        flags = {"waiting": self._waiting.clone(), "has_begun": torch.tensor(self._has_begun)}
+        flags = {"waiting": self._waiting.clone(), "was_reset": torch.tensor(self._was_reset)}
         return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -281,11 +288,11 @@ class NavVectorEnv(VectorEnv):
         """
         prefix = "simulator."
         inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        if not {"waiting", "has_begun"} <= tensors.keys():
-            raise OptionError("Not what NavVectorEnv.state_dict gives: waiting or has_begun is missing.")
+        if not {"waiting", "was_reset"} <= tensors.keys():
+            raise OptionError("Not what NavVectorEnv.state_dict gives: waiting or was_reset is missing.")
         self.simulator.load_state_dict(inner)
         self._waiting = tensors["waiting"].to(self.device, copy=True)
-        self._has_begun = bool(tensors["has_begun"])
+        self._was_reset = bool(tensors["was_reset"])
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near.
@@ -309,15 +316,15 @@ class NavVectorEnv(VectorEnv):
 
     def _begin_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
         """Begin anew the streams, in `mask`, of those environments for which `seed` holds one."""
-        if seed is None and self._has_begun:
+        if seed is None and self._was_reset:
             return
         seeds = read_seeds(seed, self.num_envs)
-        given = torch.tensor([s is not None for s in seeds]) | (not self._has_begun)
+        given = torch.tensor([s is not None for s in seeds]) | (not self._was_reset)
         seeds = with_entropy(seeds)
         which = given.to(self.device) if mask is None else given.to(self.device) & mask
-        rotation = self.simulator.rotation
-        if rotation is not None and mask is None and given.all():
-            rotation.restart(int(seeds[0]))
+        streamer = self.simulator.streamer
+        if streamer is not None and mask is None and given.all():
+            streamer.restart(int(seeds[0]))
         state = self.simulator.state
         state.seed = torch.where(which, seeds.to(self.device), state.seed)
         state.episode = torch.where(which, -1, state.episode)

@@ -1,4 +1,4 @@
-"""`BatchRenderer`: pictures of N cameras in K scenes, drawn in one request."""
+"""`BatchRenderer`: images of N cameras in K scenes, drawn in one request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import moderngl
 import torch
 from torch import Tensor
 
-from batchsim.render.opengl.devices import choose_device
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import backend_autotune as choice
 from batchsim.render.camera import Camera, several_cameras
-from batchsim.render.opengl.context import create_context, renderer_name
-from batchsim.render.opengl.gl_errors import guarded
-from batchsim.render.scene_data.gpu_arrays import PreparedScene, prepare_scene
 from batchsim.render.camera_rig import Rig, parts_for
+from batchsim.render.opengl.context import create_context, renderer_name
+from batchsim.render.opengl.devices import choose_device
+from batchsim.render.opengl.gl_errors import checked
+from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays, prepare_scene
 from batchsim.render.scene_data.scene_upload import SceneUpload
 from batchsim.scenes import Scene
 
@@ -37,11 +37,11 @@ class BatchRenderer:
     - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
     - `cameras`: in its place several of them, each a `Camera` or a mapping of its fields: all draw every view.
     - `sensors`: names out of `SENSORS`, drawn together.
-    - `device`: where poses come from and pictures go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
+    - `device`: where poses come from and images go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
     - `backend`: "raycast", "raster", or "auto", which times both on views of these scenes and keeps the
       faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
       runs must repeat exactly.
-    - `rotating`: scenes will take turns (`replace_scene`): every scene gets a slot of equal size, with room to spare.
+    - `replaceable`: scenes will take turns (`replace_scene`): every scene gets a slot of equal size, with room to spare.
 
     Raises `OptionError` for options that cannot be used and `RenderError` where OpenGL cannot.
     """
@@ -56,7 +56,7 @@ class BatchRenderer:
         sensors: Sequence[str] = ("depth",),
         backend: str = "auto",
         device: str | torch.device = "cpu",
-        rotating: bool = False,
+        replaceable: bool = False,
         cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
     ) -> None:
         self.cameras = (Camera(width, height, hfov),) if cameras is None else several_cameras(cameras)
@@ -64,13 +64,13 @@ class BatchRenderer:
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
-        self._rotating = rotating
+        self._replaceable = replaceable
         self._submitted: int | None = None
         self._check_options(backend)
         self.context = create_context(self.device)
         try:
             # Not merely made: several renderers in one process each have their own.
-            with guarded(self.context, "preparing to draw"):
+            with checked(self.context, "preparing to draw"):
                 self.backend = self._fastest(scenes) if backend == "auto" else backend
                 self._rig: Rig | None = self._make(self.backend, scenes)
         except BaseException:
@@ -94,7 +94,7 @@ class BatchRenderer:
         parts = parts_for(backend, self.sensors)
         prepared = [prepare_scene(scene, parts) for scene in scenes]
         cameras, sensors = self.cameras, self.sensors
-        return Rig(self.context, backend, prepared, self._rotating, cameras, self.num_views, sensors, self.device)
+        return Rig(self.context, backend, prepared, self._replaceable, cameras, self.num_views, sensors, self.device)
 
     def _fastest(self, scenes: Sequence[Scene]) -> str:
         """Time both backends on views from eye height all over the scenes."""
@@ -132,7 +132,7 @@ class BatchRenderer:
         """Draw one view for each pose.
 
         - `poses`: float32 `[N, 7]`, N at most `num_views`; camera position x y z (metres), quaternion x y z w.
-        - `scene_index`: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty picture.
+        - `scene_index`: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty image.
         - returns by sensor: `depth` float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit;
           `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing. With `cameras`
           each of them for each camera, as `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
@@ -146,7 +146,7 @@ class BatchRenderer:
     def submit(self, poses: Tensor, scene_index: Tensor) -> None:
         """The first half of `render`: have the views drawn, while the caller does something else, until `images`.
 
-        Pictures of the call before must not be used any more. What was submitted before, and not fetched, is lost.
+        Images of the call before must not be used any more. What was submitted before, and not fetched, is lost.
         """
         count = len(poses)
         if poses.shape != (count, 7) or scene_index.shape != (count,) or count > self.num_views:
@@ -156,12 +156,12 @@ class BatchRenderer:
             )
         rig = self._open_rig()
         self._submitted = None
-        with guarded(self.context, "drawing"):
+        with checked(self.context, "drawing"):
             rig.draw(poses, scene_index)
         self._submitted = count
 
     def images(self) -> dict[str, Tensor]:
-        """The second half of `render`: the pictures of what was submitted.
+        """The second half of `render`: the images of what was submitted.
 
         On CUDA torch's current stream waits until they are drawn, and the host does not. Raises `RenderError` where
         nothing was submitted, and where `render` does.
@@ -170,26 +170,26 @@ class BatchRenderer:
         if self._submitted is None:
             raise RenderError("images() without submit(): nothing is being drawn.")
         count, self._submitted = self._submitted, None
-        with guarded(self.context, "fetching pictures"):
+        with checked(self.context, "fetching images"):
             return rig.images(count)
 
-    def prepare(self, scene: Scene) -> PreparedScene:
+    def prepare(self, scene: Scene) -> GpuSceneArrays:
         """What `replace_scene` needs of `scene`: numpy alone, so that another thread may do it meanwhile."""
         held = self._open_rig().scenes
         return prepare_scene(scene, held.parts, held.textures.side if held.textures else 1)
 
-    def replace_scene(self, slot: int, scene: Scene | PreparedScene) -> SceneUpload:
+    def replace_scene(self, slot: int, scene: Scene | GpuSceneArrays) -> SceneUpload:
         """Give the place of scene number `slot` to another scene, whose data `SceneUpload.advance` writes in slices.
 
         Until that has returned True, views of `slot` show nothing. A scene larger than its slot has all slots grow,
-        which takes longer. Raises `OptionError` for a renderer that was not made with `rotating=True`, and
+        which takes longer. Raises `OptionError` for a renderer that was not made with `replaceable=True`, and
         `RenderError` where the driver has no room for scenes so large.
         """
-        if not self._rotating:
-            raise OptionError("replace_scene: make the BatchRenderer with rotating=True.")
+        if not self._replaceable:
+            raise OptionError("replace_scene: make the BatchRenderer with replaceable=True.")
         rig = self._open_rig()
-        prepared = scene if isinstance(scene, PreparedScene) else self.prepare(scene)
-        with guarded(self.context, "making room for a scene"):
+        prepared = scene if isinstance(scene, GpuSceneArrays) else self.prepare(scene)
+        with checked(self.context, "making room for a scene"):
             return rig.scenes.begin(slot, prepared)
 
     def _open_rig(self) -> Rig:
@@ -207,7 +207,7 @@ class BatchRenderer:
 
 def _give_back(context: moderngl.Context, rig: Rig) -> None:
     try:
-        with guarded(context, "closing"):
+        with checked(context, "closing"):
             rig.release()
     except RenderError as error:  # of a lost context there is nothing to give back
         _log.warning("%s", error)

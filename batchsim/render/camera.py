@@ -20,7 +20,7 @@ class Camera:
     """Looks along -z of its pose, y up; square pixels, row 0 on top.
 
     - `width`, `height`: pixels. `hfov`: degrees from the left edge to the right.
-    - `name`: where there are several cameras, its pictures are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
+    - `name`: where there are several cameras, its images are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
     - `position`: metres from the pose that is rendered, in its own frame: to the right, up, and backwards.
     - `yaw`, `pitch`: degrees that it is turned to the left, and then tilted up.
     """
@@ -67,7 +67,7 @@ class Camera:
         return torch.cat([torch.tensor(self.position, dtype=torch.float32), poses.multiply(turn, tilt)])
 
     def key(self, sensor: str) -> str:
-        """What its picture of `sensor` is called."""
+        """What its image of `sensor` is called."""
         return f"{self.name}_{sensor}" if self.name else sensor
 
 

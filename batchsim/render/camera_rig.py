@@ -10,11 +10,11 @@ from torch import Tensor
 
 from batchsim import poses as pose
 from batchsim.render.camera import Camera
-from batchsim.render.scene_data.gpu_arrays import PreparedScene, SceneParts
+from batchsim.render.opengl.shared_tensor import SharedTensor
 from batchsim.render.raster import RasterBackend
 from batchsim.render.raycast import RaycastBackend
+from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays, SceneParts
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
-from batchsim.render.opengl.shared_tensor import SharedTensor
 
 CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
 """Of each sensor."""
@@ -33,7 +33,7 @@ def parts_for(backend: str, sensors: Sequence[str]) -> SceneParts:
 class Rig:
     """Draws up to `num_views` views with each of `cameras`.
 
-    - `backend`: "raycast" or "raster"; `scenes` prepared with `parts_for` it; `rotating` as in `SceneBuffers`.
+    - `backend`: "raycast" or "raster"; `scenes` prepared with `parts_for` it; `replaceable` as in `SceneBuffers`.
 
     The GL context must be current in every call.
     """
@@ -42,23 +42,23 @@ class Rig:
         self,
         context: moderngl.Context,
         backend: str,
-        scenes: Sequence[PreparedScene],
-        rotating: bool,
+        scenes: Sequence[GpuSceneArrays],
+        replaceable: bool,
         cameras: Sequence[Camera],
         num_views: int,
         sensors: Sequence[str],
         device: torch.device,
     ) -> None:
-        self.scenes = SceneBuffers(context, scenes, rotating)
+        self.scenes = SceneBuffers(context, scenes, replaceable)
         self._cameras = [_MountedCamera(context, backend, self.scenes, c, num_views, sensors, device) for c in cameras]
 
     def draw(self, poses: Tensor, scene_index: Tensor) -> None:
-        """Have each camera draw a view for each of `poses` `[N, 7]`, scenes `[N]`: OpenGL's turn with the pictures."""
+        """Have each camera draw a view for each of `poses` `[N, 7]`, scenes `[N]`: OpenGL's turn with the images."""
         for camera in self._cameras:
             camera.draw(poses, scene_index)
 
     def images(self, count: int) -> dict[str, Tensor]:
-        """The first `count` pictures that `draw` made, of all cameras and sensors: torch's turn. Once a `draw`."""
+        """The first `count` images that `draw` made, of all cameras and sensors: torch's turn. Once a `draw`."""
         return {key: image for camera in self._cameras for key, image in camera.images(count).items()}
 
     def release(self) -> None:
@@ -69,7 +69,7 @@ class Rig:
 
 
 class _MountedCamera:
-    """One of the cameras: its views, its pictures, and what draws them."""
+    """One of the cameras: its views, its images, and what draws them."""
 
     def __init__(
         self,

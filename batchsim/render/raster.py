@@ -28,11 +28,11 @@ from torch import Tensor
 from batchsim.errors import RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
+from batchsim.render.opengl.shared_tensor import SharedTensor
+from batchsim.render.opengl.storage_buffers import storage_limit
 from batchsim.render.scene_data.gpu_arrays import CHUNK
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.opengl.shared_tensor import SharedTensor
-from batchsim.render.opengl.storage_buffers import storage_limit
 
 _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl has no name for
 _MAX_SIDE = 16384
@@ -77,7 +77,7 @@ class RasterBackend:
         self._depth_texture = context.depth_texture(size)
         self._hit_textures = [context.texture(size, 1, dtype="u4")] if self._shading else []
         self._framebuffer = context.framebuffer(self._hit_textures, self._depth_texture)
-        if not scenes.rotating and not scenes.count("triangle").any():
+        if not scenes.replaceable and not scenes.count("triangle").any():
             raise RenderError("The scenes hold no triangle at all: there is nothing to draw.")
         self._scenes = scenes
         self._views = views
@@ -124,7 +124,7 @@ class RasterBackend:
             self.context.memory_barrier()
 
     def finish(self, count: int) -> None:
-        """Hand the first `count` pictures, drawn by `render`, to torch."""
+        """Hand the first `count` images, drawn by `render`, to torch."""
         self._read_depth()
         for name, output in self._outputs.items():
             output.to_torch(0 if name == "depth" else count)
@@ -172,8 +172,8 @@ class RasterBackend:
     def _read_depth(self) -> None:
         """Copy what of the depth was left in the framebuffer."""
         for first, rows, viewport in self._unread:
-            pictures = self._outputs["depth"].tensor[first : first + rows]
-            self._framebuffer.read_into(pictures.numpy(), viewport, **_DEPTH_LAYOUT)
+            images = self._outputs["depth"].tensor[first : first + rows]
+            self._framebuffer.read_into(images.numpy(), viewport, **_DEPTH_LAYOUT)
         self._unread = []
 
     def release(self) -> None:

@@ -30,9 +30,9 @@ import numpy as np
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import shading
 from batchsim.render.camera import NEAR, Camera
+from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
-from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer
 
 SENSORS = ("depth", "rgb", "semantic")
 
@@ -124,7 +124,7 @@ class RaycastBackend:
         for resource in self._tracing:
             resource.release()
         self._tracing = []
-        self._stack_size = self._scenes.stack_size + (_SPARE_STACK if self._scenes.rotating else 0)
+        self._stack_size = self._scenes.stack_size + (_SPARE_STACK if self._scenes.replaceable else 0)
         camera, patches = self.camera, self.patches
         constants = {
             "WIDTH": camera.width,

@@ -9,8 +9,8 @@ triangle changes (equal), other sizes of work groups (equal), 8 or 16 pixels a t
 llvmpipe computes both sides of every branch: pixels without a texture, or of nothing at all, cost as much as others.
 
 Of what is left the texture is most: in four rooms 41 us a view as a mean of two mip levels, 24 as one of the two in
-turns (`nearby_level`), which all devices do so that pictures are the same. That leaves some grain where a texture is
-smaller than life: pictures of homes differ from blended ones by 0.3 to 0.6 of 255 in the mean, of four rooms' bricks by
+turns (`nearby_level`), which all devices do so that images are the same. That leaves some grain where a texture is
+smaller than life: images of homes differ from blended ones by 0.3 to 0.6 of 255 in the mean, of four rooms' bricks by
 1.8; from frame to frame of a slow walk they change by 1 to 3% more, 8% there. The sampler's state has to stay one of
 two levels, of which llvmpipe then skips the second: with GL_LINEAR_MIPMAP_NEAREST nothing is gained.
 """
@@ -23,10 +23,10 @@ from collections.abc import Mapping
 import moderngl
 
 from batchsim.render.camera import Camera
-from batchsim.render.scene_data.triangle_records import ROW
-from batchsim.render.scene_data.scene_buffers import SceneBuffers
-from batchsim.render.shaders import load_shader
 from batchsim.render.opengl.storage_buffers import empty_storage_buffer
+from batchsim.render.scene_data.scene_buffers import SceneBuffers
+from batchsim.render.scene_data.triangle_records import ROW
+from batchsim.render.shaders import load_shader
 
 SENSORS = ("rgb", "semantic")
 """What this draws."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
-from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.scenes import EpisodeSet
+from batchsim.world.resident_scenes import ResidentScenes
 
 
 class EpisodeSource(Protocol):

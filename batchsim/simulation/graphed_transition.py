@@ -43,26 +43,28 @@ class GraphedTransition:
         self._held: list[Any] = []
         self._in_a_row = 0
 
-    def __call__(self, action: Tensor, begun: Tensor | None, autoreset: bool) -> tuple[StepResult, Which | None]:
+    def __call__(
+        self, action: Tensor, episode_start: Tensor | None, autoreset: bool
+    ) -> tuple[StepResult, Which | None]:
         """As `Transition` does; tensors of the result are left alone by later calls."""
         if self.refusal:
-            return self._transition(action, begun, autoreset)
-        as_before = self._is_as_before(begun, autoreset)
+            return self._transition(action, episode_start, autoreset)
+        as_before = self._is_as_before(episode_start, autoreset)
         if as_before and self._graphed is not None and self._settle():
             self._in_a_row = 0
-            return self._replay(action, begun), self._ended
+            return self._replay(action, episode_start), self._ended
         self._graphed = None
         self._in_a_row += 1
         if self._in_a_row > _MOST_IN_A_ROW:
             self._refuse("something about it changes in every step")
         if as_before and not self.refusal:
-            return self._step_and_record(action, begun, autoreset)
+            return self._step_and_record(action, episode_start, autoreset)
         # A step that is the first of its kind may make the host wait: it compiles, and fills caches.
-        return self._transition(action, begun, autoreset)
+        return self._transition(action, episode_start, autoreset)
 
-    def _is_as_before(self, begun: Tensor | None, autoreset: bool) -> bool:
+    def _is_as_before(self, episode_start: Tensor | None, autoreset: bool) -> bool:
         """Whether this step takes the same from the host as the last one did."""
-        numbers, objects = (begun is None, autoreset, self._transition.scenes.layout), self._objects()
+        numbers, objects = (episode_start is None, autoreset, self._transition.scenes.layout), self._objects()
         same = numbers == self._numbers and len(objects) == len(self._held)
         same = same and all(map(operator.is_, objects, self._held))
         self._numbers, self._held = numbers, objects
@@ -92,22 +94,22 @@ class GraphedTransition:
         places = {place.untyped_storage().data_ptr() for place in self._places.values()}
         return tree_map(lambda x: x.clone() if x.untyped_storage().data_ptr() in places else x, values)
 
-    def _replay(self, action: Tensor, begun: Tensor | None) -> StepResult:
-        return StepResult(**self._graphed(*((action,) if begun is None else (action, begun))))
+    def _replay(self, action: Tensor, episode_start: Tensor | None) -> StepResult:
+        return StepResult(**self._graphed(*((action,) if episode_start is None else (action, episode_start))))
 
     def _step_and_record(
-        self, action: Tensor, begun: Tensor | None, autoreset: bool
+        self, action: Tensor, episode_start: Tensor | None, autoreset: bool
     ) -> tuple[StepResult, Which | None]:
         """Make the step, then once more from the same state, recorded: the two must be equal."""
         state = self._transition.state
         before = {name: value.clone() for name, value in state.tensors().items()}
         graph = self._make_graph(action.device)
         try:
-            result, self._ended = graph.rehearse(lambda: self._transition(action, begun, autoreset))
+            result, self._ended = graph.rehearse(lambda: self._transition(action, episode_start, autoreset))
         except Exception as error:  # whatever a task raises, it raises again below
             state.assign(before)
             self._refuse(_first_line(error))
-            return self._transition(action, begun, autoreset)
+            return self._transition(action, episode_start, autoreset)
         after = state.tensors()
         if not _fits(before, after):  # the next step may go on as it began
             return result, self._ended
@@ -118,7 +120,7 @@ class GraphedTransition:
             lambda *given: self._in_place(autoreset, *given), warm_ups=0, make_graph=lambda _: graph
         )
         try:
-            found = self._replay(action, begun)
+            found = self._replay(action, episode_start)
             if _equal(vars(found), vars(result)) and _equal(state.tensors(), after):
                 return found, self._ended
             reason = "made again from the same state, it gives something else"
@@ -128,9 +130,9 @@ class GraphedTransition:
         state.assign(after)
         return result, self._ended
 
-    def _in_place(self, autoreset: bool, action: Tensor, begun: Tensor | None = None) -> dict[str, Any]:
+    def _in_place(self, autoreset: bool, action: Tensor, episode_start: Tensor | None = None) -> dict[str, Any]:
         """The step that is recorded: the next state comes to lie where the last one lay."""
-        result, _ = self._transition(action, begun, autoreset)
+        result, _ = self._transition(action, episode_start, autoreset)
         outputs = self._apart(vars(result))
         self._settle()
         return outputs

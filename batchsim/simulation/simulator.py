@@ -12,30 +12,30 @@ import torch
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from torch import Tensor
 
-from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.errors import OptionError
-from batchsim.simulation.graphed_transition import GraphedTransition
-from batchsim.world.motion import Motion
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
-from batchsim.world.resident_scenes import ResidentScenes
-from batchsim.streaming.scene_streamer import Rotation
-from batchsim.streaming.initial_scenes import SceneSupply
-from batchsim.world.state import State
-from batchsim.tasks import Task
-from batchsim.simulation.transition import StepResult, Transition, Which
 from batchsim.scenes import Scene
+from batchsim.simulation.episode_sources import EpisodeSource
+from batchsim.simulation.graphed_transition import GraphedTransition
+from batchsim.simulation.transition import StepResult, Transition, Which
+from batchsim.streaming.initial_scenes import InitialScenes
+from batchsim.streaming.scene_streamer import SceneStreamer
+from batchsim.tasks import Task
+from batchsim.world.motion import Motion
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 
 _SCENES = "scene_marks"
-_ROTATION = "rotation."
+_STREAMER = "streamer."
 
 
 @dataclass(frozen=True)
 class SimulatorOptions:
     """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default.
 
-    `cameras` take the place of the one that `width`, `height` and `hfov` describe. `cuda_graph`: on CUDA the step's
-    tensors are worked out by one graph (`GraphedTransition`). `compile_step`: by what `torch.compile` makes of it.
+    `cameras` take the place of the one that `width`, `height` and `hfov` describe. `simulator_cuda_graph`: on CUDA the step's
+    tensors are worked out by one graph (`GraphedTransition`). `compile_simulator`: by what `torch.compile` makes of it.
     """
 
     sensors: tuple[str, ...] = ("depth",)
@@ -50,8 +50,8 @@ class SimulatorOptions:
     max_depth: float = 10.0
     renderer: str = "auto"
     cameras: tuple[Camera, ...] = ()
-    cuda_graph: bool = True
-    compile_step: bool = False
+    simulator_cuda_graph: bool = True
+    compile_simulator: bool = False
 
     def __post_init__(self) -> None:
         positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
@@ -70,7 +70,7 @@ class SimulatorOptions:
 
 @dataclass(frozen=True)
 class _Pending:
-    """A step whose pictures are being drawn; `ended`: whose last views are among them."""
+    """A step whose images are being drawn; `ended`: whose last views are among them."""
 
     result: StepResult
     ended: Which | None
@@ -79,8 +79,8 @@ class _Pending:
 class Simulator:
     """N environments in K resident scenes, stepped and rendered together, without a loop over environments.
 
-    - `scenes`: those resident at the beginning. `supply`: where others come from that take their place, in `rotation`;
-      it has `scenes` as its resident ones. None: the scenes stay, and `rotation` is None.
+    - `scenes`: those resident at the beginning. `supply`: where others come from that take their place, in `streamer`;
+      it has `scenes` as its resident ones. None: the scenes stay, and `streamer` is None.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Simulator:
         episodes: EpisodeSource | None = None,
         options: SimulatorOptions | None = None,
         device: str | torch.device = "cpu",
-        supply: SceneSupply | None = None,
+        supply: InitialScenes | None = None,
     ) -> None:
         if num_envs < 1:
             raise OptionError(f"num_envs={num_envs}: expected at least 1.")
@@ -109,24 +109,24 @@ class Simulator:
         )
         limits = self.options.camera_height, self.options.max_episode_steps
         self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits)
-        if self.options.compile_step:
+        if self.options.compile_simulator:
             self.transition.compile()
-        graphed = self.options.cuda_graph and self.device.type == "cuda"
+        graphed = self.options.simulator_cuda_graph and self.device.type == "cuda"
         self._advance = GraphedTransition(self.transition) if graphed else self.transition
         # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
         self.renderer = self._make_renderer(scenes, supply is not None) if self.options.sensors else None
-        self.rotation = Rotation(self.scenes, self.renderer, supply) if supply else None
+        self.streamer = SceneStreamer(self.scenes, self.renderer, supply) if supply else None
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}
         self._pending: _Pending | None = None
 
-    def _make_renderer(self, scenes: Sequence[Scene], rotating: bool) -> BatchRenderer:
+    def _make_renderer(self, scenes: Sequence[Scene], replaceable: bool) -> BatchRenderer:
         options = self.options
         views = 2 * self.num_envs
         size = (options.width, options.height, options.hfov)
         cameras = options.cameras or None
         sensors = (options.sensors, options.renderer)
-        return BatchRenderer(scenes, views, *size, *sensors, self.device, rotating=rotating, cameras=cameras)
+        return BatchRenderer(scenes, views, *size, *sensors, self.device, replaceable=replaceable, cameras=cameras)
 
     def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all."""
@@ -134,31 +134,31 @@ class Simulator:
         self.begin(torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask)
         return self.observe()
 
-    def begin(self, begun: Tensor) -> None:
-        """Put the environments in `begun` (bool `[N]`) at the start of their next episode, without rendering."""
-        self.transition.begin(begun)
+    def begin(self, episode_start: Tensor) -> None:
+        """Put the environments in `episode_start` (bool `[N]`) at the start of their next episode, without rendering."""
+        self.transition.begin(episode_start)
 
-    def step(self, action: Tensor, autoreset: bool = True, begun: Tensor | None = None) -> StepResult:
+    def step(self, action: Tensor, autoreset: bool = True, episode_start: Tensor | None = None) -> StepResult:
         """Act in all environments at once.
 
         - `action`: int64 `[N]`.
         - `autoreset`: environments whose episode ends begin the next one within this step, so that `observation` is
           the new episode's and `final_observation` the ended one's; without, they stay as they are.
-        - `begun`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
+        - `episode_start`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
         """
-        self.step_async(action, autoreset, begun)
+        self.step_async(action, autoreset, episode_start)
         return self.step_wait()
 
-    def step_async(self, action: Tensor, autoreset: bool = True, begun: Tensor | None = None) -> None:
-        """The first half of `step`: all but the pictures, which are drawn while the caller does something else.
+    def step_async(self, action: Tensor, autoreset: bool = True, episode_start: Tensor | None = None) -> None:
+        """The first half of `step`: all but the images, which are drawn while the caller does something else.
 
         Those of the step before must not be used any more.
         """
         self.check_no_step_pending("step_async")
-        result, ended = self._advance(action, begun, autoreset)
+        result, ended = self._advance(action, episode_start, autoreset)
         self._submit(self.transition.count_views(ended))
-        if self.rotation is not None:
-            self.rotation.advance(self.state.scene)
+        if self.streamer is not None:
+            self.streamer.advance(self.state.scene)
         self._pending = _Pending(result, ended)
 
     def step_wait(self) -> StepResult:
@@ -192,7 +192,7 @@ class Simulator:
         return self._fetch() | sensors
 
     def _last_images(self, images: dict[str, Tensor], ended: Which) -> dict[str, Tensor]:
-        """The ended episodes' last pictures, put where their environments are."""
+        """The ended episodes' last images, put where their environments are."""
         last = {name: image[self.num_envs :] for name, image in images.items()}
         if isinstance(ended, slice):
             return last
@@ -208,7 +208,7 @@ class Simulator:
             self.renderer.submit(self.transition.poses[:count], self.transition.view_scene[:count])
 
     def _fetch(self) -> dict[str, Tensor]:
-        """The pictures that were submitted."""
+        """The images that were submitted."""
         if self.renderer is None:
             return {}
         images = self.images = self.renderer.images()
@@ -219,12 +219,12 @@ class Simulator:
     def state_dict(self) -> dict[str, Tensor]:
         """All that decides how the episodes go on, by name.
 
-        `State.state_dict`, marks of the task and the scenes, and `Rotation.state_dict` where there is a rotation.
+        `State.state_dict`, marks of the task and the scenes, and `SceneStreamer.state_dict` where there is a streamer.
         """
         self.check_no_step_pending("state_dict")
-        rotation = self.rotation.state_dict() if self.rotation else {}
+        streamer = self.streamer.state_dict() if self.streamer else {}
         marks = {_SCENES: self._scene_marks()}
-        return self.state.state_dict() | marks | {_ROTATION + name: value for name, value in rotation.items()}
+        return self.state.state_dict() | marks | {_STREAMER + name: value for name, value in streamer.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `state_dict` gave, of a simulator of as many environments with the same task and scenes.
@@ -238,23 +238,23 @@ class Simulator:
             raise OptionError(
                 "The state is of environments in other scenes or of another task; load it with those it was saved with."
             )
-        rotation = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_ROTATION)}
+        streamer = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_STREAMER)}
         self.state.load_state_dict(tensors)
-        if self.rotation is not None:
-            self.rotation.load_state_dict({name.removeprefix(_ROTATION): v for name, v in rotation.items()})
+        if self.streamer is not None:
+            self.streamer.load_state_dict({name.removeprefix(_STREAMER): v for name, v in streamer.items()})
 
     def _scene_marks(self) -> Tensor:
-        """int64: checksums of the task's name, and of each scene's name and size; of a rotation the names alone."""
+        """int64: checksums of the task's name, and of each scene's name and size; of a streamer the names alone."""
         marks = [type(self.task).__name__]
-        if self.rotation is not None:
-            marks += [f"{len(self.scenes)} of", *(source.name for source in self.rotation.loader.sources)]
+        if self.streamer is not None:
+            marks += [f"{len(self.scenes)} of", *(source.name for source in self.streamer.loader.sources)]
             return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
         marks += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
         return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
 
     def close(self) -> None:
         """Give the renderer's memory back, and end the loading of scenes."""
-        if self.rotation is not None:
-            self.rotation.close()
+        if self.streamer is not None:
+            self.streamer.close()
         if self.renderer is not None:
             self.renderer.close()

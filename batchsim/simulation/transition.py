@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from batchsim import poses
-from batchsim.simulation.episode_sources import EpisodeSource
-from batchsim.world.motion import Motion
 from batchsim.render.batch_renderer import NO_SCENE
+from batchsim.simulation.episode_sources import EpisodeSource
+from batchsim.tasks import Task
+from batchsim.world.motion import Motion
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
-from batchsim.tasks import Task
 
 Which = Tensor | slice
 """Numbers of environments, int64; or a slice of them."""
@@ -39,7 +39,7 @@ class StepResult:
 
 
 class Transition:
-    """Leads N environments from one state to the next; called, it makes a step, but for its pictures.
+    """Leads N environments from one state to the next; called, it makes a step, but for its images.
 
     - `camera_height`: metres; `max_episode_steps`: after which an episode is cut off.
     - `poses` float32 `[2 N, 7]`, `view_scene` int64 `[2 N]`: the views that show the next state, and from N on those of
@@ -73,9 +73,11 @@ class Transition:
         self._turn_of_action = torch.tensor(turns, device=scenes.device)
         self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=scenes.device)
 
-    def __call__(self, action: Tensor, begun: Tensor | None, autoreset: bool) -> tuple[StepResult, Which | None]:
+    def __call__(
+        self, action: Tensor, episode_start: Tensor | None, autoreset: bool
+    ) -> tuple[StepResult, Which | None]:
         """One step, as `Simulator.step` says, and whose last views were placed; None for nobody's."""
-        result = self._act(action, begun)
+        result = self._act(action, episode_start)
         ended = self._ended(result.done) if autoreset else None
         if ended is not None:
             self._place_cameras(self.num_envs, ended)
@@ -103,18 +105,18 @@ class Transition:
             return self.num_envs
         return 2 * self.num_envs if isinstance(ended, slice) else self.num_envs + len(ended)
 
-    def begin(self, begun: Tensor) -> None:
-        """Put the environments in `begun` (bool `[N]`) at the start of their next episode."""
+    def begin(self, episode_start: Tensor) -> None:
+        """Put the environments in `episode_start` (bool `[N]`) at the start of their next episode."""
         state = self.state
-        state.episode = state.episode + begun
+        state.episode = state.episode + episode_start
         episode = self.episodes.sample(self.scenes, state.seed, state.episode)
         for name in ("scene", "position", "heading"):
             old = getattr(state, name)
-            setattr(state, name, torch.where(begun.view(-1, *[1] * (old.ndim - 1)), episode[name], old))
+            setattr(state, name, torch.where(episode_start.view(-1, *[1] * (old.ndim - 1)), episode[name], old))
         for name in ("step", "path_length", "collisions", "collided", "episode_return"):
             old = getattr(state, name)
-            setattr(state, name, torch.where(begun, torch.zeros_like(old), old))
-        self.task.begin(self.scenes, state, begun, episode)
+            setattr(state, name, torch.where(episode_start, torch.zeros_like(old), old))
+        self.task.begin(self.scenes, state, episode_start, episode)
 
     def look(self) -> dict[str, Tensor]:
         """Place the views of all environments as they stand; returns what the task senses there."""
@@ -132,17 +134,17 @@ class Transition:
             "path_length": state.path_length,
         }
 
-    def _act(self, action: Tensor, begun: Tensor | None) -> StepResult:
+    def _act(self, action: Tensor, episode_start: Tensor | None) -> StepResult:
         """Move, reward and end; the observations are still to come."""
         state = self.state
         self._motion.apply(state, self._turn_of_action[action], self._is_walk[action])
         state.step = state.step + 1
         reward, terminated = self.task.step(self.scenes, state, action)
         truncated = (state.step >= self._max_episode_steps) & ~terminated
-        if begun is not None:
-            self.begin(begun)
-            reward = torch.where(begun, 0.0, reward)
-            terminated, truncated = terminated & ~begun, truncated & ~begun
+        if episode_start is not None:
+            self.begin(episode_start)
+            reward = torch.where(episode_start, 0.0, reward)
+            terminated, truncated = terminated & ~episode_start, truncated & ~episode_start
         done = terminated | truncated
         state.episode_return = state.episode_return + reward
         return StepResult({}, reward, terminated, truncated, done, {}, self.measures(), state.position, state.heading)

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SceneSupply:
+class InitialScenes:
     """Some scenes of a set, loaded, and where the others come from.
 
     - `sources`: all of the set. `resident`: those that are loaded, by number.
@@ -54,7 +54,7 @@ class SceneSupply:
         others = enumerate(self.sources if self.has_more else ())
         return tables | {s.label_names for k, s in others if k not in self.resident and k not in self.failed}
 
-    def _with_one_table(self) -> SceneSupply:
+    def _with_one_table(self) -> InitialScenes:
         """The scenes with one table of labels, if all are here: those to come may bring names of their own."""
         if self.has_more or not self.resident:
             return self
@@ -67,25 +67,25 @@ class SceneSupply:
         return {self.sources[number].name: reason for number, reason in self.failed.items()}
 
     @staticmethod
-    def load_all(sources: Sequence[SceneSource], wanted: int | None = None) -> SceneSupply:
+    def load_all(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
         """Load all of `sources`; raises `SceneError` if one cannot be had, `OptionError` if fewer are `wanted`."""
         if _num_resident(wanted, len(sources)) < len(sources) and wanted is not None:
             raise OptionError(
                 f"num_resident_scenes={wanted}: a fixed set of episodes needs all of its {len(sources)} scenes."
             )
         bake_many(sources)
-        return SceneSupply(sources, {k: source.load() for k, source in enumerate(sources)}, {})._with_one_table()
+        return InitialScenes(sources, {k: source.load() for k, source in enumerate(sources)}, {})._with_one_table()
 
     @staticmethod
-    def load(sources: Sequence[SceneSource], wanted: int | None = None) -> SceneSupply:
+    def load(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
         """Load the first `wanted` of `sources` that can be had; raises `SceneError` if there is none.
 
         None: all up to 128, 32 of more. Raises `OptionError` for a number that cannot be used.
         """
         wanted = _num_resident(wanted, len(sources))
         if len(sources) == 1:
-            return SceneSupply(sources, {0: sources[0].load()}, {})
-        supply = SceneSupply(sources, {}, {})
+            return InitialScenes(sources, {0: sources[0].load()}, {})
+        supply = InitialScenes(sources, {}, {})
         left = deque(range(len(sources)))
         while left and len(supply.resident) < wanted:
             supply._try([left.popleft() for _ in range(min(len(left), wanted - len(supply.resident)))])

@@ -17,9 +17,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from batchsim.errors import OptionError
-from batchsim.streaming.initial_scenes import LOAD_ERRORS, SceneSupply, report_failure
 from batchsim.scenes import Scene, SceneSource
 from batchsim.scenes.sources.bake_many import BakeProcess, available_cores
+from batchsim.streaming.initial_scenes import LOAD_ERRORS, InitialScenes, report_failure
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class SceneLoader(Generic[T]):
 
     def __init__(
         self,
-        supply: SceneSupply,
+        supply: InitialScenes,
         prepare: Callable[[Scene], T],
         ahead: int = 4,
     ) -> None:

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
-from batchsim.world.navigation_data import PackedScene, pack_scene
 from batchsim.render.batch_renderer import BatchRenderer
-from batchsim.render.scene_data.gpu_arrays import PreparedScene
-from batchsim.world.resident_scenes import ResidentScenes
-from batchsim.streaming.scene_loader import SceneLoader
-from batchsim.streaming.initial_scenes import LOAD_ERRORS, SceneSupply
+from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays
 from batchsim.scenes import Scene
+from batchsim.streaming.initial_scenes import LOAD_ERRORS, InitialScenes
+from batchsim.streaming.scene_loader import SceneLoader
+from batchsim.world.navigation_data import NavigationData, prepare_navigation
+from batchsim.world.resident_scenes import ResidentScenes
 
 LOOK_EVERY = 8
 """Steps from one look at which slots are in use to the next, which then acts on what the one before saw. That has long
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _State:
-    """How far the rotation is; whole numbers, and lists of them.
+    """How far the streamer is; whole numbers, and lists of them.
 
     - `seed`: of the order. `step`: steps made. `taken`: scenes asked of the loader. `changes`: arrivals until now.
     - `content`: number of the scene in each slot, the arriving one where one arrives.
@@ -70,17 +70,17 @@ class _State:
 class _Prepared:
     """What is copied of a scene: worked out by the loader's threads."""
 
-    packed: PackedScene
-    drawn: PreparedScene | None
+    packed: NavigationData
+    drawn: GpuSceneArrays | None
 
 
-class Rotation:
+class SceneStreamer:
     """Rotates `scenes`, and `renderer` with them, through all of `supply`, of which the loaded ones are resident.
 
     `visited`: numbers of the scenes in which episodes could begin since the last `restart`.
     """
 
-    def __init__(self, scenes: ResidentScenes, renderer: BatchRenderer | None, supply: SceneSupply) -> None:
+    def __init__(self, scenes: ResidentScenes, renderer: BatchRenderer | None, supply: InitialScenes) -> None:
         slots = len(scenes)
         if slots < 2:
             raise OptionError("Only one scene is resident: expected at least 2 where scenes take turns.")
@@ -217,13 +217,13 @@ class Rotation:
         self.loader.start(state.seed, state.taken)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that decides how the rotation goes on, int64 and bool."""
+        """All that decides how the streamer goes on, int64 and bool."""
         self._wait_for_look()
         whole = {name: torch.tensor(value, dtype=torch.int64) for name, value in asdict(self._state).items()}
         return whole | {"visited": torch.tensor(sorted(self.visited)), "in_use": self._in_use.clone()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `state_dict` gave, of a rotation through the same set with as many slots."""
+        """Go on from what `state_dict` gave, of a streamer through the same set with as many slots."""
         self._wait_for_look()
         values = {name: tensor.tolist() for name, tensor in tensors.items()}
         self.visited = set(values.pop("visited"))
@@ -237,7 +237,7 @@ class Rotation:
 
 def _prepare(scene: Scene, pinned: bool, drawn_by: weakref.ref[BatchRenderer] | None) -> _Prepared:
     renderer = drawn_by and drawn_by()
-    return _Prepared(pack_scene(scene, pinned), renderer and renderer.prepare(scene))
+    return _Prepared(prepare_navigation(scene, pinned), renderer and renderer.prepare(scene))
 
 
 class _Upload(Protocol):

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from batchsim.tasks.task import Task
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
-from batchsim.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Explore(Task):
 
     headline_measures: ClassVar[tuple[str, ...]] = ("explored_share", "cells_visited")
 
-    def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
+    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
         """Forget what was visited, and visit the start."""
-        super().begin(scenes, state, begun, episode)
-        self._visited(scenes, state).masked_fill_(begun.unsqueeze(-1), False)
-        state.keep(begun, cells_visited=torch.zeros_like(state.heading))
+        super().begin(scenes, state, episode_start, episode)
+        self._visited(scenes, state).masked_fill_(episode_start.unsqueeze(-1), False)
+        state.keep(episode_start, cells_visited=torch.zeros_like(state.heading))
         self._visit(scenes, state)
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
+from batchsim.scenes import EpisodeSet, Scene, link_goals
+from batchsim.tasks.task import Task, draw_heading, draw_scene
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
-from batchsim.tasks.task import Task, draw_heading, draw_scene
-from batchsim.scenes import EpisodeSet, Scene, link_goals
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Flee(Task):
         position = scenes.goal_position(scene, goal)
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
+    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
         """Keep which field measures the distance from the start, and the farthest that one can get."""
-        super().begin(scenes, state, begun, episode)
+        super().begin(scenes, state, episode_start, episode)
         zero = torch.zeros_like(state.heading)
-        state.keep(begun, origin=episode["goal"], distance=zero, max_distance=zero)
-        state.keep(begun, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
+        state.keep(episode_start, origin=episode["goal"], distance=zero, max_distance=zero)
+        state.keep(episode_start, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
         """The distance gained; never terminated."""

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
-from batchsim.world.resident_scenes import ResidentScenes
-from batchsim.world.state import State
+from batchsim.scenes import EpisodeSet, Scene
 from batchsim.tasks.sensors import point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
-from batchsim.scenes import EpisodeSet, Scene
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 
@@ -86,12 +86,12 @@ class PointNav(Task):
         position = torch.where(worth >= 0, position, scenes.goal_position(scene, goal))
         return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
+    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
         """Keep the goal, and how far it is."""
         # The others go on with theirs: what was drawn for them now may be of another scene.
-        state.keep(begun, goal=episode["goal"])
+        state.keep(episode_start, goal=episode["goal"])
         distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
-        state.keep(begun, start_distance=distance, distance=distance, success=torch.zeros_like(begun))
+        state.keep(episode_start, start_distance=distance, distance=distance, success=torch.zeros_like(episode_start))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
         """The way gained and a little less, more for success; a stop ends the episode."""

@@ -13,16 +13,16 @@ import numpy as np
 from torch import Tensor
 
 from batchsim.random_streams import pick, uniform
+from batchsim.scenes import EpisodeSet, Scene
+from batchsim.tasks.sensors import compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
-from batchsim.tasks.sensors import compass, gps
-from batchsim.scenes import EpisodeSet, Scene
 
 _CANDIDATES = 8  # cells tried for a start
 
 
 class Task(ABC):
-    """What an episode is about: how it starts, what is sensed beside the pictures, rewarded, measured, and its end.
+    """What an episode is about: how it starts, what is sensed beside the images, rewarded, measured, and its end.
 
     A new task is a subclass with `step`, and with whatever of the rest differs from what stands here: starts drawn from
     the floor, the sensors `gps` and `compass`, the actions forward, left and right, no measures. All methods work on N
@@ -37,7 +37,7 @@ class Task(ABC):
     headline_measures: ClassVar[tuple[str, ...]] = ()
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """The sensors this task adds to the pictures."""
+        """The sensors this task adds to the images."""
         turn = np.float32(math.pi)
         return {
             "gps": gym.spaces.Box(-np.inf, np.inf, (2,), np.float32),
@@ -61,12 +61,12 @@ class Task(ABC):
         position = position.where(found > 0, scenes.goal_position(scene, goal))
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, begun: Tensor, episode: dict[str, Tensor]) -> None:
-        """Start the episodes of the environments in `begun`, bool `[N]`; `state` has their bodies in place already.
+    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
+        """Start the episodes of the environments in `episode_start`, bool `[N]`; `state` has their bodies in place already.
 
         `episode` is what `sample` gave. Here the start pose is kept, for `gps` and `compass`.
         """
-        state.keep(begun, start_position=state.position, start_heading=state.heading)
+        state.keep(episode_start, start_position=state.position, start_heading=state.heading)
 
     @abstractmethod
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:

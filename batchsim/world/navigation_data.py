@@ -13,7 +13,7 @@ from batchsim.scenes.maps.coverage_grid import floor_squares
 
 
 @dataclass(frozen=True, eq=False)
-class PackedScene:
+class NavigationData:
     """A scene's share of the flat tensors, on the host.
 
     - `index` int32 `[L * rows * columns]`, `positions` float32 `[C, 3]`: its walkable cells, as in `scenes.Walkable`.
@@ -45,7 +45,7 @@ class PackedScene:
         return torch.nn.functional.pad(self.index, (0, (layers - self.layers) * self.columns), value=-1)
 
 
-def pack_scene(scene: Scene, pinned: bool = False) -> PackedScene:
+def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
     """Pack `scene`; in pinned memory a GPU reads it while the host goes on.
 
     Raises `SceneError` if the scene has no goals, for nobody could walk to one.
@@ -58,7 +58,7 @@ def pack_scene(scene: Scene, pinned: bool = False) -> PackedScene:
         return packed.pin_memory() if pinned else packed
 
     squares, fields = floor_squares(scene), scene.goal_distances
-    return PackedScene(
+    return NavigationData(
         scene,
         tensor(scene.walkable.index.ravel(), np.int32),
         tensor(scene.walkable.positions, np.float32),

@@ -11,7 +11,7 @@ _PIECE = 1 << 18  # bytes copied at once
 _HEAD_ROOM = 1.25
 
 
-class SlottedTensor:
+class RaggedTensor:
     """`data[offset[k] : offset[k] + length of k]` is the k-th of `arrays`, `[length, ...]` each and of one type.
 
     - `data`: all of them, `[sum of lengths or K * capacity, ...]`; `offset`: int64 `[K]`. Growing replaces both.

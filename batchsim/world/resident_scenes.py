@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
-from batchsim.world.navigation_data import PackedScene, pack_scene
 from batchsim.random_streams import pick
-from batchsim.world.ragged_tensor import SlottedTensor
 from batchsim.scenes import Scene
+from batchsim.world.navigation_data import NavigationData, prepare_navigation
+from batchsim.world.ragged_tensor import RaggedTensor
 
 
 class ResidentScenes:
@@ -30,20 +30,20 @@ class ResidentScenes:
             raise OptionError("scenes is empty: expected at least one.")
         self.scenes = list(scenes)
         self.device = device
-        packed = [pack_scene(scene) for scene in scenes]
+        packed = [prepare_navigation(scene) for scene in scenes]
         self._layers = max(p.layers for p in packed)
         self._grid_columns = [p.columns for p in packed]
 
-        def slotted(arrays: Sequence[Tensor]) -> SlottedTensor:
-            return SlottedTensor(arrays, device, replaceable)
+        def ragged(arrays: Sequence[Tensor]) -> RaggedTensor:
+            return RaggedTensor(arrays, device, replaceable)
 
-        self._grid = slotted([p.padded_index(self._layers) for p in packed])
-        self._cells = slotted([p.positions for p in packed])
-        self._squares = slotted([p.squares for p in packed])
+        self._grid = ragged([p.padded_index(self._layers) for p in packed])
+        self._cells = ragged([p.positions for p in packed])
+        self._squares = ragged([p.squares for p in packed])
         self.most_squares = max(p.num_squares for p in packed)
-        self._goals = slotted([p.goals for p in packed])
-        self._farthest = slotted([p.farthest for p in packed])
-        self._fields = slotted([p.distances for p in packed])
+        self._goals = ragged([p.goals for p in packed])
+        self._farthest = ragged([p.farthest for p in packed])
+        self._fields = ragged([p.distances for p in packed])
 
         facts = [_facts(p) for p in packed]
         self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
@@ -62,8 +62,8 @@ class ResidentScenes:
 
         Until then a recorded look-up can be replayed: scenes that come and go are written in place.
         """
-        slotted = (self._grid, self._cells, self._squares, self._goals, self._farthest, self._fields)
-        return (*(s.capacity for s in slotted), self._layers, self.most_squares, self.smallest_cell)
+        ragged = (self._grid, self._cells, self._squares, self._goals, self._farthest, self._fields)
+        return (*(s.capacity for s in ragged), self._layers, self.most_squares, self.smallest_cell)
 
     def _smallest_cell(self) -> float:
         return min(scene.walkable.cell_size for scene in self.scenes)
@@ -104,7 +104,7 @@ class ResidentScenes:
         self._drawn[: len(slots)].copy_(drawn, non_blocking=True)
         self._num_drawn.fill_(len(slots))
 
-    def replace(self, slot: int, packed: PackedScene) -> Iterator[int]:
+    def replace(self, slot: int, packed: NavigationData) -> Iterator[int]:
         """Put another scene into `slot`, in which nobody stands or will stand until all is copied.
 
         Yields the bytes copied, piece by piece; the rest of the scenes can be looked up all the while.
@@ -221,7 +221,7 @@ class ResidentScenes:
         return torch.where(total > 0, mean, torch.inf)
 
 
-def _facts(packed: PackedScene) -> dict[str, float | int | list[float]]:
+def _facts(packed: NavigationData) -> dict[str, float | int | list[float]]:
     """The numbers that look-ups need of each scene."""
     scene, walkable = packed.scene, packed.scene.walkable
     return {

@@ -18,7 +18,7 @@ class State:
     """The batched tensors of N environments, all of length N and on one device.
 
     Bodies: `position` float32 `[N, 3]` (feet, metres), `heading` float32 (radians), `scene` int64 (resident slot).
-    Episodes: `seed` int64 (the stream), `episode` int64 (how many were begun, minus one), `step` int64 (since reset).
+    Episodes: `seed` int64 (the stream), `episode` int64 (how many were episode_start, minus one), `step` int64 (since reset).
     Counters since reset: `path_length` (metres walked), `collisions` int64, `episode_return`.
     `collided` bool: was the last action blocked. `task`: what the task keeps of each environment, by name.
     """
@@ -37,7 +37,7 @@ class State:
 
     @staticmethod
     def empty(num_envs: int, device: torch.device) -> State:
-        """All zeros; no episode has begun."""
+        """All zeros; no episode has episode_start."""
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(num_envs, *shape, dtype=dtype, device=device)
@@ -55,11 +55,11 @@ class State:
             episode_return=zeros(),
         )
 
-    def keep(self, begun: Tensor, **values: Tensor) -> None:
-        """Write `values`, `[N, ...]` each, into `task` where `begun` (bool `[N]`) is set; the rest stays as it was."""
+    def keep(self, episode_start: Tensor, **values: Tensor) -> None:
+        """Write `values`, `[N, ...]` each, into `task` where `episode_start` (bool `[N]`) is set; the rest stays as it was."""
         for name, value in values.items():
             old = self.task.get(name)
-            chosen = begun.view(-1, *[1] * (value.ndim - 1))
+            chosen = episode_start.view(-1, *[1] * (value.ndim - 1))
             self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchsim.agents.cli import BAD_INPUT
 from batchsim import BatchSimError
+from batchsim.agents.cli import BAD_INPUT
 from batchsim.render.opengl.devices import choose_device
 
 BUDGET = 530.0
 """Seconds for all of it."""
 _TRAINING = "--training"
-_LEAST = 20.0  # seconds under which a part is not begun
+_LEAST = 20.0  # seconds under which a part is not episode_start
 
 _BENCH = ("-m", "batchsim.agents.bench")
 _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")

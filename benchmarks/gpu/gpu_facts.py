@@ -15,9 +15,9 @@ import torch
 
 from batchsim.agents.benchmarks import record
 from batchsim.agents.cli import run_command
-from batchsim.render.opengl.devices import choose_device
 from batchsim.errors import RenderError
 from batchsim.render.opengl.context import create_context, renderer_name
+from batchsim.render.opengl.devices import choose_device
 from batchsim.render.opengl.egl_device import cuda_uuid, gl_uuid, list_egl_devices
 from batchsim.render.opengl.shared_tensor import SharedTensor
 from batchsim.render.opengl.storage_buffers import storage_limit

@@ -23,12 +23,12 @@ import tyro
 
 from batchsim.agents.benchmarks.changes import run_changes
 from batchsim.agents.benchmarks.command import parse
-from benchmarks.pages.page import write_page
 from batchsim.agents.benchmarks.plot import plot_sweeps
 from batchsim.agents.benchmarks.record import today
 from batchsim.agents.benchmarks.sweep import parse_axes, run_cell, run_sweep, save_sweep
 from batchsim.agents.cli import run_command
 from batchsim.render.opengl.devices import choose_device
+from benchmarks.pages.page import write_page
 
 _HOMES = "homes:train?count=8"
 _ONE_HOME = "homes:train/0"
@@ -92,7 +92,7 @@ GRIDS = (
     ),
     _Grid(
         "triangles",
-        "Rendering, by triangles (same pictures)",
+        "Rendering, by triangles (same images)",
         "render",
         ("--scenes", _ONE_HOME, "--num-envs", "64"),
         ("triangles=1000,10000,100000,1000000", "renderer=raycast,raster"),

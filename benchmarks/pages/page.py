@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages.page_sections import changes, growth, measurements, peers
 from batchsim.agents.benchmarks.sweep import Sweep
 from batchsim.agents.cli import run_command
 from batchsim.agents.errors import AgentError
+from benchmarks.pages.page_sections import changes, growth, measurements, peers
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 """Everything between these lines of the page is written anew; what stands around them stays."""

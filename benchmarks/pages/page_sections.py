@@ -75,11 +75,11 @@ def _stages(record: Record) -> str:
     return ", ".join(f"{name} {time:,.1f}" for name, time in record["us_per_frame"].items() if time is not None)
 
 
-def growth(sweeps: Sequence[Sweep], picture: str) -> str:
+def growth(sweeps: Sequence[Sweep], image: str) -> str:
     """How cost grows, of sweeps measured together: the plot, each line's ends in words, what failed, the commands."""
     cells = [cell for sweep in sweeps for cell in sweep.cells]
     first = next(cell.record for cell in cells if cell.record is not None)
-    lines_ = [f"## How cost grows: {first['machine']}, {first['date']}", "", f"![Cost of a frame]({picture})", ""]
+    lines_ = [f"## How cost grows: {first['machine']}, {first['date']}", "", f"![Cost of a frame]({image})", ""]
     rows = [row for sweep in sweeps for row in _ends(sweep)]
     lines_ += table(("sweep", "line", "from", "to", "µs a frame", "ratio"), rows)
     failed = [cell for cell in cells if cell.record is None]

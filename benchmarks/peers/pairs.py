@@ -72,7 +72,7 @@ def step_pairs(cores: int) -> list[Pair]:
 
 
 _TUNED = (
-    " One process a core, each drawing without threads of its own, side by side: its best, with the pictures in as "
+    " One process a core, each drawing without threads of its own, side by side: its best, with the images in as "
     "many processes rather than in one learner's."
 )
 _DOOM = (
@@ -84,7 +84,7 @@ _WARP = (
     "from random places. Warp's kernels run on one core of a CPU; here one process a core."
 )
 _MUJOCO = (
-    "MuJoCo draws 17 boxes with one light and no shadows, one picture at a time, batchsim the same rooms as 352 "
+    "MuJoCo draws 17 boxes with one light and no shadows, one image at a time, batchsim the same rooms as 352 "
     "triangles lit from above and from the eye; both textured, one sample a pixel, views from random places."
 )
 

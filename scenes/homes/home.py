@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from batchsim.scenes.errors import SceneError
-from batchsim.scenes.homes.structure.build import build_shell
-from batchsim.scenes.homes.furniture.furnish import furnish
-from batchsim.scenes.homes.furniture import build_piece
-from batchsim.scenes.homes.floor_plan.layout import draw_plan
 from batchsim.scenes.homes.appearance.materials import PALETTES, to_mesh
+from batchsim.scenes.homes.floor_plan.layout import draw_plan
 from batchsim.scenes.homes.floor_plan.plan import Plan, Room
+from batchsim.scenes.homes.furniture import build_piece
+from batchsim.scenes.homes.furniture.furnish import furnish
 from batchsim.scenes.homes.geometry.shapes import HIGH, LOW, MEDIUM, Parts
+from batchsim.scenes.homes.structure.build import build_shell
 from batchsim.scenes.mesh import Mesh
 
 SHARE_OF_TWO_STOREYS = 1 / 6

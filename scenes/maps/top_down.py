@@ -1,4 +1,4 @@
-"""Maps of a scene seen from above: floor, obstacles and walls, one picture a storey, and where a point lies in it.
+"""Maps of a scene seen from above: floor, obstacles and walls, one image a storey, and where a point lies in it.
 
 Needs no renderer: what is floor comes from the walkable grid, what stands in the way from the triangles themselves.
 """
@@ -36,10 +36,10 @@ _RISE = 0.05
 
 @dataclass(frozen=True)
 class TopDownMap:
-    """A picture of one or several storeys side by side, x to the right, z downwards.
+    """A image of one or several storeys side by side, x to the right, z downwards.
 
     - `image`: uint8 `[H, W, 3]`.
-    - `levels`: float32 `[F]`, height of each storey's floor, metres, from left to right in the picture.
+    - `levels`: float32 `[F]`, height of each storey's floor, metres, from left to right in the image.
     - `pixels_per_metre`, `origin` `[2]`: (x, z) in metres at the upper left corner of each storey's panel.
     - `panel_width`: pixels from one storey's left edge to the next one's.
     """
@@ -56,7 +56,7 @@ class TopDownMap:
         return np.abs(heights[..., None] - self.levels).argmin(-1)
 
     def to_pixel(self, points: np.ndarray) -> np.ndarray:
-        """Where `points` `[..., 3]` lie in the picture: float32 `[..., 2]`, column and row, pixel corners whole.
+        """Where `points` `[..., 3]` lie in the image: float32 `[..., 2]`, column and row, pixel corners whole.
 
         A point goes to the panel of the storey nearest in height.
         """

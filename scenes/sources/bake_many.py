@@ -1,7 +1,7 @@
 """Bakes many scenes at once, one process a core.
 
 The workers are plain interpreters that run `batchsim.scenes.sources.bake_worker` and are told over a pipe what to bake. Unlike
-`multiprocessing` this does not import the caller's main script again (which would have to be guarded, and would import
+`multiprocessing` this does not import the caller's main script again (which would have to be checked, and would import
 torch in each worker), and unlike a fork it is safe when threads, CUDA or OpenGL run in the caller.
 """
 
@@ -137,7 +137,7 @@ def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], Non
 
 
 def _start_worker(background: bool) -> subprocess.Popen:
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(sys.modules["batchsim"].__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     environment = os.environ | dict.fromkeys(_NUMERICS, "1") | {"PYTHONPATH": path}
     command = [sys.executable, "-m", "batchsim.scenes.sources.bake_worker", *["background"] * background]

@@ -28,7 +28,14 @@ from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.importer import MESH_SUFFIXES
-from batchsim.scenes.sources.scene_source import HomeSource, MemorySource, MeshFileSource, SceneFileSource, SceneSource, WorldSource
+from batchsim.scenes.sources.scene_source import (
+    HomeSource,
+    MemorySource,
+    MeshFileSource,
+    SceneFileSource,
+    SceneSource,
+    WorldSource,
+)
 
 DETAILS = ("low", "medium", "high")
 WORLDS = ("one-room", "four-rooms", "maze")

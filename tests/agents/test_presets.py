@@ -7,11 +7,11 @@ import torch
 
 from batchsim.agents.config import PRESETS, TrainConfig, preset
 from batchsim.agents.errors import AgentError
-from batchsim.agents.training.build import make_policy
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.training.build import make_policy
 from batchsim.cuda_graph import sync_debug
 
 
@@ -44,13 +44,13 @@ def test_presets_are_whole_runs():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"warmup": 1.0}, "warmup is 1.0"),
+        ({"lr_warmup": 1.0}, "lr_warmup is 1.0"),
         ({"core_layers": 2}, "core_layers is 2"),
         ({"num_envs": 2}, "minibatches"),
         ({"height": 40}, r"\(40, 64\).*multiples of 16"),
         ({"visual": "se_resnet9", "width": 80}, r"\(64, 80\).*multiples of 32"),
         ({"core": "lstm", "core_layers": 0}, "core_layers is 0"),
-        ({"action_units": 0}, "action_units is 0"),
+        ({"action_embedding_size": 0}, "action_embedding_size is 0"),
         ({"visual_channels": ()}, "visual_channels"),
         ({"sensors": ()}, "--blind"),
         ({"seed": -1}, "seed is -1"),
@@ -80,9 +80,9 @@ def policy_and_experience(device="cpu", steps=5, num_envs=8):
         GOAL: torch.rand(steps, num_envs, 2, device=device),
     }
     actions = torch.randint(0, 4, (steps, num_envs), device=device)
-    begun = torch.rand(steps, num_envs, device=device) < 0.3
+    episode_start = torch.rand(steps, num_envs, device=device) < 0.3
     policy = policy.to(device)
-    return policy, (observations, actions, begun, policy.initial_state(num_envs))
+    return policy, (observations, actions, episode_start, policy.initial_state(num_envs))
 
 
 def test_bfloat16_keeps_weights_and_heads_in_float32(seeded):
@@ -115,8 +115,8 @@ def test_gradients_of_many_steps_add_up_in_float32(seeded):
 
 
 def step_of(experience, t=0):
-    observations, actions, begun, state = experience
-    return {name: value[t] for name, value in observations.items()}, actions[t], begun[t], state
+    observations, actions, episode_start, state = experience
+    return {name: value[t] for name, value in observations.items()}, actions[t], episode_start[t], state
 
 
 @pytest.mark.slow

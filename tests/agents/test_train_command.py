@@ -64,7 +64,9 @@ def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Pat
     assert frames > 0
 
     config = tmp_path / "run" / "config.json"
-    changed = run("batchsim.agents.train", "--out", "run", "--resume", "--total-frames", "5", "--gamma", "0.5", cwd=tmp_path)
+    changed = run(
+        "batchsim.agents.train", "--out", "run", "--resume", "--total-frames", "5", "--gamma", "0.5", cwd=tmp_path
+    )
     assert changed.returncode == 2
     assert "total_frames is 1000000, not 5, gamma is 0.99, not 0.5" in changed.stderr
     shorter = json.loads(config.read_text()) | {"total_frames": frames + 128}

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tests.helpers.recorded_graph import RecordedGraph
 
 from batchsim.cuda_graph import CudaGraph, Graphed, copy_all
+from tests.helpers.recorded_graph import RecordedGraph
 
 
 def mixed(given, extra):

@@ -35,7 +35,7 @@ def test_both_storeys_of_a_home_are_looked_at(homes):
     assert set(drawn.map.storey(drawn.position[:, 1]).tolist()) == {0, 1}
 
 
-def test_the_picture_holds_the_map_and_the_views(one_room):
+def test_the_image_holds_the_map_and_the_views(one_room):
     drawn = preview(one_room, 2, 80, 60)
     height, width, _ = drawn.image.shape
     # Two views side by side, 12 pixels around and between; the square map is as high as they are.

@@ -86,7 +86,7 @@ def test_generate_into_the_cache_says_where(capsys, tmp_path):
     assert out == f"1 scenes are ready in {tmp_path / 'cache'}.\n"
 
 
-def test_preview_draws_a_picture(capsys, tmp_path):
+def test_preview_draws_a_image(capsys, tmp_path):
     size = ("--views", 2, "--width", 64, "--height", 48)
     code, out, _ = run(capsys, "preview", "four-rooms", "--out", tmp_path / "a.png", *size, "--json")
     result = json.loads(out)

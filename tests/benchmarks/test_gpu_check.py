@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from batchsim.agents.benchmarks.command import parse
+from batchsim.agents.benchmarks.workloads.refine import cut_finer
 from benchmarks.gpu.gpu_check import PARTS, TRAINING_PARTS, Part, gpu_check
 from benchmarks.gpu.gpu_facts import facts
-from batchsim.agents.benchmarks.workloads.refine import cut_finer
 
 FIGURES = '{"fps": 1234.5, "triangles_mean": 1000, "command": ""}'
 
@@ -25,7 +25,7 @@ def test_every_part_is_accounted_for(tmp_path, capsys):
         Part("good.json", program(f"print('{FIGURES}')")),
         Part("list.json", program(f"print('[{FIGURES}]')")),
         Part("bad.log", program("import sys; print('half'); print('what was wrong', file=sys.stderr); sys.exit(3)")),
-        Part("slow.log", program("import time; print('begun', flush=True); time.sleep(60)"), limit=0.5),
+        Part("slow.log", program("import time; print('episode_start', flush=True); time.sleep(60)"), limit=0.5),
     )
     summary = gpu_check(tmp_path / "out", parts)
     assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -34,7 +34,7 @@ def test_every_part_is_accounted_for(tmp_path, capsys):
     assert results["good.json"]["fps_by_triangles"] == results["list.json"]["fps_by_triangles"] == {"1,000": 1234}
     assert (results["bad.log"]["exit_code"], results["bad.log"]["said"]) == (3, "what was wrong")
     assert (tmp_path / "out" / "bad.log").read_text() == "half\n"
-    assert (tmp_path / "out" / "slow.log").read_text() == "begun\n"
+    assert (tmp_path / "out" / "slow.log").read_text() == "episode_start\n"
     assert not summary["passed"]
     printed = capsys.readouterr().out
     assert "good.json: 1,234 frames/s at 1,000 triangles" in printed
@@ -101,8 +101,8 @@ def test_facts_are_found_without_a_gpu_too():
 
 
 def test_facts_name_what_is_wrong(monkeypatch):
-    from benchmarks.gpu import gpu_facts
     from batchsim import RenderError
+    from benchmarks.gpu import gpu_facts
 
     def fail(device):
         raise RenderError("no EGL here")

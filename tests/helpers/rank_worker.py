@@ -65,12 +65,12 @@ def late(ranks: Ranks):
 
 def main() -> None:
     out = Path(sys.argv[1])
-    ranks = Ranks.join(DistributedConfig(rank_timeout_minutes=1.0))
+    ranks = Ranks.init(DistributedConfig(rank_timeout_minutes=1.0))
     for part in (as_it_is, compressed, halved, late):
         trainer, figures = part(ranks)
         save_file(trainer.policy.state_dict(), out / f"{part.__name__}-{ranks.rank}.safetensors")
         (out / f"{part.__name__}-{ranks.rank}.json").write_text(json.dumps(figures))
-    ranks.leave()
+    ranks.shutdown()
 
 
 if __name__ == "__main__":

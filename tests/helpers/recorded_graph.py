@@ -7,9 +7,10 @@ at recording, whatever Python holds by then, and what makes the host wait raises
 from __future__ import annotations
 
 import torch
-from tests.helpers.step_counts import WAITING
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from tests.helpers.step_counts import WAITING
 
 # Numbers of Python's that become tensors: on a GPU a copy from memory that is not pinned, for which the host waits.
 _REFUSED = {*WAITING, "lift_fresh"}

@@ -1,4 +1,4 @@
-"""A training run that takes seconds: one empty room, pictures of 16 x 16 pixels, short episodes."""
+"""A training run that takes seconds: one empty room, images of 16 x 16 pixels, short episodes."""
 
 SMALL = {
     "scenes": "one-room",

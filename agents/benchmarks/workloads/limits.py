@@ -13,8 +13,8 @@ from torch import Tensor
 from batchsim.agents.benchmarks.measure import Timing, synchronizer, time_steps
 from batchsim.render.camera import Camera
 from batchsim.render.opengl.context import create_context
-from batchsim.render.scene_data.gpu_arrays import SceneParts, prepare_scene
 from batchsim.render.raycast import RaycastBackend
+from batchsim.render.scene_data.gpu_arrays import SceneParts, prepare_scene
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.scenes import Scene
 

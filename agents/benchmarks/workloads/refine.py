@@ -1,4 +1,4 @@
-"""One scene cut ever finer: the same pictures from more triangles, so that nothing but their number can matter."""
+"""One scene cut ever finer: the same images from more triangles, so that nothing but their number can matter."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second, traversal_rays_per_second
+from batchsim import BatchRenderer
 from batchsim.agents.benchmarks.measure import Timing, synchronizer, time_steps
 from batchsim.agents.benchmarks.options import BenchOptions
 from batchsim.agents.benchmarks.record import BenchRecord, stage_times
-from batchsim import BatchRenderer
-from batchsim.render.opengl.devices import choose_device
+from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second, traversal_rays_per_second
 from batchsim.poses import heading_to_quaternion
 from batchsim.render.batch_renderer import NO_SCENE
+from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import Scene
 
 _EYE_HEIGHT = 1.25  # metres

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second
+from batchsim import NavVectorEnv
 from batchsim.agents.benchmarks.measure import Stages, Timing, synchronizer, time_single_steps, time_steps
 from batchsim.agents.benchmarks.options import BenchOptions
 from batchsim.agents.benchmarks.record import BenchRecord, stage_times
-from batchsim import NavVectorEnv
+from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 
 _ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
@@ -33,8 +33,8 @@ def bench_step(options: BenchOptions) -> BenchRecord:
         height=options.height,
         renderer=options.renderer,
         device=options.device,
-        cuda_graph=options.cuda_graph,
-        compile_step=options.compile_step,
+        simulator_cuda_graph=options.simulator_cuda_graph,
+        compile_simulator=options.compile_simulator,
     )
     try:
         return _measure(env, options)
@@ -50,7 +50,7 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
         env.step(next(actions))
 
     env.reset(seed=options.seed)
-    steps = options.steps or (_STEPS_WITH_CHANGES if env.simulator.rotation else None)
+    steps = options.steps or (_STEPS_WITH_CHANGES if env.simulator.streamer else None)
     timing = time_steps(step, synchronize, options.repeats, options.seconds, steps)
     renderer = env.simulator.renderer
     single_steps = _single_steps(env, step, timing.steps * options.repeats)
@@ -70,12 +70,12 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
 
 def _single_steps(env: NavVectorEnv, step: Callable[[], None], steps: int) -> dict[str, float] | None:
     """How long single steps take while scenes come and go; None where none does."""
-    rotation = env.simulator.rotation
-    if rotation is None:
+    streamer = env.simulator.streamer
+    if streamer is None:
         return None
-    before = rotation.changes
+    before = streamer.changes
     seconds = time_single_steps(step, synchronizer(env.device), steps)
-    return seconds | {"scene_changes": rotation.changes - before}
+    return seconds | {"scene_changes": streamer.changes - before}
 
 
 def _stages(

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.benchmarks import record
 from batchsim.agents.benchmarks.measure import Stages, Timing, synchronizer, time_steps
 from batchsim.agents.benchmarks.options import check_lengths
 from batchsim.agents.benchmarks.record import BenchRecord, stage_times
+from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.networks.flops import flops_per_frame
-from batchsim.agents.train import make_trainer
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.train import make_trainer
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
         us_per_empty_frame=None,
         **memory,
         rays_per_second=fps * config.width * config.height if sensors else None,
-        picture_bytes_per_frame=record.picture_bytes(sensors, config.width, config.height),
+        image_bytes_per_frame=record.image_bytes(sensors, config.width, config.height),
         limits=known,
         limit_shares=limits.shares({"matmul_flops_per_second": fps * flops}, known),
         options={

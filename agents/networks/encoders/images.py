@@ -1,4 +1,4 @@
-"""Pictures as the channels that encoders read."""
+"""Images as the channels that encoders read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 PIXELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8)}
-"""The pictures that a policy can read: numbers a pixel, and what they are."""
+"""The images that a policy can read: numbers a pixel, and what they are."""
 
 DEPTH_BINS = 10
 CHANNELS = {"depth": 1 + DEPTH_BINS, "rgb": 3}
 
 
 def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
-    """The pictures called `names` side by side, `[B, height, width, C]`, in the precision that layers compute in.
+    """The images called `names` side by side, `[B, height, width, C]`, in the precision that layers compute in.
 
     Depth gives 11 channels: itself, and which tenth of its range it lies in as ten channels of 0 and 1 (Shacklett et
     al., 2021). Colour gives 3, in [-1, 1].

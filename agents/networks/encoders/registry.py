@@ -16,12 +16,12 @@ ENCODERS = ("patches", "se_resnet9", "resnet18")
 def make_encoder(
     name: str, images: tuple[str, ...], image_size: tuple[int, int], channels: tuple[int, ...], outputs: int
 ) -> nn.Module:
-    """The encoder called `name` for the pictures `images`, of `image_size` (height, width): to `[B, outputs]`.
+    """The encoder called `name` for the images `images`, of `image_size` (height, width): to `[B, outputs]`.
 
-    `channels` are those of "patches". Raises `AgentError` for a name, picture or size that there is no encoder for.
+    `channels` are those of "patches". Raises `AgentError` for a name, image or size that there is no encoder for.
     """
     if unknown := sorted(set(images) - PIXELS.keys()):
-        raise AgentError(f"A policy reads the pictures {' and '.join(PIXELS)}, not {', '.join(unknown)}.")
+        raise AgentError(f"A policy reads the images {' and '.join(PIXELS)}, not {', '.join(unknown)}.")
     if name == "patches":
         return PatchEncoder(image_size, channels, outputs, images)
     encoders = {"se_resnet9": SEResNet9, "resnet18": ResNet18}

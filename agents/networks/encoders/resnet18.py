@@ -22,7 +22,7 @@ class ResNet18(nn.Module):
     It is ResNet18 (He et al., 2016) with half the channels, and group normalisation (Wu and He, 2018) in place of batch
     normalisation.
 
-    Unlike there the picture is not halved first, which is meant for 256 x 256 pixels, and depth comes as the same 11
+    Unlike there the image is not halved first, which is meant for 256 x 256 pixels, and depth comes as the same 11
     channels as in `SEResNet9`, so that the two differ in the network alone.
     """
 

@@ -14,14 +14,14 @@ class RecurrentCore(nn.Module, ABC):
     """Numbers of memory an environment has."""
 
     @abstractmethod
-    def step(self, features: Tensor, begun: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One step: features `[N, inputs]`, `begun` bool `[N]` and state `[N, S]` to `[N, hidden]` and next state."""
+    def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: features `[N, inputs]`, `episode_start` bool `[N]` and state `[N, S]` to `[N, hidden]` and next state."""
 
     @abstractmethod
-    def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
-        """T steps with episode starts anywhere inside: features `[T, N, inputs]`, `begun` `[T, N]` to `[T, N, hidden]`.
+    def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
+        """T steps with episode starts anywhere inside: features `[T, N, inputs]`, `episode_start` `[T, N]` to `[T, N, hidden]`.
 
-        Without a look at `begun` from the host, which packing the episodes for cuDNN's LSTM would need: the inputs'
+        Without a look at `episode_start` from the host, which packing the episodes for cuDNN's LSTM would need: the inputs'
         share of the gates is one product over all steps, and what is left in the loop is small beside the encoder.
         """
 
@@ -30,6 +30,6 @@ class RecurrentCore(nn.Module, ABC):
         """Fuse what a cell does element by element, by `torch.compile`."""
 
 
-def keep_mask(begun: Tensor, like: Tensor) -> Tensor:
+def keep_mask(episode_start: Tensor, like: Tensor) -> Tensor:
     """1 where the memory goes on and 0 where an episode begins: bool `[..., N]` to `[..., N, 1]`."""
-    return (~begun).unsqueeze(-1).to(like.dtype)
+    return (~episode_start).unsqueeze(-1).to(like.dtype)

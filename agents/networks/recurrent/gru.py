@@ -22,17 +22,17 @@ class GRU(RecurrentCore):
         for layer in (self.from_input, self.from_state):
             nn.init.zeros_(layer.bias)
 
-    def step(self, features: Tensor, begun: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """As in `RecurrentCore`."""
-        state = self._next(self.from_input(features), state * keep_mask(begun, state))
+        state = self._next(self.from_input(features), state * keep_mask(episode_start, state))
         return state, state
 
-    def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
+    def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
         """As in `RecurrentCore`."""
         # Unbound at once: going back through gates[t], each step would write gradients for all steps.
         gates = self.from_input(features).unbind()
         outputs = []
-        for now, keep in zip(gates, keep_mask(begun, state).unbind(), strict=True):
+        for now, keep in zip(gates, keep_mask(episode_start, state).unbind(), strict=True):
             state = self._next(now, state * keep)
             outputs.append(state)
         return torch.stack(outputs)

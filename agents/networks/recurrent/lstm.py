@@ -27,18 +27,18 @@ class LSTM(RecurrentCore):
     def _layer(self, inputs: int, hidden: int) -> nn.Module:
         return _Layer(inputs, hidden)
 
-    def step(self, features: Tensor, begun: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """As in `RecurrentCore`."""
-        parts = (state * keep_mask(begun, state)).split(self.hidden, -1)
+        parts = (state * keep_mask(episode_start, state)).split(self.hidden, -1)
         following = []
         for layer, output, cell in zip(self.layers, parts[0::2], parts[1::2], strict=True):
             features, cell = self._cell(layer.input_gates(features), layer.state_gates(output), cell)
             following += [features, cell]
         return features, torch.cat(following, -1)
 
-    def sequence(self, features: Tensor, begun: Tensor, state: Tensor) -> Tensor:
+    def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
         """As in `RecurrentCore`."""
-        keep = keep_mask(begun, state)
+        keep = keep_mask(episode_start, state)
         parts = state.split(self.hidden, -1)
         for layer, output, cell in zip(self.layers, parts[0::2], parts[1::2], strict=True):
             features = self._run(layer, layer.input_gates(features), keep, output, cell)

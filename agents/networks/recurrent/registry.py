@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.recurrent.core import RecurrentCore
 from batchsim.agents.networks.recurrent.gru import GRU
 from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM
-from batchsim.agents.networks.recurrent.core import RecurrentCore
 
 
 def make_core(name: str, inputs: int, hidden: int, layers: int = 1) -> RecurrentCore:

@@ -1,4 +1,4 @@
-"""A film as the page shows it: one video that holds all its pictures, and the memory as a heat map."""
+"""A film as the page shows it: one video that holds all its images, and the memory as a heat map."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib import colormaps
 from scipy.ndimage import gaussian_filter1d
 
-from batchsim.agents.evaluation.replay import Film
+from batchsim.agents.evaluation.replay import EpisodeReplay
+from batchsim.agents.evaluation.saliency import PolicyTrace
 from batchsim.agents.report.gallery.maps import palette_png
 from batchsim.agents.report.gallery.video import Video, encode
-from batchsim.agents.evaluation.saliency import Watched
 
 _FAR_IS = "magma_r"  # light where something is near
 _HOT = "inferno"
@@ -27,7 +27,7 @@ _MEMORY_COLORS = 32
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture's place in a frame, pixels."""
+    """One image's place in a frame, pixels."""
 
     name: str
     left: int
@@ -38,7 +38,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Clip:
-    """One episode's pictures: `panels` says where they lie in the frames of `video`.
+    """One episode's images: `panels` says where they lie in the frames of `video`.
 
     `memory`: the heat map as a PNG's data address, one column a step; empty if there is none. `units`: rows of it, and
     how many the policy has.
@@ -62,34 +62,34 @@ class Clip:
         }
 
 
-def make_clip(film: Film) -> Clip:
-    """Put the film's pictures side by side and encode them: the view large, the others stacked beside it."""
-    frames, panels = _laid_out(film.view, _pictures(film))
+def make_clip(film: EpisodeReplay) -> Clip:
+    """Put the film's images side by side and encode them: the view large, the others stacked beside it."""
+    frames, panels = _laid_out(film.view, _images(film))
     video = encode(frames)
     if film.watched is None:
         return Clip(video, panels)
-    png, rows = memory_picture(film.watched)
+    png, rows = memory_image(film.watched)
     uri = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     return Clip(video, panels, uri, (rows, film.watched.memory.shape[1]))
 
 
-def _pictures(film: Film) -> dict[str, np.ndarray]:
+def _images(film: EpisodeReplay) -> dict[str, np.ndarray]:
     """What the agent was given, and where in it the policy looks, by title: uint8 `[T, h, w, 3]`."""
-    pictures = {}
+    images = {}
     for name, frames in film.seen.items():
-        pictures[f"{_TITLES[name]}, as given"] = _colored(name, frames)
+        images[f"{_TITLES[name]}, as given"] = _colored(name, frames)
         if film.watched and name in film.watched.saliency:
-            pictures["Looks at"] = saliency_picture(name, frames, film.watched.saliency[name])
-    return pictures
+            images["Looks at"] = saliency_image(name, frames, film.watched.saliency[name])
+    return images
 
 
-def _laid_out(view: np.ndarray, pictures: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[Panel, ...]]:
-    """Frames uint8 `[T, H, W, 3]` with the `view` on the left and the `pictures` in columns beside it."""
+def _laid_out(view: np.ndarray, images: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[Panel, ...]]:
+    """Frames uint8 `[T, H, W, 3]` with the `view` on the left and the `images` in columns beside it."""
     count, height, width, _ = view.shape
     panels = [Panel("View", 0, 0, width, height)]
     parts = [view]
     left, top = width, 0
-    for name, frames in pictures.items():
+    for name, frames in images.items():
         # Half as large as the view, or less, in whole pixels; two fit above each other.
         scale = max(1, height // (2 * frames.shape[1]))
         part = frames.repeat(scale, 1).repeat(scale, 2)
@@ -113,8 +113,8 @@ def _colored(name: str, frames: np.ndarray) -> np.ndarray:
     return colors[frames[..., 0]]
 
 
-def saliency_picture(name: str, frames: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """Uint8 `[T, h, w, 3]`: the picture in dark grey, and on it in hot colours where the gradient is large.
+def saliency_image(name: str, frames: np.ndarray, saliency: np.ndarray) -> np.ndarray:
+    """Uint8 `[T, h, w, 3]`: the image in dark grey, and on it in hot colours where the gradient is large.
 
     - `frames`: uint8 `[T, h, w, C]`; `saliency`: float `[T or less, h, w]`, scaled by each frame's largest values and
       blurred by a pixel; frames beyond its end stay grey.
@@ -131,7 +131,7 @@ def saliency_picture(name: str, frames: np.ndarray, saliency: np.ndarray) -> np.
     return (share * hot + (1 - share) * 0.45 * grey[..., None]).astype(np.uint8)
 
 
-def memory_picture(watched: Watched) -> tuple[bytes, int]:
+def memory_image(watched: PolicyTrace) -> tuple[bytes, int]:
     """A palette PNG of the recurrent state over time, one column a step, and its number of rows, one a unit.
 
     The units that change most, each in shades from its least to its greatest value, sorted by when it is greatest:
@@ -143,5 +143,5 @@ def memory_picture(watched: Watched) -> tuple[bytes, int]:
     # Smoothed for the order alone, so that a single spike does not place a unit.
     shades = shades[np.argsort(gaussian_filter1d(shades, 4.0, axis=1).argmax(1), kind="stable")]
     levels = np.round(shades * (_MEMORY_COLORS - 1)) / (_MEMORY_COLORS - 1)
-    picture = (255 * colormaps["viridis"](levels)[..., :3]).astype(np.uint8)
-    return palette_png(picture), len(picture)
+    image = (255 * colormaps["viridis"](levels)[..., :3]).astype(np.uint8)
+    return palette_png(image), len(image)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from batchsim.agents.evaluation.results import Evaluation
-from batchsim.agents.report.gallery.episode_choice import has_success
 from batchsim.agents.report.formatting import style_of
+from batchsim.agents.report.gallery.episode_choice import has_success
 from batchsim.agents.report.gallery.progress import has_goal
 
 _FILTERS = (("all", "All"), ("failure", "Failures"), ("success", "Successes"))

@@ -47,7 +47,7 @@ def choose_episodes(evaluation: Evaluation, count: int) -> Choice:
     return Choice(tuple(chosen), fail_count, len(failures))
 
 
-def choose_films(evaluation: Evaluation, count: int = 20) -> list[EpisodeRecord]:
+def choose_replays(evaluation: Evaluation, count: int = 20) -> list[EpisodeRecord]:
     """The episodes, at most `count`, to be shown from inside: the worst failures, some near misses, some successes."""
     ranked, failures, successes = _ranked(evaluation)
     if not failures and not successes:

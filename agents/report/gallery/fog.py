@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from batchsim.agents.evaluation.results import EpisodeRecord
-from batchsim.agents.report.gallery.maps import MapPicture
+from batchsim.agents.report.gallery.maps import MapImage
 from batchsim.scenes import Scene
 
 # Metres. Walls are seen into by their thickness, so that they stand out beside what was seen.
@@ -21,7 +21,7 @@ NEVER = 255
 
 
 @dataclass(frozen=True)
-class Sight:
+class AgentView:
     """How agents see: horizontal field of view in degrees, eyes' height above the floor and reach in metres."""
 
     hfov: float = 90.0
@@ -32,15 +32,15 @@ class Sight:
 class FogMap:
     """What can be seen from where on one map: sight ends at what stands at the height of the eyes."""
 
-    def __init__(self, picture: MapPicture, sight: Sight) -> None:
-        self._plan = picture.plan
+    def __init__(self, image: MapImage, sight: AgentView) -> None:
+        self._plan = image.plan
         self._sight = sight
         self._pixels = max(1, round(_CELL * self._plan.pixels_per_metre))  # of a cell's side
         height, width, _ = self._plan.image.shape
         self.shape = (-(-height // self._pixels), -(-width // self._pixels))
         self._blocked = np.zeros(self.shape, bool)
         for number, level in enumerate(self._plan.levels):
-            self._block(section(picture.scene, float(level) + sight.eye_height), number)
+            self._block(section(image.scene, float(level) + sight.eye_height), number)
         cell = self._pixels / self._plan.pixels_per_metre
         # Rays all round, in cells: a step of one cell at a time cannot slip through a closed row of blocked ones.
         steps = np.arange(round(sight.reach / cell)) + 0.5
@@ -51,7 +51,7 @@ class FogMap:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the fog's picture in the map's pixels; the last row and column may stick out."""
+        """Width and height of the fog's image in the map's pixels; the last row and column may stick out."""
         return self.shape[1] * self._pixels, self.shape[0] * self._pixels
 
     def _block(self, segments: np.ndarray, number: int) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
-from batchsim.agents.report.gallery.episode_choice import Choice, choose_episodes, has_success, succeeded
+from batchsim.agents.report.formatting import as_changes, as_json, escape, finite, series, style_of
 from batchsim.agents.report.gallery.clips import Clip, make_clip
 from batchsim.agents.report.gallery.controls import gallery_controls
-from batchsim.agents.report.gallery.fog import FogMap, Sight
-from batchsim.agents.report.formatting import as_changes, as_json, escape, finite, series, style_of
-from batchsim.agents.report.gallery.maps import MapPicture, draw_map
+from batchsim.agents.report.gallery.episode_choice import Choice, choose_episodes, has_success, succeeded
+from batchsim.agents.report.gallery.fog import AgentView, FogMap
+from batchsim.agents.report.gallery.maps import MapImage, draw_map
 from batchsim.agents.report.gallery.playback import Stage, stage_of
 from batchsim.agents.report.run import ReportedRun
 from batchsim.scenes import Scene
 
 _LONG_NAME = 24
-_FILM_MARK = '<span class="film-mark" title="With pictures">▶</span>'
+_FILM_MARK = '<span class="film-mark" title="With images">▶</span>'
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class _Run:
     clip: int | None
 
 
-def gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int, sight: Sight) -> str:
+def gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int, sight: AgentView) -> str:
     """The shared maps, the cards, the films and the data for playing them as HTML."""
     first = runs[0].evaluation
     choice = choose_episodes(first, count)
     chosen = [first.records[i] for i in choice.chosen]
     names = sorted({record.scene for record in chosen if record.scene in scenes})
     maps = {name: draw_map(scenes[name]) for name in names}
-    fog_maps = {name: FogMap(picture, sight) for name, picture in maps.items()}
+    fog_maps = {name: FogMap(image, sight) for name, image in maps.items()}
     clips, clip_of = _clips(runs)
     by_episode = [{(record.scene, record.episode_id): record for record in run.evaluation.records} for run in runs]
     cards, plays = [], []
@@ -49,9 +49,9 @@ def gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int
             for color, run in enumerate(runs)
             if key in by_episode[color]
         ]
-        picture, fog_map = maps.get(record.scene), fog_maps.get(record.scene)
-        stage = stage_of(record, [run.record for run in same], picture, fog_map)
-        map_id = names.index(record.scene) if picture else None
+        image, fog_map = maps.get(record.scene), fog_maps.get(record.scene)
+        stage = stage_of(record, [run.record for run in same], image, fog_map)
+        map_id = names.index(record.scene) if image else None
         cards.append(_card(rank, same, stage, map_id, first.measures))
         plays.append(_play(same, stage, map_id, first.measures, clips))
     shared = "".join(_shared_map(i, maps[name]) for i, name in enumerate(names))
@@ -65,7 +65,7 @@ def gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int
 
 
 def _fog_filter(name: str) -> str:
-    """Turns a picture of steps into fog where they come after the present one; the script moves the threshold."""
+    """Turns a image of steps into fog where they come after the present one; the script moves the threshold."""
     return (
         f'<filter id="{name}" color-interpolation-filters="sRGB" x="0" y="0" width="1" height="1">'
         '<feColorMatrix values="0 0 0 0 0  0 0 0 0 0  0 0 0 0 0  255 0 0 0 -254"/>'
@@ -90,7 +90,7 @@ def _clips(runs: Sequence[ReportedRun]) -> tuple[list[Clip], dict[tuple[int, str
 
 def _told(choice: Choice, evaluation: Evaluation, films: int) -> str:
     total, shown = len(evaluation.records), len(choice.chosen)
-    seen = f" {films} {'runs have' if films > 1 else 'run has'} pictures of what the agent saw (▶)." if films else ""
+    seen = f" {films} {'runs have' if films > 1 else 'run has'} images of what the agent saw (▶)." if films else ""
     if shown == total:
         return (
             f"All {total} episodes. A click plays one." if total > 1 else "The one episode. A click plays it."
@@ -108,8 +108,8 @@ def _told(choice: Choice, evaluation: Evaluation, films: int) -> str:
     return f"{shown} of {total} episodes: {' and '.join(parts)}. A click plays one.{seen}"
 
 
-def _shared_map(number: int, picture: MapPicture) -> str:
-    return f'<image id="map-{number}" href="{picture.uri}" width="{picture.width}" height="{picture.height}"/>'
+def _shared_map(number: int, image: MapImage) -> str:
+    return f'<image id="map-{number}" href="{image.uri}" width="{image.width}" height="{image.height}"/>'
 
 
 def _film(number: int, clip: Clip) -> str:
@@ -123,7 +123,7 @@ def _card(rank: int, runs: Sequence[_Run], stage: Stage, map_id: int | None, mea
     return (
         f'<li class="card" data-outcome="{_outcome(record)}" data-rank="{rank}" data-values="{escape(values)}">'
         f'<button type="button" data-episode="{rank}">'
-        f'<span class="picture">{stage.thumbnail(map_id, rank)}{_FILM_MARK if runs[0].clip is not None else ""}</span>'
+        f'<span class="image">{stage.thumbnail(map_id, rank)}{_FILM_MARK if runs[0].clip is not None else ""}</span>'
         f'<span class="facts"><span class="first">{_headline(record, measures)}</span>'
         f'<span class="second"><span class="name" title="{escape(record.scene)}">{escape(_short(record.scene))}</span>'
         f"{_aside(record, measures)}</span>"

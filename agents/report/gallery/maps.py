@@ -1,4 +1,4 @@
-"""Scenes from above, as pictures that many episodes share."""
+"""Scenes from above, as images that many episodes share."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap, top_down
 
 
 @dataclass(frozen=True, eq=False)
-class MapPicture:
-    """One scene's map: `plan` says where points lie, `png` is the picture's file, of `width` x `height` pixels."""
+class MapImage:
+    """One scene's map: `plan` says where points lie, `png` is the image's file, of `width` x `height` pixels."""
 
     scene: Scene
     plan: TopDownMap
@@ -34,14 +34,14 @@ class MapPicture:
 
     @property
     def uri(self) -> str:
-        """The picture as a data address."""
+        """The image as a data address."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
-def draw_map(scene: Scene) -> MapPicture:
+def draw_map(scene: Scene) -> MapImage:
     """The scene's map with a palette PNG, transparent outside."""
     plan = top_down(scene)
-    return MapPicture(scene, plan, palette_png(plan.image, OUTSIDE))
+    return MapImage(scene, plan, palette_png(plan.image, OUTSIDE))
 
 
 def palette_png(image: np.ndarray, transparent: tuple[int, int, int] | None = None) -> bytes:
@@ -50,9 +50,9 @@ def palette_png(image: np.ndarray, transparent: tuple[int, int, int] | None = No
     colors, indices = np.unique(packed, return_inverse=True)
     if len(colors) > 256:
         raise AgentError(f"The image has {len(colors)} colours; a palette holds 256.")
-    picture = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
-    picture.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
+    indexed = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
+    indexed.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
     clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1]))) if transparent else ()
     out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
+    indexed.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
     return out.getvalue()

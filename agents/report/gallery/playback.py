@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from batchsim.agents.evaluation.results import EpisodeRecord
-from batchsim.agents.report.gallery.fog import FogMap, fog_of
 from batchsim.agents.report.formatting import finite
-from batchsim.agents.report.gallery.maps import MapPicture
+from batchsim.agents.report.gallery.fog import FogMap, fog_of
+from batchsim.agents.report.gallery.maps import MapImage
 from batchsim.agents.report.gallery.progress import Steps, has_goal, progress
 from batchsim.scenes import SceneError
 from batchsim.scenes.maps.top_down import TopDownMap
@@ -34,7 +34,7 @@ class Stage:
     - `view`: left, top, width, height of the part to show; `card_view`: the same for the first run alone.
     - `points`: for each run float `[steps + 1, 2]`; `headings`: radians by step, empty if unknown.
     - `progress`: for each run what its task counts, by step, None if unknown; `counted`: what that is, in words.
-    - `fogs`: for each run a picture's data address (`batchsim.agents.report.gallery.fog`), empty if unknown; `fog_size`: in map pixels.
+    - `fogs`: for each run a image's data address (`batchsim.agents.report.gallery.fog`), empty if unknown; `fog_size`: in map pixels.
     - `shortest`: the shortest path as SVG path data, empty if unknown. `goal`: None for tasks without.
     - `panel`: the map's storeys are this many pixels wide; a step from one to another is not drawn.
     """
@@ -52,7 +52,7 @@ class Stage:
     panel: float
 
     def thumbnail(self, map_id: int | None, number: int) -> str:
-        """The first run as a still picture, SVG; the fog's picture in it is the element `fog-<number>`."""
+        """The first run as a still image, SVG; the fog's image in it is the element `fog-<number>`."""
         walked = self.points[0]
         left, top, width, height = self.card_view
         box = _view_text(self.card_view)
@@ -95,19 +95,19 @@ def _view_text(view: View) -> str:
 
 
 def stage_of(
-    record: EpisodeRecord, runs: Sequence[EpisodeRecord], picture: MapPicture | None, fog_map: FogMap | None
+    record: EpisodeRecord, runs: Sequence[EpisodeRecord], image: MapImage | None, fog_map: FogMap | None
 ) -> Stage:
     """Lay out `record` and the other agents' `runs` of the same episode; without a map only the paths are shown."""
     paths = [np.array(run.path, np.float64).reshape(-1, 3) for run in runs]
     goal = np.array(record.goal, np.float64)
     headings = [run.headings for run in runs]
-    if picture is None or fog_map is None:
+    if image is None or fog_map is None:
         return _bare_stage(paths, headings, goal if has_goal(record) else None)
-    plan = picture.plan
-    shortest = _shortest_path(picture, paths[0], goal) if has_goal(record) else np.zeros((0, 2))
+    plan = image.plan
+    shortest = _shortest_path(image, paths[0], goal) if has_goal(record) else np.zeros((0, 2))
     on_map = [plan.to_pixel(path) for path in paths]
     goals = plan.to_pixel(goal[None][: has_goal(record)])
-    counted, steps = progress(record, paths, picture.scene)
+    counted, steps = progress(record, paths, image.scene)
     return Stage(
         view=view_of(plan, np.concatenate([shortest, *on_map, goals])),
         card_view=view_of(plan, np.concatenate([shortest, on_map[0], goals])),
@@ -146,11 +146,11 @@ def _bare_stage(paths: Sequence[np.ndarray], headings: list[list[float]], goal: 
     )
 
 
-def _shortest_path(picture: MapPicture, walked: np.ndarray, goal: np.ndarray) -> np.ndarray:
+def _shortest_path(image: MapImage, walked: np.ndarray, goal: np.ndarray) -> np.ndarray:
     if not len(walked):
         return np.zeros((0, 2))
     try:
-        return picture.plan.to_pixel(picture.scene.shortest_path(walked[0], goal))
+        return image.plan.to_pixel(image.scene.shortest_path(walked[0], goal))
     except SceneError:
         return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
 

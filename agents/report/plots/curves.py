@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from batchsim.agents.report.plots.charts import Line, line_chart
 from batchsim.agents.report.formatting import finite, style_of
+from batchsim.agents.report.plots.charts import Line, line_chart
 from batchsim.agents.report.run import ReportedRun
 
 # title, {key in the log: name in the legend}, lowest number that the axis must show

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from batchsim.agents.evaluation.results import Evaluation, bootstrap_interval
-from batchsim.agents.report.plots.charts import Dots, dot_chart
 from batchsim.agents.report.formatting import style_of
 from batchsim.agents.report.gallery.progress import has_goal
+from batchsim.agents.report.plots.charts import Dots, dot_chart
 
 _MOST_BINS = 6
 _CHARTS = ("success", "spl", "distance_to_goal")

@@ -25,7 +25,7 @@ _UNEXPECTED = (
 
 
 @contextmanager
-def guarded(context: moderngl.Context, doing: str) -> Iterator[None]:
+def checked(context: moderngl.Context, doing: str) -> Iterator[None]:
     """Make `context` current; raise `RenderError` if it cannot be, or if OpenGL reports an error meanwhile.
 
     Asking for errors does not make the host wait for the device.

@@ -15,7 +15,7 @@ from batchsim.scenes import Scene
 from batchsim.scenes.mesh import NO_TEXTURE
 
 UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
-"""What the elements of each array of a `PreparedScene` belong to; all arrays of a unit have the same length."""
+"""What the elements of each array of a `GpuSceneArrays` belong to; all arrays of a unit have the same length."""
 
 CHUNK = 64
 """Triangles that are rasterised, or left out, together."""
@@ -52,7 +52,7 @@ class SceneParts:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedScene:
+class GpuSceneArrays:
     """A scene's share of the device's buffers.
 
     - `arrays`: `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three corners of x y z 0;
@@ -78,7 +78,7 @@ class PreparedScene:
         return {UNIT_OF[name]: len(array) for name, array in self.arrays.items()}
 
 
-def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> PreparedScene:
+def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> GpuSceneArrays:
     """The arrays of `scene` that `parts` names, its textures scaled to `side` or what the largest of them needs."""
     arrays = {"triangles": _pack_triangles(scene)}
     if parts.tree:
@@ -90,7 +90,7 @@ def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> PreparedSce
     textures, texture_of = _used_textures(scene) if parts.colours else ((), np.zeros(0, np.int32))
     side = max(side, texture_side(textures))
     texels = tuple(square_texels(image, side) for image in textures)
-    return PreparedScene(parts, arrays, textures, texels, texture_of, scene.bvh.stack_size if parts.tree else 0)
+    return GpuSceneArrays(parts, arrays, textures, texels, texture_of, scene.bvh.stack_size if parts.tree else 0)
 
 
 def _pack_triangles(scene: Scene) -> np.ndarray:

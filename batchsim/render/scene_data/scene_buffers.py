@@ -9,12 +9,12 @@ import moderngl
 import numpy as np
 
 from batchsim.errors import OptionError, RenderError
-from batchsim.render.scene_data.gpu_arrays import UNIT_OF, PreparedScene
-from batchsim.render.scene_data.triangle_records import ROW, RecordImage
-from batchsim.render.scene_data.slot_layout import DoesNotFit, SlotLayout
-from batchsim.render.scene_data.scene_upload import SceneUpload
 from batchsim.render.opengl.storage_buffers import storage_limit
+from batchsim.render.scene_data.gpu_arrays import UNIT_OF, GpuSceneArrays
+from batchsim.render.scene_data.scene_upload import SceneUpload
+from batchsim.render.scene_data.slot_layout import DoesNotFit, SlotLayout
 from batchsim.render.scene_data.texture_pool import TexturePool
+from batchsim.render.scene_data.triangle_records import ROW, RecordImage
 from batchsim.scenes.baking.bvh import empty_root
 
 _log = logging.getLogger(__name__)
@@ -23,19 +23,19 @@ _STORAGE = ("nodes", "triangles", "boxes")  # arrays that shaders read as storag
 
 
 class SceneBuffers:
-    """K slots, each with the arrays of one `PreparedScene`.
+    """K slots, each with the arrays of one `GpuSceneArrays`.
 
     - `scenes`: what the slots hold at first, all prepared with the same parts.
-    - `rotating`: whether `replace` will be called. Otherwise the scenes are packed without a gap.
+    - `replaceable`: whether `replace` will be called. Otherwise the scenes are packed without a gap.
 
     `buffers` by name of the array, `records` (None without labels and colours) and `textures` (None without textures)
     are replaced by larger ones when a scene needs it; `changes` counts whatever happens to them or to a slot. The GL
     context must be current in every call. Raises `RenderError` where the driver has no room.
     """
 
-    def __init__(self, context: moderngl.Context, scenes: Sequence[PreparedScene], rotating: bool = False) -> None:
+    def __init__(self, context: moderngl.Context, scenes: Sequence[GpuSceneArrays], replaceable: bool = False) -> None:
         self.context = context
-        self.rotating = rotating
+        self.replaceable = replaceable
         self.parts = scenes[0].parts
         self.changes = 0
         self.stack_size = max(scene.stack_size for scene in scenes)
@@ -52,10 +52,10 @@ class SceneBuffers:
         for slot, scene in enumerate(scenes):
             self.begin(slot, scene).finish()
 
-    def _make_textures(self, scenes: Sequence[PreparedScene]) -> TexturePool | None:
+    def _make_textures(self, scenes: Sequence[GpuSceneArrays]) -> TexturePool | None:
         images = [image for scene in scenes for image in scene.textures]
-        if self.parts.colours and (images or self.rotating):
-            return TexturePool(self.context, images, self.rotating)
+        if self.parts.colours and (images or self.replaceable):
+            return TexturePool(self.context, images, self.replaceable)
         return None
 
     def _find_limits(self) -> dict[str, int]:
@@ -72,7 +72,7 @@ class SceneBuffers:
 
     def _lay_out(self, counts: Sequence[dict[str, int]]) -> SlotLayout:
         try:
-            return SlotLayout(counts, self._limits, self.rotating)
+            return SlotLayout(counts, self._limits, self.replaceable)
         except DoesNotFit as error:
             raise self._too_large(error) from None
 
@@ -117,7 +117,7 @@ class SceneBuffers:
         """int64 `[K]`: how many elements each slot holds; 0 while it changes."""
         return np.array([counts[unit] for counts in self._counts], np.int64)
 
-    def begin(self, slot: int, scene: PreparedScene) -> SceneUpload:
+    def begin(self, slot: int, scene: GpuSceneArrays) -> SceneUpload:
         """Empty `slot` and begin to fill it with `scene`; whatever was being uploaded there is given up."""
         if not 0 <= slot < self.slots:
             raise OptionError(f"slot={slot!r}: expected 0 to {self.slots - 1}.")
@@ -138,7 +138,7 @@ class SceneBuffers:
         self._uploads[slot] = SceneUpload(self, slot, scene, layers)
         return self._uploads[slot]
 
-    def complete(self, slot: int, scene: PreparedScene) -> None:
+    def complete(self, slot: int, scene: GpuSceneArrays) -> None:
         """Let `slot` be drawn: all of `scene` is there."""
         self._uploads[slot] = None
         self._counts[slot] = scene.counts
@@ -163,7 +163,7 @@ class SceneBuffers:
         table[:, 3] = self.count("triangle")
         self.buffers["table"].write(table)
 
-    def _grow(self, slot: int, scene: PreparedScene) -> None:
+    def _grow(self, slot: int, scene: GpuSceneArrays) -> None:
         old = self.layout
         try:
             self.layout = old.grown(slot, scene.counts, self._limits)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchsim.errors import RenderError
-from batchsim.render.opengl.gl_errors import guarded
-from batchsim.render.scene_data.gpu_arrays import PreparedScene
+from batchsim.render.opengl.gl_errors import checked
+from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays
 from batchsim.render.scene_data.texels import square_texels
 from batchsim.scenes.mesh import NO_TEXTURE
 
@@ -22,7 +22,7 @@ _EVERYTHING = 1 << 62
 class SceneUpload:
     """Writes `scene` into `slot`. Until `advance` has returned True, views of that slot show nothing."""
 
-    def __init__(self, buffers: SceneBuffers, slot: int, scene: PreparedScene, layers: np.ndarray) -> None:
+    def __init__(self, buffers: SceneBuffers, slot: int, scene: GpuSceneArrays, layers: np.ndarray) -> None:
         self._buffers = buffers
         self._slot = slot
         self._scene = scene
@@ -49,7 +49,7 @@ class SceneUpload:
             return True
         if self._given_up:
             raise RenderError("This upload was given up: its slot was given to another scene, or the renderer closed.")
-        with guarded(self._buffers.context, "uploading a scene"):
+        with checked(self._buffers.context, "uploading a scene"):
             return self._advance(max_bytes)
 
     def finish(self) -> None:
@@ -94,7 +94,7 @@ class SceneUpload:
         return records
 
     def _textures_to_write(self) -> list[tuple[Callable[[int, np.ndarray], None], np.ndarray]]:
-        """Also those that another scene has begun to upload: this one may be complete first."""
+        """Also those that another scene has episode_start to upload: this one may be complete first."""
         pool = self._buffers.textures
         pieces = []
         for layer, texels, image in zip(self._layers.tolist(), self._scene.texels, self._scene.textures, strict=False):

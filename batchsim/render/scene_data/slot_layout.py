@@ -18,19 +18,19 @@ class SlotLayout:
 
     - `counts`: by unit, the number of elements that each slot must hold.
     - `limits`: by unit, the number of elements that the device can hold.
-    - `rotating`: scenes of other sizes will come: all slots are equally large, with room to spare where limits allow.
+    - `replaceable`: scenes of other sizes will come: all slots are equally large, with room to spare where limits allow.
       Otherwise slots are as large as what they hold.
 
     Attributes, by unit: `capacity` and `start` int64 `[slots]`, `total` int. Raises `DoesNotFit`.
     """
 
-    def __init__(self, counts: Sequence[Mapping[str, int]], limits: Mapping[str, int], rotating: bool) -> None:
+    def __init__(self, counts: Sequence[Mapping[str, int]], limits: Mapping[str, int], replaceable: bool) -> None:
         self.capacity: dict[str, np.ndarray] = {}
         self.start: dict[str, np.ndarray] = {}
         self.total: dict[str, int] = {}
         for unit, limit in limits.items():
             needed = np.array([count[unit] for count in counts], np.int64)
-            capacity = _equal_shares(needed, limit) if rotating else needed
+            capacity = _equal_shares(needed, limit) if replaceable else needed
             if capacity.sum() > limit:
                 raise DoesNotFit(unit, int(capacity.sum()), limit, _that_fit(capacity, limit))
             self.capacity[unit] = capacity
@@ -44,7 +44,7 @@ class SlotLayout:
     def grown(self, slot: int, counts: Mapping[str, int], limits: Mapping[str, int]) -> SlotLayout:
         """Equally large slots that can hold what these hold, and `counts` in `slot`; raises `DoesNotFit`."""
         needed = [{unit: int(capacity[k]) for unit, capacity in self.capacity.items()} for k in range(self.slots)]
-        layout = SlotLayout([dict(counts)] * self.slots, limits, rotating=True)
+        layout = SlotLayout([dict(counts)] * self.slots, limits, replaceable=True)
         for unit, capacity in self.capacity.items():
             if counts[unit] <= needed[slot][unit]:  # this one has room enough: leave it
                 layout.capacity[unit], layout.start[unit] = capacity, self.start[unit]

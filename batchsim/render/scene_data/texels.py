@@ -1,4 +1,4 @@
-"""Pictures of any size as the equal squares that layers of one texture array are."""
+"""Images of any size as the equal squares that layers of one texture array are."""
 
 from __future__ import annotations
 

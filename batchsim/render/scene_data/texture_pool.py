@@ -8,8 +8,8 @@ import moderngl
 import numpy as np
 
 from batchsim.errors import RenderError
-from batchsim.render.shaders import load_shader
 from batchsim.render.scene_data.texels import square_texels, texture_side
+from batchsim.render.shaders import load_shader
 
 _SPARE_LAYERS = 16
 
@@ -19,13 +19,13 @@ class TexturePool:
 
     - `images`: the textures to begin with, uint8 `[height, width, 3]`; those that are one array in memory share a
       layer. Their largest sets `side`.
-    - `rotating`: others will come: spare layers are kept.
+    - `replaceable`: others will come: spare layers are kept.
 
     A layer that nobody uses keeps its texture until the room is needed. Raises `RenderError` for more layers than the
     driver has.
     """
 
-    def __init__(self, context: moderngl.Context, images: Iterable[np.ndarray], rotating: bool) -> None:
+    def __init__(self, context: moderngl.Context, images: Iterable[np.ndarray], replaceable: bool) -> None:
         self._context = context
         self._mips = context.compute_shader(load_shader("mip_level.comp"))
         distinct = list({id(image): image for image in images}.values())
@@ -34,7 +34,7 @@ class TexturePool:
         self._uses: list[int] = []
         self._layer_of: dict[int, int] = {}
         self._complete: set[int] = set()
-        spare = len(distinct) + _SPARE_LAYERS if rotating else 0
+        spare = len(distinct) + _SPARE_LAYERS if replaceable else 0
         self._array = self._make_array(max(1, len(distinct)), spare)
 
     @property

@@ -1,4 +1,4 @@
-"""batchsim under random actions: N environments, their pictures as torch tensors on the host.
+"""batchsim under random actions: N environments, their images as torch tensors on the host.
 
 batchsim_steps.py SCENES NUM_ENVS WIDTH HEIGHT [OPTION=VALUE ...]
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn  # isort: skip
 _NEVER = -1e9  # added to the logit of "stop", for Miniworld's agents have no action that ends an episode
 
 
-class PicturePolicy(nn.Module):
-    """Colour picture -> features -> logits and value, without memory, goal or previous action."""
+class ImagePolicy(nn.Module):
+    """Colour image -> features -> logits and value, without memory, goal or previous action."""
 
     def __init__(self, network: str, num_actions: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -39,17 +39,17 @@ class PicturePolicy(nn.Module):
         return torch.zeros(num_envs, 1)
 
     def step(
-        self, observation: Mapping[str, Tensor], previous_action: Tensor, begun: Tensor, state: Tensor
+        self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits `[N, A]`, values `[N]`, and the state as it came."""
         return *self._heads(observation["rgb"]), state
 
     def forward(
-        self, observations: Mapping[str, Tensor], previous_actions: Tensor, begun: Tensor, state: Tensor
+        self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Logits `[T, N, A]` and values `[T, N]`."""
         logits, values = self._heads(observations["rgb"].flatten(0, 1))
-        return logits.unflatten(0, begun.shape), values.unflatten(0, begun.shape)
+        return logits.unflatten(0, episode_start.shape), values.unflatten(0, episode_start.shape)
 
     def _heads(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32, cache_enabled=False):
@@ -65,7 +65,7 @@ def main() -> None:
     torch.manual_seed(0)
     size = {"width": networks.SIZE, "height": networks.SIZE}
     env = NavVectorEnv(num_envs, "four-rooms", sensors=("rgb",), device="cpu", **size, **options)
-    policy = PicturePolicy(network, int(env.single_action_space.n), getattr(torch, precision))
+    policy = ImagePolicy(network, int(env.single_action_space.n), getattr(torch, precision))
     config = PPOConfig(epochs=epochs, minibatches=minibatches, learning_rate=3e-4)
     trainer = Trainer(env, policy, config, rollout // num_envs, seed=0)
 

@@ -1,4 +1,4 @@
-"""batchsim's renderer alone: colour pictures from random places, as torch tensors on the device.
+"""batchsim's renderer alone: colour images from random places, as torch tensors on the device.
 
 batchsim_views.py SCENES NUM_VIEWS SIZE DEVICE
 """
@@ -26,9 +26,9 @@ def main() -> None:
     wait = synchronizer(renderer.device)
 
     def work() -> int:
-        picture = renderer.render(*next(views))["rgb"]
+        image = renderer.render(*next(views))["rgb"]
         wait()
-        assert picture.shape == (num_views, size, size, 3)
+        assert image.shape == (num_views, size, size, 3)
         return num_views
 
     facts = {"environments": num_views, "renderer": renderer.backend, "gl_renderer": renderer.gl_renderer}

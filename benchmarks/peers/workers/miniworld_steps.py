@@ -1,4 +1,4 @@
-"""Miniworld under random actions: one environment, its pictures as numpy arrays.
+"""Miniworld under random actions: one environment, its images as numpy arrays.
 
 miniworld_steps.py {MiniWorld-FourRooms-v0,MiniWorld-Maze-v0} SIZE [without-antialiasing]
 """

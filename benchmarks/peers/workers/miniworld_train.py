@@ -29,7 +29,7 @@ class Features(BaseFeaturesExtractor):
         self.layers = networks.make_features(network)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Pictures `[B, 3, H, W]` in [0, 1] to features."""
+        """Images `[B, 3, H, W]` in [0, 1] to features."""
         return self.layers(observations)
 
 

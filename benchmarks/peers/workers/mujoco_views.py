@@ -1,4 +1,4 @@
-"""MuJoCo's own renderer, OpenGL through EGL: colour pictures from random places in four rooms of boxes, one at a time.
+"""MuJoCo's own renderer, OpenGL through EGL: colour images from random places in four rooms of boxes, one at a time.
 
 mujoco_views.py SIZE
 """
@@ -35,17 +35,17 @@ def main() -> None:
     positions, headings = places(_VIEWS, np.random.default_rng(0))
     views = itertools.cycle(zip(positions, np.degrees(headings), strict=True))
     camera = mujoco.MjvCamera()
-    picture = np.empty((size, size, 3), np.uint8)
+    image = np.empty((size, size, 3), np.uint8)
 
     def work() -> int:
         for position, heading in itertools.islice(views, _VIEWS):
             _place(camera, position, heading)
             renderer.update_scene(data, camera)
-            renderer.render(out=picture)
+            renderer.render(out=image)
         return _VIEWS
 
     work()
-    first = picture.copy()
+    first = image.copy()
     _place(camera, *next(views))
     renderer.update_scene(data, camera)
     assert (first != renderer.render()).mean() > 0.3, "other places should look different"

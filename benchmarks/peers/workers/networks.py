@@ -11,12 +11,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZE = 64
-"""Height and width of the pictures, pixels."""
+"""Height and width of the images, pixels."""
 FEATURES = {"nature": 512, "patches": 128}
 
 
 def make_features(name: str) -> nn.Sequential:
-    """Pictures `[B, 3, SIZE, SIZE]` in [0, 1] to features `[B, FEATURES[name]]`."""
+    """Images `[B, 3, SIZE, SIZE]` in [0, 1] to features `[B, FEATURES[name]]`."""
     if name == "nature":
         layers = [nn.Conv2d(3, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(), nn.Conv2d(64, 64, 3, 1)]
         flat = 64 * 4 * 4

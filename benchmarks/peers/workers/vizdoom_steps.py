@@ -1,4 +1,4 @@
-"""VizDoom under random actions: one game, its pictures as numpy arrays, one tic a step.
+"""VizDoom under random actions: one game, its images as numpy arrays, one tic a step.
 
 vizdoom_steps.py SCENARIO
 """
@@ -32,8 +32,8 @@ def main() -> None:
             game.make_action(draw.choice(actions))
             if game.is_episode_finished():
                 game.new_episode()
-            picture = game.get_state().screen_buffer
-        assert picture.shape == (120, 160, 3)
+            image = game.get_state().screen_buffer
+        assert image.shape == (120, 160, 3)
         return 64
 
     protocol.serve(work, {"environments": 1, "actions": buttons})

@@ -1,4 +1,4 @@
-"""MuJoCo Warp's ray-traced cameras: colour pictures from random places in four rooms of boxes, one camera a world.
+"""MuJoCo Warp's ray-traced cameras: colour images from random places in four rooms of boxes, one camera a world.
 
 warp_views.py NUM_WORLDS SIZE {cpu,cuda:0}
 
@@ -47,9 +47,9 @@ def main() -> None:
     work()
     first = context.rgb_data.numpy().copy()
     work()
-    pictures = context.rgb_data.numpy()
-    assert pictures.shape == (num_worlds, size * size)
-    assert (first != pictures).mean() > 0.3, "other places should look different"
+    images = context.rgb_data.numpy()
+    assert images.shape == (num_worlds, size * size)
+    assert (first != images).mean() > 0.3, "other places should look different"
     protocol.serve(work, {"environments": num_worlds, "geoms": model.ngeom, "device": str(wp.get_device())})
 
 

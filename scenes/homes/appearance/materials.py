@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.shapes import Parts
 from batchsim.scenes.homes.appearance.textures import draw
+from batchsim.scenes.homes.geometry.shapes import Parts
 from batchsim.scenes.mesh import NO_TEXTURE, Material, Mesh
 
 PALETTES = 8
@@ -85,7 +85,7 @@ def _fixed() -> dict[str, Surface]:
         "rug_0": Surface((1.0, 1.0, 1.0), "rug_0"),
         "rug_1": Surface((1.0, 1.0, 1.0), "rug_1"),
         "pattern": Surface((1.0, 1.0, 1.0), "pattern", 0.35),
-        **{f"picture_{k}": Surface((1.0, 1.0, 1.0), f"picture_{k}") for k in range(4)},
+        **{f"image_{k}": Surface((1.0, 1.0, 1.0), f"image_{k}") for k in range(4)},
     }
 
 

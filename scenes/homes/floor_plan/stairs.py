@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.curves import tube
 from batchsim.scenes.homes.floor_plan.plan import RAIL_THICKNESS, Rect, Stairs, wall_frame, wall_length
+from batchsim.scenes.homes.geometry.curves import tube
 from batchsim.scenes.homes.geometry.polygon import triangulate
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from batchsim.scenes.homes.floor_plan.plan import Piece, Plan
 from batchsim.scenes.homes.furniture import bath, bedroom, decoration, kitchen, seating, storage, tables
 from batchsim.scenes.homes.furniture.styles import Builder
-from batchsim.scenes.homes.floor_plan.plan import Piece, Plan
 from batchsim.scenes.homes.geometry.shapes import Parts
 
 BUILDERS: dict[str, Builder] = {

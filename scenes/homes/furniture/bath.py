@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.curves import lathe, loft, tube
-from batchsim.scenes.homes.furniture.styles import Builder, fronts
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.furniture.styles import Builder, fronts
+from batchsim.scenes.homes.geometry.curves import lathe, loft, tube
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 

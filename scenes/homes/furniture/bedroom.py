@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.curves import WEAVE, pillow, sheet
-from batchsim.scenes.homes.furniture.styles import Builder, cloth, leg, look, wood
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.furniture.styles import Builder, cloth, leg, look, wood
+from batchsim.scenes.homes.geometry.curves import WEAVE, pillow, sheet
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.curves import lathe, tube
-from batchsim.scenes.homes.furniture.styles import Builder, bowl, cup, fronts, look, vase
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.furniture.styles import Builder, bowl, cup, fronts, look, vase
+from batchsim.scenes.homes.geometry.curves import lathe, tube
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 TOP = 0.04  # thickness of the worktop, metres

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from batchsim.scenes.homes.furniture.styles import Builder, books_in_row, bowl, fronts, look, table_lamp, vase, wood
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.furniture.styles import Builder, books_in_row, bowl, fronts, look, table_lamp, vase, wood
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 BOARD = 0.024  # thickness of a shelf's boards, metres

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from batchsim.scenes.homes.geometry.curves import lathe, tube
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.geometry.curves import lathe, tube
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 Builder = Callable[[Parts, Piece], None]

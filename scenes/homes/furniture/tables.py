@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from batchsim.scenes.homes.geometry.curves import lathe, tube
-from batchsim.scenes.homes.furniture.styles import Builder, books_in_row, bowl, cup, fronts, leg, legs, look, table_lamp, vase, wood
 from batchsim.scenes.homes.floor_plan.plan import Piece
+from batchsim.scenes.homes.furniture.styles import (
+    Builder,
+    books_in_row,
+    bowl,
+    cup,
+    fronts,
+    leg,
+    legs,
+    look,
+    table_lamp,
+    vase,
+    wood,
+)
+from batchsim.scenes.homes.geometry.curves import lathe, tube
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 

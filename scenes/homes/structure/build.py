@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from batchsim.scenes.homes.structure import trim
-from batchsim.scenes.homes.floor_plan.plan import Door, Frame, Plan, Rect, Room, Window, along_wall, wall_frame, wall_length
+from batchsim.scenes.homes.floor_plan.plan import (
+    Door,
+    Frame,
+    Plan,
+    Rect,
+    Room,
+    Window,
+    along_wall,
+    wall_frame,
+    wall_length,
+)
+from batchsim.scenes.homes.floor_plan.stairs import build_stairs
 from batchsim.scenes.homes.geometry.polygon import Point, triangulate
 from batchsim.scenes.homes.geometry.shapes import Parts
-from batchsim.scenes.homes.floor_plan.stairs import build_stairs
+from batchsim.scenes.homes.structure import trim
 
 WINDOW_DEPTH = 0.14
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from batchsim.scenes.homes.floor_plan.plan import (
+    LEAF_THICKNESS,
+    Door,
+    Plan,
+    Room,
+    Window,
+    along_wall,
+    wall_frame,
+    wall_length,
+)
 from batchsim.scenes.homes.geometry.curves import sheet, tube
-from batchsim.scenes.homes.floor_plan.plan import LEAF_THICKNESS, Door, Plan, Room, Window, along_wall, wall_frame, wall_length
 from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 SKIRTING = (0.08, 0.012)  # height and thickness, metres

@@ -1,14 +1,13 @@
 """The shortest-path follower where scenes come from files, over several floors, and through many homes."""
 
-from pathlib import Path
-
 import pytest
 
 from batchsim import scenes
 from batchsim.agents.baselines.registry import make_baseline
 from batchsim.agents.evaluation.run_episodes import run_episodes
+from tests.helpers.paths import SHARED_SCENES
 
-FILES = Path(__file__).resolve().parents[2].parent / "shared/scenes"
+FILES = SHARED_SCENES
 
 
 def follow(make_env, loaded, count, num_envs=None, floors="same", **options):

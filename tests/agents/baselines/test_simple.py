@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from batchsim.agents.baselines.registry import BASELINES, make_baseline, pick_action
+from batchsim.agents.baselines.registry import BASELINES, make_baseline, sample_categorical
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.run_episodes import run_episodes
-from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 from batchsim.scenes import sample_episodes
+from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 
 GOAL = "pointgoal_with_gps_compass"
 
@@ -56,23 +56,23 @@ def test_forward_walks_until_time_is_up(make_env, one_room):
 def test_random_draws_its_actions_by_chance_alone(make_env, one_room):
     env = make_env(64, one_room, sensors=())
     observation, _ = env.reset(seed=0)
-    begun = torch.ones(64, dtype=torch.bool)
+    episode_start = torch.ones(64, dtype=torch.bool)
     agent = make_baseline("random", env)
     # Stops at once in fifty, the rest in equal parts.
     edges = torch.tensor([0.0, 0.0199, 0.0201, 0.3466, 0.3467, 0.6733, 0.6734, 0.999999])
     chance = edges.repeat(8)
     expected = torch.tensor([STOP, STOP, FORWARD, FORWARD, LEFT, LEFT, RIGHT, RIGHT]).repeat(8)
-    assert torch.equal(agent.act(observation, begun, chance), expected)
+    assert torch.equal(agent.act(observation, episode_start, chance), expected)
 
 
 def test_actions_are_picked_by_their_shares():
     shares = torch.tensor([[0.5, 0.0, 0.25, 0.25], [0.0, 0.0, 0.0, 1.0]])
     chance = torch.linspace(0, 1, 4001)[:-1]
     for row in shares:
-        picked = pick_action(row.expand(4000, -1), chance)
+        picked = sample_categorical(row.expand(4000, -1), chance)
         assert (torch.bincount(picked, minlength=4) / 4000).tolist() == pytest.approx(row.tolist(), abs=1e-3)
     # Shares that sum to a little less than one through rounding still give an action that there is.
-    assert pick_action(torch.tensor([0.3, 0.3, 0.3999]), torch.tensor([0.99999])).tolist() == [2]
+    assert sample_categorical(torch.tensor([0.3, 0.3, 0.3999]), torch.tensor([0.99999])).tolist() == [2]
 
 
 def test_greedy_decides_by_the_goal_sensor(make_env, one_room):

@@ -8,19 +8,19 @@ import torch
 
 from batchsim.agents.baselines.registry import baselines_of, compared_with, make_baseline
 from batchsim.agents.evaluation.run_episodes import run_episodes
-from batchsim.tasks import Explore, Flee, PointNav
 from batchsim.scenes import sample_episodes
+from batchsim.tasks import Explore, Flee, PointNav
 
 
 def evaluate(make_env, name, task, scenes, count, **options):
     scenes, episodes = task.prepare(scenes, sample_episodes(scenes, count, seed=1))
     env = make_env(count, scenes, task=task, episodes=episodes, sensors=(), turn_angle=30.0, **options)
     env.reset(seed=0)
-    agent, begun = make_baseline(name, env), torch.ones(count, dtype=torch.bool)
+    agent, episode_start = make_baseline(name, env), torch.ones(count, dtype=torch.bool)
     draws = torch.Generator().manual_seed(0)
     for _ in range(options["max_episode_steps"]):
-        *_, truncated, info = env.step(agent.act({}, begun, torch.rand(count, generator=draws)))
-        begun = truncated
+        *_, truncated, info = env.step(agent.act({}, episode_start, torch.rand(count, generator=draws)))
+        episode_start = truncated
     assert truncated.all()
     return {key: value.numpy() for key, value in info["episode"].items()}
 

@@ -8,10 +8,10 @@ import torch
 from batchsim.agents import bench
 from batchsim.agents.benchmarks import measure
 from batchsim.agents.benchmarks.measure import Stages, Stopwatch, Timing, time_steps
-from benchmarks.pages.page import BEGIN, END, main, read_figures, write_page
-from benchmarks.pages.page_sections import measurements
 from batchsim.agents.benchmarks.workloads.step import random_actions
 from batchsim.agents.errors import AgentError
+from benchmarks.pages.page import BEGIN, END, main, read_figures, write_page
+from benchmarks.pages.page_sections import measurements
 
 FIELDS = {
     "mode",
@@ -297,7 +297,7 @@ def test_gpu_figures_say_so(capsys, mode):
 def test_gpu_trains_resumes_and_evaluates(tmp_path):
     """The learner follows the environment to its device."""
     from batchsim.agents.config import TrainConfig
-    from batchsim.agents.evaluation.candidates import find_contenders
+    from batchsim.agents.evaluation.candidates import find_candidates
     from batchsim.agents.evaluation.episode_selection import episodes_of_set
     from batchsim.agents.evaluation.session import EvalSession
     from batchsim.agents.train import train
@@ -309,7 +309,7 @@ def test_gpu_trains_resumes_and_evaluates(tmp_path):
     assert train(config, out) == 0
     assert train(config, out, resume=True) == 0
     chosen = episodes_of_set("one-room", 4)
-    for contender in find_contenders([str(out), "random", "greedy", "oracle"]):
+    for candidate in find_candidates([str(out), "random", "greedy", "oracle"]):
         for deterministic in (False, True):
-            alone, together = (EvalSession(chosen, n, 0, deterministic, device="cuda").run(contender) for n in (1, 4))
+            alone, together = (EvalSession(chosen, n, 0, deterministic, device="cuda").run(candidate) for n in (1, 4))
             assert alone.records == together.records

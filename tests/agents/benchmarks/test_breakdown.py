@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
+from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.training.build import make_policy
 from batchsim.agents.training.training_run import TrainingRun
-from batchsim.agents.ppo.trainer import Trainer
 
 
 @pytest.mark.parametrize(("broken", "named"), [("returns", "value_loss"), ("advantages", "policy_loss")])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.benchmarks.measure import Timing
+from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.benchmarks.workloads.render import random_views
 from batchsim.render.camera import Camera
 

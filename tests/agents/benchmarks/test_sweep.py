@@ -11,12 +11,12 @@ from batchsim.agents import bench
 from batchsim.agents.benchmarks import sweep as sweep_module
 from batchsim.agents.benchmarks.changes import AS_IT_IS, ratios, run_changes
 from batchsim.agents.benchmarks.command import SWITCHES, TrainBench, with_detail
-from benchmarks.pages.page import read_figures
 from batchsim.agents.benchmarks.plot import lines, main_axis, plot_sweeps
 from batchsim.agents.benchmarks.sweep import Cell, Sweep, parse_axes, why_it_failed, write_csv
 from batchsim.agents.benchmarks.table import print_sweep
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
+from benchmarks.pages.page import read_figures
 
 
 def measured(fps, **changes):
@@ -81,13 +81,13 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
         return Cell(values, measured(1e6 / us, us_per_frame=stages, repeats=5, peak_host_bytes=len(said)))
 
     monkeypatch.setattr(sweep_module, "_measure", measure)
-    wanted = {"compile_step": "on", "channels_last": "on", "precision": "bfloat16"}
+    wanted = {"compile_policy": "on", "channels_last": "on", "precision": "bfloat16"}
     sweep = run_changes("train", ["--a"], wanted)
     compiled, last, half = ["--compile-step"], ["--channels-last"], ["--precision", "bfloat16"]
     assert said == [[], compiled, last, half, half, compiled, []]
     with pytest.raises(AgentError, match="passes is 0"):
         run_changes("train", [], wanted, passes=0)
-    assert sweep.axes["change"] == ("as it is", "compile_step=on", "channels_last=on", "precision=bfloat16")
+    assert sweep.axes["change"] == ("as it is", "compile_policy=on", "channels_last=on", "precision=bfloat16")
     assert sweep.cells[2].failure == "no memory"
     # Costs of 100, 110, 120, 130, 140 and 150: 125 on average for each pair.
     assert ratios(sweep) == [1.0, pytest.approx(2.0), None, pytest.approx(0.5)]
@@ -99,7 +99,7 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     print_sweep(sweep)
     rows = capsys.readouterr().out.splitlines()
-    (row,) = (row for row in rows if "compile_step=on" in row)
+    (row,) = (row for row in rows if "compile_policy=on" in row)
     assert "2.00" in row.split()
 
 

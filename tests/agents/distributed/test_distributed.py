@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.rank_worker import CONFIG, NUM_ENVS, STEPS, UPDATES, train
 from safetensors.torch import load_file
 
-from batchsim.agents.runs.checkpoint import find_checkpoint
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.distributed.ranks import DistributedConfig, Ranks
 from batchsim.agents.errors import AgentError
+from batchsim.agents.runs.checkpoint import find_checkpoint
 from batchsim.agents.train import make_trainer
+from tests.helpers.paths import ROOT
+from tests.helpers.rank_worker import CONFIG, NUM_ENVS, STEPS, UPDATES, train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
@@ -28,7 +29,7 @@ OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
 def two_ranks(tmp_path_factory):
     """A folder with what two ranks of `rank_worker` left."""
     out = tmp_path_factory.mktemp("ranks")
-    worker = Path(__file__).with_name("rank_worker.py")
+    worker = ROOT / "tests/helpers/rank_worker.py"
     done = subprocess.run([*TORCHRUN, worker, out], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return out

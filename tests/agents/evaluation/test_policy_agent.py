@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
+from batchsim.agents.networks.policy import Policy, PolicyConfig
 
 COUNT, STEPS = 70, 4
 SIZE = (32, 32)
@@ -35,14 +35,14 @@ def seen():
     def draw(*shape):
         return torch.rand(STEPS, COUNT, *shape, generator=generator)
 
-    begun = draw() < 0.2
-    begun[0] = True
-    return draw(*SIZE, 1), draw(2) * 3, begun, draw()
+    episode_start = draw() < 0.2
+    episode_start[0] = True
+    return draw(*SIZE, 1), draw(2) * 3, episode_start, draw()
 
 
 def logits_and_actions(policy, seen, num_envs):
     """Of all 70, `num_envs` at a time: logits `[STEPS, 70, 4]` and actions `[STEPS, 70]`."""
-    depth, goal, begun, chance = seen
+    depth, goal, episode_start, chance = seen
     logits, actions = [], []
     for first in range(0, COUNT, num_envs):
         rows = slice(first, first + num_envs)
@@ -51,7 +51,7 @@ def logits_and_actions(policy, seen, num_envs):
         for t in range(STEPS):
             policy.said = []
             observation = {"depth": depth[t, rows], "pointgoal_with_gps_compass": goal[t, rows], "unused": None}
-            actions.append(agent.act(observation, begun[t, rows], chance[t, rows]))
+            actions.append(agent.act(observation, episode_start[t, rows], chance[t, rows]))
             logits.append(torch.cat(policy.said)[:count])
 
     def by_step(values):

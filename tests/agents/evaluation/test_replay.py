@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from batchsim.agents.baselines.registry import make_baseline
-from batchsim.agents.evaluation.run_episodes import run_episodes
-from batchsim.agents.evaluation.replay import film_episodes
-from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
+from batchsim.agents.evaluation.replay import film_episodes
+from batchsim.agents.evaluation.run_episodes import run_episodes
+from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.scenes import sample_episodes
 
 OPTIONS = {"sensors": ("depth", "rgb"), "width": 16, "height": 16, "renderer": "raycast", "turn_angle": 30.0}
@@ -33,7 +33,7 @@ def policy(seeded):
 
 
 def acted(make_env, homes, episodes, make_agent, **options):
-    """What happened, and of each episode the pictures and the memory's inputs as the agent met them."""
+    """What happened, and of each episode the images and the memory's inputs as the agent met them."""
     env = make_env(len(episodes), homes, episodes=episodes, max_episode_steps=25, **{**OPTIONS, **options})
     met = {k: [] for k in range(len(episodes))}
 
@@ -50,7 +50,7 @@ def by_name(homes):
     return {scene.name: scene for scene in homes}
 
 
-def test_a_film_holds_the_pictures_that_the_policy_met(make_env, homes, episodes, policy):
+def test_a_film_holds_the_images_that_the_policy_met(make_env, homes, episodes, policy):
     kept = []
 
     def make_agent(env):
@@ -70,7 +70,7 @@ def test_a_film_holds_the_pictures_that_the_policy_met(make_env, homes, episodes
         again = np.where(film.seen["depth"] > 0, (film.seen["depth"].astype(float) - 1) / 254, 0)[:steps]
         assert ((again > 0) <= (depth > 0)).all()
         assert np.abs(again - depth)[depth > 0].max() <= 0.5 / 254 + 1e-6
-        # Pictures of the view are larger ones of the same place; averaged over blocks they are the agent's.
+        # Images of the view are larger ones of the same place; averaged over blocks they are the agent's.
         count, height, width, _ = film.view.shape
         assert (count, height, width) == (steps + 1, 256, 256)
         small = film.view.reshape(count, 16, 16, 16, 16, 3).mean((2, 4))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from batchsim.agents.baselines.registry import BASELINES, make_baseline
-from batchsim.agents.evaluation.run_episodes import episode_streams, run_episodes
-from batchsim.agents.evaluation.results import MEASURES
-from batchsim.agents.networks.policy import Policy, config_for
-from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim import NavVectorEnv, OptionError
+from batchsim.agents.baselines.registry import BASELINES, make_baseline
+from batchsim.agents.evaluation.policy_agent import PolicyAgent
+from batchsim.agents.evaluation.results import MEASURES
+from batchsim.agents.evaluation.run_episodes import episode_streams, run_episodes
+from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.scenes import sample_episodes
 
 
@@ -74,7 +74,7 @@ def test_records(alone, episodes, homes):
         assert record.measures["spl"] == pytest.approx(record.measures["success"] * efficiency, abs=0.03)
 
 
-def test_pictures_change_nothing_for_agents_that_do_not_look(make_env, homes, episodes, alone):
+def test_images_change_nothing_for_agents_that_do_not_look(make_env, homes, episodes, alone):
     found, _ = run(make_env, homes, episodes, 6, sensors=("depth",), width=16, height=16, renderer="raster")
     assert np.allclose(found.values("reward"), alone.values("reward"), atol=1e-5)
 
@@ -156,7 +156,7 @@ def test_baselines_do_the_same_however_many_run_beside(make_env, homes, episodes
     assert found[0].records == found[1].records
 
 
-def test_chosen_episodes_are_run_again_with_pictures(make_env, homes, episodes, drawn_alone):
+def test_chosen_episodes_are_run_again_with_images(make_env, homes, episodes, drawn_alone):
     which = np.array([13, 2, 6])
     seen = {int(k): [] for k in range(len(which))}
 
@@ -164,9 +164,9 @@ def test_chosen_episodes_are_run_again_with_pictures(make_env, homes, episodes, 
         for env, index in enumerate(moment.index.tolist()):
             if index >= 0:
                 assert int(moment.step[env]) == len(seen[index])
-                assert bool(moment.begun[env]) == (not seen[index])
-                picture = moment.observation["rgb"][env].numpy().copy()
-                seen[index].append((int(moment.action[env]), picture))
+                assert bool(moment.episode_start[env]) == (not seen[index])
+                image = moment.observation["rgb"][env].numpy().copy()
+                seen[index].append((int(moment.action[env]), image))
 
     found = act_by_policy(make_env, homes, episodes.select(which), 2, on_step=look, sensors=("rgb", "depth"))
     assert found.records == tuple(drawn_alone.records[k] for k in which)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from batchsim.agents.evaluation.saliency import PolicyWatcher
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
-from batchsim.agents.evaluation.saliency import PolicyWatcher
 
 STEPS, ENVS, SIZE, ACTIONS = 4, 3, 8, 4
 
@@ -38,9 +38,11 @@ class LinearPolicy:
     def initial_state(self, num_envs):
         return torch.zeros(num_envs, 1)
 
-    def step(self, observation, previous_action, begun, state):
+    def step(self, observation, previous_action, episode_start, state):
         logits = sum(observation[name].flatten(1) @ weight for name, weight in self.weights.items())
-        logits = logits + state + torch.where(begun, 0, previous_action).unsqueeze(-1) * torch.tensor([0, 0.1, 0, 0])
+        logits = (
+            logits + state + torch.where(episode_start, 0, previous_action).unsqueeze(-1) * torch.tensor([0, 0.1, 0, 0])
+        )
         return logits, logits[:, 0], state + observation["depth"].mean((1, 2))
 
 
@@ -76,12 +78,12 @@ def test_memory_is_that_of_the_policy_alone(seeded, experience):
         watcher.watch(observation, action)
     for env in range(ENVS):
         state, previous = policy.initial_state(1), torch.zeros(1, dtype=torch.int64)
-        begun = torch.ones(1, dtype=torch.bool)
+        episode_start = torch.ones(1, dtype=torch.bool)
         for step, observation in enumerate(observations):
             mine = {name: value[env : env + 1] for name, value in observation.items()}
             with torch.no_grad():
-                _, _, state = policy.step(mine, previous, begun, state)
-            previous, begun = actions[step, env : env + 1], torch.zeros_like(begun)
+                _, _, state = policy.step(mine, previous, episode_start, state)
+            previous, episode_start = actions[step, env : env + 1], torch.zeros_like(episode_start)
             assert np.allclose(watcher.of(env, STEPS).memory[step], state[0].numpy(), atol=1e-5)
     assert watcher.of(0, 2).memory.shape == (2, 24)
     assert watcher.of(0, 2).saliency["depth"].max() > 0

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from batchsim.agents.baselines.registry import BASELINES
-from batchsim.agents.runs.checkpoint import save_checkpoint
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.evaluation.candidates import Contender, find_contenders
 from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import main
+from batchsim.agents.evaluation.candidates import Candidate, find_candidates
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
-from batchsim.agents.evaluation.session import EvalSession
 from batchsim.agents.evaluation.results import MEASURES, Evaluation, LeftOut
+from batchsim.agents.evaluation.session import EvalSession
+from batchsim.agents.runs.checkpoint import save_checkpoint
 from batchsim.agents.train import make_trainer
 from batchsim.scenes import sample_episodes, save_episodes
 
@@ -58,33 +58,33 @@ def command(arguments, capsys):
 
 def test_agents_by_name(runs):
     sees, blind = runs
-    found = find_contenders([f"blind:{blind}", str(sees), "oracle"])
-    assert [contender.name for contender in found] == ["blind", "sees", "oracle"]
-    assert [contender.run for contender in found] == [blind, sees, None]
-    assert [contender.env_options()["sensors"] for contender in found] == [(), ("depth",), ()]
+    found = find_candidates([f"blind:{blind}", str(sees), "oracle"])
+    assert [candidate.name for candidate in found] == ["blind", "sees", "oracle"]
+    assert [candidate.run for candidate in found] == [blind, sees, None]
+    assert [candidate.env_options()["sensors"] for candidate in found] == [(), ("depth",), ()]
     # A baseline has the body of the first run.
-    assert [contender.env_options()["turn_angle"] for contender in found] == [45, 30, 45]
+    assert [candidate.env_options()["turn_angle"] for candidate in found] == [45, 30, 45]
 
 
 def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     other = make_run(tmp_path / "sees", SMALL)
-    assert [contender.name for contender in find_contenders([str(runs[0]), str(other)])] == [str(runs[0]), str(other)]
+    assert [candidate.name for candidate in find_candidates([str(runs[0]), str(other)])] == [str(runs[0]), str(other)]
 
 
 def test_agents_of_two_tasks_are_not_compared(runs, tmp_path):
     other = make_run(tmp_path / "flees", replace(SMALL, task="flee"))
     with pytest.raises(AgentError, match=r"sees was trained for pointnav, .*flees for flee"):
-        find_contenders([str(runs[0]), str(other)])
+        find_candidates([str(runs[0]), str(other)])
     with pytest.raises(AgentError, match=r"greedy: no baseline of the task flee, which has random, forward, oracle"):
-        find_contenders([str(other), "greedy"])
-    assert find_contenders(["oracle"], TrainConfig(task="flee"))[0].config.task == "flee"
+        find_candidates([str(other), "greedy"])
+    assert find_candidates(["oracle"], TrainConfig(task="flee"))[0].config.task == "flee"
 
 
 @pytest.mark.parametrize("task", ["flee", "explore"])
 def test_other_tasks_are_measured_by_their_own_measures(session, task):
-    contenders = find_contenders(["random", "oracle"], replace(SMALL, task=task))
+    candidates = find_candidates(["random", "oracle"], replace(SMALL, task=task))
     session, alone = (EvalSession(session.chosen, n, max_episode_steps=150) for n in (6, 1))
-    random, oracle = (session.run(contender) for contender in contenders)
+    random, oracle = (session.run(candidate) for candidate in candidates)
     main_measure = {"flee": "flee_ratio", "explore": "explored_share"}[task]
     assert main_measure in random.measures
     assert "spl" not in random.measures
@@ -92,7 +92,7 @@ def test_other_tasks_are_measured_by_their_own_measures(session, task):
     assert oracle.values(main_measure).mean() > random.values(main_measure).mean()
     # Nothing is known of a goal's distance.
     assert random.per_distance() == []
-    for one, other in zip(alone.run(contenders[1]).records, oracle.records, strict=True):
+    for one, other in zip(alone.run(candidates[1]).records, oracle.records, strict=True):
         assert (one.measures, one.path, one.actions) == (other.measures, other.path, other.actions)
 
 
@@ -103,12 +103,12 @@ def test_other_tasks_are_measured_by_their_own_measures(session, task):
         (["oracle", "random", "oracle"], "oracle: named twice"),
         (["nowhere"], r"'nowhere' is neither a run folder nor a baseline \(random"),
         (["blind:oracle"], "'oracle' is neither"),
-        (["blind:{sees}"], "sees was trained with pictures"),
+        (["blind:{sees}"], "sees was trained with images"),
     ],
 )
 def test_agents_that_are_none(runs, names, said):
     with pytest.raises(AgentError, match=said):
-        find_contenders([name.format(sees=runs[0]) for name in names])
+        find_candidates([name.format(sees=runs[0]) for name in names])
 
 
 @pytest.mark.parametrize(
@@ -119,40 +119,40 @@ def test_agents_that_are_none(runs, names, said):
         ({"task": "flee"}, "reads pointgoal_with_gps_compass of 2, .* gives none"),
     ],
 )
-def test_a_checkpoint_for_other_pictures_is_refused(runs, session, change, said):
-    (contender,) = find_contenders([str(runs[0])])
+def test_a_checkpoint_for_other_images_is_refused(runs, session, change, said):
+    (candidate,) = find_candidates([str(runs[0])])
     with pytest.raises(AgentError, match=said):
-        session.run(replace(contender, config=replace(contender.config, **change)))
+        session.run(replace(candidate, config=replace(candidate.config, **change)))
 
 
 def test_a_checkpoint_of_another_task_is_refused(runs, session):
-    (contender,) = find_contenders([str(runs[0])])
-    policy = contender.policy
+    (candidate,) = find_candidates([str(runs[0])])
+    policy = candidate.policy
     other = type(policy)(replace(policy.config, vectors={"gps": 2, "compass": 1}, num_actions=3, stop_action=None))
     with pytest.raises(AgentError, match=r"reads gps of 2, .* gives none\. It was trained for another task"):
-        session.run(replace(contender, policy=other))
+        session.run(replace(candidate, policy=other))
 
 
 @pytest.mark.parametrize("name", ["sees", "blind", *BASELINES])
 def test_chosen_episodes_are_run_again_alike(runs, session, name):
-    (contender,) = find_contenders([str(next((run for run in runs if run.name == name), name))])
-    whole = session.run(contender)
+    (candidate,) = find_candidates([str(next((run for run in runs if run.name == name), name))])
+    whole = session.run(candidate)
     seen = []
 
     def look(moment):
         assert moment.observation["rgb"].shape == (2, 64, 64, 3) if name in BASELINES else (2, 16, 16, 3)
         seen.append(int((moment.index >= 0).sum()))
 
-    again = session.run(contender, which=[4, 1], on_step=look, sensors=("rgb",))
+    again = session.run(candidate, which=[4, 1], on_step=look, sensors=("rgb",))
     assert again.records == (whole.records[4], whole.records[1])
     assert sum(seen) == sum(len(record.actions) for record in again.records)
 
 
 def test_policies_draw_or_take_the_likeliest(runs, session):
-    (contender,) = find_contenders([str(runs[0])])
-    drawn, other = (EvalSession(session.chosen, 4, seed, max_episode_steps=40).run(contender) for seed in (0, 1))
+    (candidate,) = find_candidates([str(runs[0])])
+    drawn, other = (EvalSession(session.chosen, 4, seed, max_episode_steps=40).run(candidate) for seed in (0, 1))
     likeliest = [
-        EvalSession(session.chosen, 4, seed, deterministic=True, max_episode_steps=40).run(contender) for seed in (0, 1)
+        EvalSession(session.chosen, 4, seed, deterministic=True, max_episode_steps=40).run(candidate) for seed in (0, 1)
     ]
     assert drawn.records != other.records
     assert likeliest[0].records == likeliest[1].records
@@ -161,11 +161,11 @@ def test_policies_draw_or_take_the_likeliest(runs, session):
 
 def test_several_agents_make_one_report_and_an_evaluation_each(runs, session, tmp_path):
     sees, _ = runs
-    contenders = [*find_contenders([str(sees), "greedy"]), Contender("oracle", SMALL)]
+    candidates = [*find_candidates([str(sees), "greedy"]), Candidate("oracle", SMALL)]
     left_out = (LeftOut("cellar", "7", "its scene cannot be had"),)
     session = EvalSession(replace(session.chosen, left_out=left_out), num_envs=4, max_episode_steps=40)
-    evaluations = [session.run(contender) for contender in contenders]
-    page = session.write(tmp_path / "out", contenders, evaluations, films=0).read_text()
+    evaluations = [session.run(candidate) for candidate in candidates]
+    page = session.write(tmp_path / "out", candidates, evaluations, films=0).read_text()
     for name in ("sees", "greedy", "oracle"):
         assert name in page
     folders = [tmp_path / "out", tmp_path / "out/compared/greedy", tmp_path / "out/compared/oracle"]

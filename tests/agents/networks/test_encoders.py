@@ -9,16 +9,16 @@ from torch.nn import functional
 from batchsim.agents.config import preset
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.encoders.images import image_channels
-from batchsim.agents.networks.policy import Policy, PolicyConfig
-from batchsim.agents.networks.encoders.se_resnet import FixupBlock, SEResNet9
-from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
 from batchsim.agents.networks.encoders.registry import make_encoder
+from batchsim.agents.networks.encoders.se_resnet import FixupBlock, SEResNet9
+from batchsim.agents.networks.policy import Policy, PolicyConfig
+from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
 
 LARGE = {"visual": "se_resnet9", "core": "lstm", "hidden_size": 512, "core_layers": 2}
-SENSES = {"fine_goal": False, "action_units": 32}
+SENSES = {"fine_goal": False, "action_embedding_size": 32}
 
 
-def pictures(count=3, height=64, width=64):
+def random_images(count=3, height=64, width=64):
     generator = torch.Generator().manual_seed(0)
     depth = torch.rand(count, height, width, 1, generator=generator)
     rgb = torch.randint(0, 256, (count, height, width, 3), generator=generator, dtype=torch.uint8)
@@ -110,7 +110,7 @@ def test_the_stem_is_a_convolution_of_one_pixel_over_patches(seeded):
     encoder = SEResNet9((32, 32), ("depth",), 16)
     seen = []
     encoder.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    observation = pictures(2, 32, 32)
+    observation = random_images(2, 32, 32)
     encoder(observation)
     channels = image_channels(observation, ("depth",)).permute(0, 3, 1, 2)
     kernel = encoder.stem.weight.view(64, 4, 4, 11).permute(0, 3, 1, 2)
@@ -119,9 +119,9 @@ def test_the_stem_is_a_convolution_of_one_pixel_over_patches(seeded):
 
 @pytest.mark.parametrize("name", ["patches", "se_resnet9", "resnet18"])
 @pytest.mark.parametrize("images", [("depth",), ("rgb",), ("depth", "rgb")])
-def test_every_encoder_sees_every_picture(seeded, name, images):
+def test_every_encoder_sees_every_image(seeded, name, images):
     encoder = make_encoder(name, images, (32, 64), (4, 8), 24)
-    seen = pictures(2, 32, 64)
+    seen = random_images(2, 32, 64)
     features = encoder(seen)
     assert features.shape == (2, 24)
     for image in ("depth", "rgb"):
@@ -137,7 +137,7 @@ def test_every_encoder_sees_every_picture(seeded, name, images):
 @pytest.mark.parametrize("name", ["se_resnet9", "resnet18"])
 def test_the_memory_layout_changes_nothing(seeded, name):
     policy = Policy(PolicyConfig(name, image_size=(32, 32), hidden_size=16, vectors={}))
-    observation = pictures(2, 32, 32)
+    observation = random_images(2, 32, 32)
     plain = policy.visual(observation)
     policy.use_channels_last()
     assert policy.visual.memory_format == torch.channels_last

@@ -8,7 +8,9 @@ from batchsim.agents.networks.policy import Policy, PolicyConfig
 
 def test_large_policy_by_hand():
     policy = Policy(
-        PolicyConfig("se_resnet9", fine_goal=False, action_units=32, core="lstm", hidden_size=512, core_layers=2)
+        PolicyConfig(
+            "se_resnet9", fine_goal=False, action_embedding_size=32, core="lstm", hidden_size=512, core_layers=2
+        )
     )
     goal, stem = 3 * 32, 16**2 * (11 * 16) * 64
     blocks = 0

@@ -5,21 +5,21 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from batchsim.agents.runs.checkpoint import save_checkpoint
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import main as eval_main
 from batchsim.agents.networks.onnx_export import export_onnx
-from batchsim.agents.training.build import make_policy
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.runs.checkpoint import save_checkpoint
+from batchsim.agents.training.build import make_policy
+from tests.helpers.paths import ROOT
 
 CONFIGS = {
     "small": PolicyConfig(hidden_size=32, visual_channels=(4, 8)),
@@ -62,12 +62,12 @@ def export(tmp_path_factory):
 def sensed(config, num_envs):
     """Random observations of N environments."""
     height, width = config.image_size
-    pictures = {
+    images = {
         "depth": torch.rand(num_envs, height, width, 1),
         "rgb": torch.randint(0, 256, (num_envs, height, width, 3), dtype=torch.uint8),
     }
     vectors = {name: 3 * torch.randn(num_envs, size) for name, size in config.vectors.items()}
-    return {name: pictures[name] for name in config.images} | vectors
+    return {name: images[name] for name in config.images} | vectors
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
@@ -75,22 +75,22 @@ def sensed(config, num_envs):
 def test_parity_over_a_walk(export, seeded, name, num_envs):
     policy, path = export(name)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    begun = torch.ones(num_envs, dtype=torch.bool)
+    episode_start = torch.ones(num_envs, dtype=torch.bool)
     action = torch.zeros(num_envs, dtype=torch.int64)
     state = policy.initial_state(num_envs)
     onnx_state = state.numpy()
     for _ in range(6):
         observation = sensed(policy.config, num_envs)
         with torch.no_grad():
-            logits, value, state = policy.step(observation, action, begun, state)
-        known = {**observation, "previous_action": action, "begun": begun}
+            logits, value, state = policy.step(observation, action, episode_start, state)
+        known = {**observation, "previous_action": action, "episode_start": episode_start}
         feed = {name: tensor.numpy() for name, tensor in known.items()} | {"state": onnx_state}
         onnx_logits, onnx_value, onnx_state = session.run(None, feed)
         for ours, theirs in ((onnx_logits, logits), (onnx_value, value), (onnx_state, state)):
             assert ours.dtype == np.float32
             np.testing.assert_allclose(ours, theirs, atol=1e-4)
         action = logits.argmax(-1)
-        begun = torch.rand(num_envs) < 0.4
+        episode_start = torch.rand(num_envs) < 0.4
 
 
 def test_the_file_says_what_it_is(export):
@@ -108,7 +108,7 @@ def test_without_the_extra_it_is_named(monkeypatch, tmp_path):
 
 def test_the_example_runs(export):
     _, path = export("small")
-    example = Path(__file__).parents[2] / "examples" / "run_onnx.py"
+    example = ROOT / "examples" / "run_onnx.py"
     command = [sys.executable, str(example), str(path), "one-room", "5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

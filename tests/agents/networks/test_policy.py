@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.recurrent.gru import GRU
 from batchsim.agents.networks.encoders.patch_encoder import PatchEncoder
 from batchsim.agents.networks.policy import Policy, PolicyConfig, config_for, config_from_json, config_to_json
+from batchsim.agents.networks.recurrent.gru import GRU
 from batchsim.agents.networks.vector_features import GOAL, goal_features
 
 STEPS, ENVS = 7, 5
@@ -27,37 +27,37 @@ def experience(seed=0):
     depth = torch.rand(STEPS, ENVS, 16, 24, 1, generator=generator)
     goal = torch.rand(STEPS, ENVS, 2, generator=generator) * 6 - torch.tensor([0.0, 3.0])  # metres, radians
     actions = torch.randint(0, 4, (STEPS, ENVS), generator=generator)
-    begun = torch.rand(STEPS, ENVS, generator=generator) < 0.3
-    begun[:, 0] = False
-    return {"depth": depth, GOAL: goal}, actions, begun
+    episode_start = torch.rand(STEPS, ENVS, generator=generator) < 0.3
+    episode_start[:, 0] = False
+    return {"depth": depth, GOAL: goal}, actions, episode_start
 
 
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_sequence_is_its_steps(seeded, blind):
     policy = make_policy(blind)
-    observations, actions, begun = experience()
+    observations, actions, episode_start = experience()
     start = torch.randn(ENVS, policy.core.state_size)
-    logits, values = policy.sequence(observations, actions, begun, start)
+    logits, values = policy.sequence(observations, actions, episode_start, start)
     assert logits.shape == (STEPS, ENVS, 4)
     assert values.shape == (STEPS, ENVS)
     state = start
     for t in range(STEPS):
         now = {name: value[t] for name, value in observations.items()}
-        step_logits, step_value, state = policy.step(now, actions[t], begun[t], state)
+        step_logits, step_value, state = policy.step(now, actions[t], episode_start[t], state)
         assert torch.allclose(step_logits, logits[t], atol=1e-5)
         assert torch.allclose(step_value, values[t], atol=1e-5)
 
 
 def test_an_episodes_start_forgets_all_before(seeded):
     policy = make_policy()
-    observations, actions, begun = experience()
-    begun[3] = True
+    observations, actions, episode_start = experience()
+    episode_start[3] = True
     other, other_actions, _ = experience(seed=1)
     changed = {name: torch.cat([other[name][:3], value[3:]]) for name, value in observations.items()}
     changed_actions = torch.cat([other_actions[:4], actions[4:]])  # the action before the start is forgotten, too
     start, other_start = torch.randn(2, ENVS, policy.core.state_size)
-    logits, values = policy.sequence(observations, actions, begun, start)
-    changed_logits, changed_values = policy.sequence(changed, changed_actions, begun, other_start)
+    logits, values = policy.sequence(observations, actions, episode_start, start)
+    changed_logits, changed_values = policy.sequence(changed, changed_actions, episode_start, other_start)
     assert torch.allclose(logits[3:], changed_logits[3:], atol=1e-6)
     assert torch.allclose(values[3:], changed_values[3:], atol=1e-6)
     assert not torch.allclose(logits[:3], changed_logits[:3])
@@ -122,9 +122,9 @@ def test_goal_features_by_hand():
 
 
 def test_the_first_policy_explores_and_seldom_stops(seeded):
-    observations, actions, begun = experience()
+    observations, actions, episode_start = experience()
     policy = make_policy()
-    logits, values = policy.sequence(observations, actions, begun, policy.initial_state(ENVS))
+    logits, values = policy.sequence(observations, actions, episode_start, policy.initial_state(ENVS))
     probs = torch.softmax(logits, -1)
     assert (probs[..., 0] < 0.05).all()
     assert (probs[..., 1:] > 0.25).all()

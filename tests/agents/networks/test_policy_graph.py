@@ -20,8 +20,8 @@ def inputs(num_envs, state_size, seed):
         GOAL: torch.rand(num_envs, 2, generator=generator).cuda(),
     }
     previous = torch.randint(4, (num_envs,), generator=generator).cuda()
-    begun = (torch.rand(num_envs, generator=generator) < 0.3).cuda()
-    return observation, previous, begun, torch.randn(num_envs, state_size, generator=generator).cuda()
+    episode_start = (torch.rand(num_envs, generator=generator) < 0.3).cuda()
+    return observation, previous, episode_start, torch.randn(num_envs, state_size, generator=generator).cuda()
 
 
 @pytest.mark.gpu
@@ -60,7 +60,7 @@ def test_gpu_training_with_the_graph_equals_training_without():
     config = TrainConfig(scenes="one-room", num_envs=8, rollout_steps=8, renderer="raycast", device="cuda")
     rows = []
     for graphed in (False, True):
-        trainer = make_trainer(replace(config, cuda_graph=graphed))
+        trainer = make_trainer(replace(config, policy_cuda_graph=graphed))
         rows.append([trainer.iteration() for _ in range(2)])
         trainer.env.close()
     for plain, graphed in zip(*rows, strict=True):

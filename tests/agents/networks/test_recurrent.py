@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.recurrent.registry import make_core
 from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM, forget_bias
+from batchsim.agents.networks.recurrent.registry import make_core
 
 STEPS, ENVS, INPUTS, HIDDEN = 9, 6, 5, 7
 CORES = [("gru", 1), ("lstm", 1), ("lstm", 2), ("mt_lstm", 2)]
@@ -15,39 +15,39 @@ CORES = [("gru", 1), ("lstm", 1), ("lstm", 2), ("mt_lstm", 2)]
 
 def experience(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    begun = torch.rand(STEPS, ENVS, generator=generator) < 0.25
-    begun[:, 0] = False
-    begun[0, 1], begun[-1, 2] = True, True
-    return torch.randn(STEPS, ENVS, INPUTS, generator=generator), begun
+    episode_start = torch.rand(STEPS, ENVS, generator=generator) < 0.25
+    episode_start[:, 0] = False
+    episode_start[0, 1], episode_start[-1, 2] = True, True
+    return torch.randn(STEPS, ENVS, INPUTS, generator=generator), episode_start
 
 
 @pytest.mark.parametrize(("name", "layers"), CORES)
 def test_a_sequence_is_its_steps(seeded, name, layers):
     core = make_core(name, INPUTS, HIDDEN, layers)
-    features, begun = experience()
+    features, episode_start = experience()
     state = start = torch.randn(ENVS, core.state_size)
-    outputs = core.sequence(features, begun, start)
+    outputs = core.sequence(features, episode_start, start)
     assert outputs.shape == (STEPS, ENVS, HIDDEN)
     for t in range(STEPS):
-        output, state = core.step(features[t], begun[t], state)
+        output, state = core.step(features[t], episode_start[t], state)
         assert torch.allclose(output, outputs[t], atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "layers"), CORES)
 def test_an_episodes_start_wipes_the_memory(seeded, name, layers):
     core = make_core(name, INPUTS, HIDDEN, layers)
-    features, begun = experience()
-    begun[4] = True
+    features, episode_start = experience()
+    episode_start[4] = True
     other = torch.cat([experience(seed=1)[0][:4], features[4:]])
     starts = torch.randn(2, ENVS, core.state_size)
-    outputs, others = core.sequence(features, begun, starts[0]), core.sequence(other, begun, starts[1])
+    outputs, others = core.sequence(features, episode_start, starts[0]), core.sequence(other, episode_start, starts[1])
     assert torch.equal(outputs[4:], others[4:])
     assert not torch.allclose(outputs[:4], others[:4])
     # A beginning is the empty memory, and nothing flows back over it.
-    fresh = core.sequence(features[4:], begun[4:], torch.zeros(ENVS, core.state_size))
+    fresh = core.sequence(features[4:], episode_start[4:], torch.zeros(ENVS, core.state_size))
     assert torch.allclose(outputs[4:], fresh, atol=1e-6)
     starts.requires_grad_()
-    core.sequence(features, begun, starts[0])[4:].sum().backward()
+    core.sequence(features, episode_start, starts[0])[4:].sum().backward()
     assert not starts.grad.any()
 
 
@@ -119,12 +119,12 @@ def test_timescales_are_kept_not_learned(seeded):
 @pytest.mark.parametrize("name", ["gru", "lstm"])
 def test_half_precision_gates_leave_the_memory_exact(seeded, name):
     core = make_core(name, INPUTS, HIDDEN)
-    features, begun = experience()
+    features, episode_start = experience()
     state = torch.randn(ENVS, core.state_size)
-    exact = core.step(features[0], begun[0], state)[1]
+    exact = core.step(features[0], episode_start[0], state)[1]
     with torch.autocast("cpu", torch.bfloat16):
-        coarse = core.step(features[0], begun[0], state)[1]
-        outputs = core.sequence(features, begun, state)
+        coarse = core.step(features[0], episode_start[0], state)[1]
+        outputs = core.sequence(features, episode_start, state)
     assert coarse.dtype == outputs.dtype == torch.float32
     assert not torch.equal(coarse, exact)
     assert torch.allclose(coarse, exact, atol=0.05)

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.helpers.small_runs import FRAMES, SMALL
 
 from batchsim.agents.benchmarks.workloads.train import TrainBenchOptions, bench_train
-from batchsim.agents.runs.checkpoint import load_trainer, save_checkpoint
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.ppo.ppo import PPOConfig
+from batchsim.agents.runs.checkpoint import load_trainer, save_checkpoint
 from batchsim.agents.train import make_trainer
 from batchsim.cuda_graph import sync_debug
+from tests.helpers.small_runs import FRAMES, SMALL
 
 ONE = TrainConfig(**SMALL)
 TWO = replace(ONE, double_buffering=True)
@@ -37,11 +37,11 @@ def step_by_rows(policy):
     """Sums in a product of matrices depend on how many rows it has: have `policy` take each step a row at a time."""
     step = policy.step
 
-    def by_rows(observation, action, begun, state):
+    def by_rows(observation, action, episode_start, state):
         rows = range(len(action))
         parts = [
             step({name: value[i : i + 1] for name, value in observation.items()}, *(x[i : i + 1] for x in rest))
-            for i, rest in ((i, (action, begun, state)) for i in rows)
+            for i, rest in ((i, (action, episode_start, state)) for i in rows)
         ]
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -53,7 +53,7 @@ def tensors_of(rollout):
 
 
 def test_experience_and_learning_are_those_of_one_batch(make, homes):
-    """To the last bit, pictures included; episodes are cut off in every rollout."""
+    """To the last bit, images included; episodes are cut off in every rollout."""
     one, two = (make(replace(config, scenes=homes[:2])) for config in (ONE, TWO))
     assert [len(t.collectors) for t in (one, two)] == [1, 2]
     assert one.env.num_envs == 2 * two.env.num_envs == one.num_envs == two.num_envs
@@ -74,7 +74,7 @@ def test_experience_and_learning_are_those_of_one_batch(make, homes):
 
 
 def test_the_halves_take_turns(make, monkeypatch):
-    """While the pictures of one are drawn, the policy acts in the other."""
+    """While the images of one are drawn, the policy acts in the other."""
     trainer = make(replace(TWO, rollout_steps=2))
     said = []
 
@@ -114,7 +114,7 @@ def test_a_late_rank_s_halves_are_cut_short_together(make):
         assert torch.equal(getattr(late.rollout, name)[:3], getattr(straight.rollout, name)[:3])
     done = late.rollout.done[2].clone()
     late.collect()
-    assert torch.equal(late.rollout.begun[0], done)  # both halves go on from where they were cut
+    assert torch.equal(late.rollout.episode_start[0], done)  # both halves go on from where they were cut
     assert late.iteration()["frames"] == 3 * ONE.num_envs
 
 
@@ -177,7 +177,7 @@ def test_gpu_experience_is_that_of_one_batch(make, homes):
         trainer.collect()
         trainer.collect()
     assert one.rollout.done.any()
-    for name in ("actions", "done", "begun", "previous_actions"):
+    for name in ("actions", "done", "episode_start", "previous_actions"):
         assert torch.equal(getattr(two.rollout, name), getattr(one.rollout, name)), name
     torch.testing.assert_close(two.rollout.rewards, one.rollout.rewards, atol=1e-3, rtol=0)
     for name, value in one.rollout.observations.items():
@@ -187,7 +187,7 @@ def test_gpu_experience_is_that_of_one_batch(make, homes):
 @pytest.mark.gpu
 def test_gpu_halves_are_collected_without_waiting(make, homes):
     """Torch raises for whatever makes the host wait for the device."""
-    trainer = make(replace(TWO, scenes=homes[:2], device="cuda", num_envs=16, cuda_graph=True))
+    trainer = make(replace(TWO, scenes=homes[:2], device="cuda", num_envs=16, policy_cuda_graph=True))
     trainer.collect()
     with sync_debug("error"):
         trainer.collect()

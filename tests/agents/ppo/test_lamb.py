@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from batchsim.agents.ppo.lamb import Lamb, lamb_groups
 from batchsim.agents.networks.encoders.se_resnet import FixupBlock
+from batchsim.agents.ppo.lamb import Lamb, lamb_groups
 
 LR, EPS, DECAY = 3e-3, 1e-5, 1e-2
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from batchsim.agents.config import TrainConfig, preset
-from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.lr_schedule import batch_scale, decay_factor
+from batchsim.agents.ppo.ppo import PPOConfig
 
 
 def test_the_rate_grows_with_the_square_root_of_a_minibatch():
@@ -34,7 +34,7 @@ def test_decay_by_hand(share, linear, cosine):
 
 
 def test_the_quickstarts_rate_falls_straight_from_the_start():
-    config = TrainConfig(final_learning_rate=0.05, ppo=PPOConfig(learning_rate=1e-3))
+    config = TrainConfig(final_lr_fraction=0.05, ppo=PPOConfig(learning_rate=1e-3))
     assert config.learning_rate_at(0.0) == pytest.approx(1e-3)
     assert config.learning_rate_at(0.5) == pytest.approx(1e-3 * (1 - 0.95 * 0.5))
     assert config.learning_rate_at(1.0) == pytest.approx(5e-5)

@@ -69,15 +69,15 @@ def filled(policy, good_action, steps=8, num_envs=16):
     state = policy.initial_state(num_envs)
     rollout = Rollout(steps, num_envs, observation, state)
     rollout.state.copy_(state)
-    action, begun = torch.zeros(num_envs, dtype=torch.int64), torch.ones(num_envs, dtype=torch.bool)
+    action, episode_start = torch.zeros(num_envs, dtype=torch.int64), torch.ones(num_envs, dtype=torch.bool)
     for t in range(steps):
         with torch.no_grad():
-            logits, value, state = policy.step(observation, action, begun, state)
+            logits, value, state = policy.step(observation, action, episode_start, state)
         chosen = torch.randint(0, 4, (num_envs,), generator=generator)
         log_prob = torch.log_softmax(logits, -1).gather(-1, chosen[:, None]).squeeze(-1)
-        rollout.store_decision(t, observation, action, begun, chosen, log_prob, value)
-        action, begun = chosen, torch.ones(num_envs, dtype=torch.bool)
-        rollout.store_outcome(t, (chosen == good_action).float(), begun)
+        rollout.store_decision(t, observation, action, episode_start, chosen, log_prob, value)
+        action, episode_start = chosen, torch.ones(num_envs, dtype=torch.bool)
+        rollout.store_outcome(t, (chosen == good_action).float(), episode_start)
     rollout.compute_returns(torch.zeros(num_envs), 0.99, 0.95)
     return rollout, observation
 
@@ -90,8 +90,8 @@ def policy(seeded):
 @pytest.mark.parametrize("good", [0, 2])
 def test_an_update_makes_the_rewarded_action_likelier(policy, good):
     rollout, observation = filled(policy, good)
-    begun = torch.ones(16, dtype=torch.bool)
-    arguments = observation, torch.zeros(16, dtype=torch.int64), begun, policy.initial_state(16)
+    episode_start = torch.ones(16, dtype=torch.bool)
+    arguments = observation, torch.zeros(16, dtype=torch.int64), episode_start, policy.initial_state(16)
 
     def chance():
         with torch.no_grad():
@@ -169,8 +169,8 @@ def test_a_step_tensor_by_tensor_is_the_fused_step(policy, optimizer):
 
 def test_lamb_learns_too(policy):
     rollout, observation = filled(policy, 2)
-    begun = torch.ones(16, dtype=torch.bool)
-    arguments = observation, torch.zeros(16, dtype=torch.int64), begun, policy.initial_state(16)
+    episode_start = torch.ones(16, dtype=torch.bool)
+    arguments = observation, torch.zeros(16, dtype=torch.int64), episode_start, policy.initial_state(16)
 
     def chance():
         with torch.no_grad():

@@ -82,7 +82,7 @@ def test_minibatches_hold_each_environment_once(num_envs, count):
         assert torch.equal(batch.observations["depth"][..., 0, 0, 0], rows.float())
         assert batch.observations["depth"].dtype == torch.float32
         assert torch.equal(batch.observations["goal"][..., 1], rows.float())
-        assert torch.equal(batch.begun, rows % 5 == 0)
+        assert torch.equal(batch.episode_start, rows % 5 == 0)
         assert torch.equal(batch.actions, rows + 1)
         assert torch.equal(batch.log_probs, -rows.float())
         assert torch.equal(batch.values, rows / 2)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from batchsim.agents.ppo.episode_statistics import EpisodeSums
 from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.agents.networks.vector_features import GOAL
+from batchsim.agents.ppo.episode_statistics import EpisodeStatistics
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim.cuda_graph import sync_debug
@@ -91,30 +91,30 @@ def test_what_a_rollout_holds(make_trainer):
     trainer.collect()
 
     gamma = trainer.config.gamma
-    state, begun = policy.initial_state(5), torch.ones(5, dtype=torch.bool)
+    state, episode_start = policy.initial_state(5), torch.ones(5, dtype=torch.bool)
     previous = torch.zeros(5, dtype=torch.int64)
     observation, cuts = first, 0
     for t, (actions, following, reward, terminated, truncated, final) in enumerate(recorded.steps):
         assert torch.equal(rollout.observations[GOAL][t], observation[GOAL])
-        assert torch.equal(rollout.begun[t], begun)
+        assert torch.equal(rollout.episode_start[t], episode_start)
         assert torch.equal(rollout.actions[t], actions)
         with torch.no_grad():
-            logits, value, state = policy.step(observation, previous, begun, state)
+            logits, value, state = policy.step(observation, previous, episode_start, state)
             # The value of the last observation, with the memory as it stood, wherever time ran out and only there.
             beyond = policy.step(final, actions, torch.zeros(5, dtype=torch.bool), state)[1]
         log_prob = torch.log_softmax(logits, -1).gather(-1, actions[:, None]).squeeze(-1)
         assert torch.allclose(rollout.log_probs[t], log_prob, atol=1e-5)
         assert torch.allclose(rollout.values[t], value, atol=1e-5)
         assert torch.allclose(rollout.rewards[t], reward + torch.where(truncated, gamma * beyond, 0.0), atol=1e-5)
-        begun = terminated | truncated
-        assert torch.equal(rollout.done[t], begun)
+        episode_start = terminated | truncated
+        assert torch.equal(rollout.done[t], episode_start)
         previous, observation = actions, following
         cuts += int(truncated.sum())
     assert cuts > 5
 
     # The next rollout goes on where this one ended.
     trainer.collect()
-    assert torch.equal(rollout.begun[0], begun)
+    assert torch.equal(rollout.episode_start[0], episode_start)
     assert torch.equal(rollout.previous_actions[0], previous)
     assert torch.allclose(rollout.state, state, atol=1e-6)
 
@@ -138,7 +138,7 @@ def test_a_seeing_agent_trains(make_trainer, homes):
 
 
 def test_sums_over_episodes():
-    sums = EpisodeSums(("success", "r", "distance"), 3, torch.device("cpu"))
+    sums = EpisodeStatistics(("success", "r", "distance"), 3, torch.device("cpu"))
     assert sums.totals() == {"episodes": 0, "success": 0, "reward": 0, "distance": 0}
     measures = {
         "success": torch.tensor([1.0, 0.0, 1.0]),
@@ -160,7 +160,7 @@ def test_values_cut_off_are_the_same_found_at_once_and_at_the_end(make_trainer, 
         trainer = make_trainer(6, 20, scenes=homes, max_episode_steps=max_episode_steps, **options)
         with torch.no_grad():
             trainer.policy.critic.bias.fill_(10.0)
-        trainer.collectors[0].cut_offs.at_once = at_once
+        trainer.collectors[0].truncation_bootstrap.at_once = at_once
         trainer.collect()
         trainer.collect()
         rollouts.append(trainer.rollout)

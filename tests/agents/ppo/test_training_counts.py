@@ -5,11 +5,11 @@ The limit is what a step took when it was last set, and a little more; see tests
 
 import pytest
 import torch
-from tests.helpers.step_counts import counted
 
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.train import make_trainer
 from batchsim.tasks.pointnav import FORWARD
+from tests.helpers.step_counts import counted
 
 LAUNCHES = 560
 """Operations a step, the environment's and the policy's together, where nothing is drawn."""

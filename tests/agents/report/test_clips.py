@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsim.agents.evaluation.replay import Film
-from batchsim.agents.report.gallery.clips import make_clip, memory_picture, saliency_picture
+from batchsim.agents.evaluation.replay import EpisodeReplay
+from batchsim.agents.evaluation.saliency import PolicyTrace
+from batchsim.agents.report.gallery.clips import make_clip, memory_image, saliency_image
 from batchsim.agents.report.gallery.video import FRAMES_PER_SECOND, as_sheet, encode
-from batchsim.agents.evaluation.saliency import Watched
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
@@ -58,12 +58,12 @@ def test_a_sheet_grows_no_larger_than_browsers_bear():
     assert max(width, height) <= 16383
 
 
-def test_a_clip_holds_the_pictures_where_it_says(tmp_path):
+def test_a_clip_holds_the_images_where_it_says(tmp_path):
     rng = np.random.default_rng(0)
     depth = np.repeat(rng.integers(1, 256, (1, 4, 4, 1)), 16, 1).repeat(16, 2).repeat(6, 0).astype(np.uint8)
     rgb = np.full((6, 64, 64, 3), (200, 40, 90), np.uint8)
-    watched = Watched({"depth": np.ones((5, 64, 64), np.float32)}, rng.normal(size=(5, 300)).astype(np.float32))
-    film = Film("s", "0", np.full((6, 256, 256, 3), 128, np.uint8), {"depth": depth, "rgb": rgb}, watched)
+    watched = PolicyTrace({"depth": np.ones((5, 64, 64), np.float32)}, rng.normal(size=(5, 300)).astype(np.float32))
+    film = EpisodeReplay("s", "0", np.full((6, 256, 256, 3), 128, np.uint8), {"depth": depth, "rgb": rgb}, watched)
     clip = make_clip(film)
     assert [panel.name for panel in clip.panels] == ["View", "Depth, as given", "Looks at", "Colour, as given"]
     areas = np.zeros((clip.video.height, clip.video.width), int)
@@ -87,12 +87,12 @@ def test_heat_lies_where_the_gradient_is_large():
     frames = np.full((3, 32, 32, 1), 100, np.uint8)
     saliency = np.zeros((2, 32, 32), np.float32)
     saliency[0, 5:9, 20:24], saliency[1, 25:29, 3:7] = 1e-6, 1e3  # the scale is each frame's own
-    picture = saliency_picture("depth", frames, saliency).astype(int)
-    redness = picture[..., 0] - picture[..., 2]
+    image = saliency_image("depth", frames, saliency).astype(int)
+    redness = image[..., 0] - image[..., 2]
     for k, (row, column) in enumerate(((7, 22), (27, 5))):
         assert redness[k, row, column] > 60
         assert np.abs(redness[k, 15, 15]) < 5
-    assert (picture[2] == picture[2, 0, 0]).all()  # nothing is known of the last moment
+    assert (image[2] == image[2, 0, 0]).all()  # nothing is known of the last moment
 
 
 def test_memory_is_sorted_by_its_peaks():
@@ -100,7 +100,7 @@ def test_memory_is_sorted_by_its_peaks():
     peaks = np.random.default_rng(1).permutation(np.linspace(5, 55, 12))
     busy = 10 * np.exp(-(((steps[:, None] - peaks) / 4) ** 2))
     idle = np.full((60, 200), 0.3)
-    png, rows = memory_picture(Watched({}, np.concatenate([idle, busy], 1).astype(np.float32)))
+    png, rows = memory_image(PolicyTrace({}, np.concatenate([idle, busy], 1).astype(np.float32)))
     image = np.asarray(Image.open(io.BytesIO(png)).convert("L")).astype(float)
     assert (rows, image.shape) == (96, (96, 60))
     brightest = image.argmax(1)[image.max(1) > image.min(1)]

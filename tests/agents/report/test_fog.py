@@ -9,7 +9,7 @@ from PIL import Image
 
 from batchsim import scenes
 from batchsim.agents.evaluation.results import EpisodeRecord
-from batchsim.agents.report.gallery.fog import NEVER, FogMap, Sight, fog_of, section
+from batchsim.agents.report.gallery.fog import NEVER, AgentView, FogMap, fog_of, section
 from batchsim.agents.report.gallery.maps import draw_map
 
 WIDTH, DEPTH, GAP = 6.0, 4.0, 3.0  # metres; a wall at x = 3 leaves z > GAP open
@@ -35,7 +35,7 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def picture(scene):
+def image(scene):
     return draw_map(scene)
 
 
@@ -62,12 +62,12 @@ def test_a_section_is_made_of_the_walls(scene):
 
 
 @pytest.mark.parametrize(("place", "heading"), [((4.5, 2.0), 0.4), ((1.5, 3.5), -1.2), ((3.4, 3.6), 1.9)])
-def test_sight_is_that_of_straight_lines(picture, place, heading):
-    sight = Sight(hfov=80.0, eye_height=1.25, reach=3.5)
-    fog_map = FogMap(picture, sight)
+def test_sight_is_that_of_straight_lines(image, place, heading):
+    sight = AgentView(hfov=80.0, eye_height=1.25, reach=3.5)
+    fog_map = FogMap(image, sight)
     seen = fog_map.first_seen(np.array([[place[0], 0.0, place[1]]]), np.array([heading])) == 0
     rows, columns = np.indices(fog_map.shape)
-    metres = np.stack([columns + 0.5, rows + 0.5], -1) * 4 / picture.plan.pixels_per_metre + picture.plan.origin
+    metres = np.stack([columns + 0.5, rows + 0.5], -1) * 4 / image.plan.pixels_per_metre + image.plan.origin
     eye, walls = np.array(place), np.array(WALLS, float)
     hidden = np.zeros(fog_map.shape, bool)
     for wall in walls:
@@ -91,8 +91,8 @@ def test_sight_is_that_of_straight_lines(picture, place, heading):
     assert 30 < expected[clear].sum() < 0.9 * clear.sum()
 
 
-def test_the_picture_tells_since_when(picture):
-    fog_map = FogMap(picture, Sight())
+def test_the_image_tells_since_when(image):
+    fog_map = FogMap(image, AgentView())
     path = [[4.5 - 0.1 * k, 0.0, 3.5] for k in range(31)]
     record = EpisodeRecord("sight", "0", 3.0, [0, 0, 0], {}, path, [np.pi / 2] * 31, [1] * 30)
     shade = np.asarray(Image.open(io.BytesIO(base64.b64decode(fog_of(fog_map, record).split(",")[1]))))

@@ -7,21 +7,21 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tests.helpers.chromium_pipe import Browser, find_chromium
 from PIL import Image
 
 from batchsim import scenes
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation, LeftOut
 from batchsim.agents.report import ReportedRun, write_report
-from batchsim.agents.report.plots.charts import nice_ticks
-from batchsim.agents.report.gallery.episode_choice import choose_episodes, choose_films
-from batchsim.agents.report.plots.curves import resampled, thin_out
-from batchsim.agents.report.plots.distances import bin_edges, binned
 from batchsim.agents.report.formatting import STYLES, as_changes, duration, short_number, style_of
+from batchsim.agents.report.gallery.episode_choice import choose_episodes, choose_replays
 from batchsim.agents.report.gallery.maps import draw_map
 from batchsim.agents.report.gallery.playback import path_data, simplify, view_of
+from batchsim.agents.report.plots.charts import nice_ticks
+from batchsim.agents.report.plots.curves import resampled, thin_out
+from batchsim.agents.report.plots.distances import bin_edges, binned
 from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap
+from tests.helpers.chromium_pipe import Browser, find_chromium
 
 VOID = {"meta", "link", "input", "br", "image", "use", "path", "circle", "line", "img", "wbr"}
 
@@ -208,12 +208,12 @@ def test_maps_are_shared_between_cards(report, page) -> None:
 
 
 def test_a_map_file_has_the_pixels_of_the_map(scene) -> None:
-    picture = draw_map(scene)
-    image = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGBA"))
-    outside = (picture.plan.image == OUTSIDE).all(-1)
+    map_image = draw_map(scene)
+    image = np.asarray(Image.open(io.BytesIO(map_image.png)).convert("RGBA"))
+    outside = (map_image.plan.image == OUTSIDE).all(-1)
     assert 0 < outside.mean() < 0.5
     assert ((image[..., 3] == 0) == outside).all()
-    assert (image[~outside][:, :3] == picture.plan.image[~outside]).all()
+    assert (image[~outside][:, :3] == map_image.plan.image[~outside]).all()
 
 
 def test_only_what_matters_of_a_map_is_shown() -> None:
@@ -241,7 +241,7 @@ def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
     data = next(text for text in page.texts if text.startswith('[{"scene"'))
     plays = json.loads(data)
     by_episode = [{(r.scene, r.episode_id): r for r in evaluation.records} for evaluation in evaluations]
-    picture = draw_map(scene)
+    map_image = draw_map(scene)
     for play in plays:
         assert [run["agent"] for run in play["runs"]] == [evaluation.agent for evaluation in evaluations]
         for run, records in zip(play["runs"], by_episode, strict=True):
@@ -252,7 +252,7 @@ def test_played_data_is_the_path_on_the_map(page, scene, evaluations) -> None:
             assert run["outcome"] == ("success" if record.measures["success"] else "failure")
             assert np.allclose(summed(run["headings"]) / 100, record.headings, atol=0.0051)
             if play["map"] is not None:
-                expected = picture.plan.to_pixel(np.array(record.path))
+                expected = map_image.plan.to_pixel(np.array(record.path))
                 assert np.abs(points - expected).max() <= 0.051
                 assert progress[-1] == pytest.approx(record.measures["distance_to_goal"], rel=0.01, abs=0.006)
     assert {play["map"] for play in plays} == {0, None}
@@ -326,15 +326,15 @@ def test_numbers_as_people_write_them() -> None:
 
 def test_films_of_the_worst_of_near_misses_and_of_successes(evaluations) -> None:
     evaluation = evaluations[0]
-    chosen = [record.measures for record in choose_films(evaluation, 10)]
+    chosen = [record.measures for record in choose_replays(evaluation, 10)]
     failures = [record.measures for record in evaluation.records if not record.measures["success"]]
     assert [m["success"] for m in chosen] == [0.0] * 6 + [1.0] * 4
     worst = sorted(failures, key=lambda m: (m["soft_spl"], -m["distance_to_goal"]))
     assert chosen[:4] == worst[:4]
     assert chosen[4:6] == sorted(worst[4:], key=lambda m: m["distance_to_goal"])[:2]
-    everything = choose_films(evaluation, 1000)
+    everything = choose_replays(evaluation, 1000)
     assert sorted(r.episode_id for r in everything) == sorted(r.episode_id for r in evaluation.records)
-    assert choose_films(evaluation, 0) == []
+    assert choose_replays(evaluation, 0) == []
 
 
 def test_curves_of_several_runs_share_their_axis() -> None:

@@ -1,4 +1,4 @@
-"""The report's player in a real browser: pictures, map and charts move together, in all themes and widths."""
+"""The report's player in a real browser: images, map and charts move together, in all themes and widths."""
 
 import base64
 import io
@@ -6,20 +6,20 @@ import json
 
 import numpy as np
 import pytest
-from tests.helpers.chromium_pipe import Browser, find_chromium
 from PIL import Image
 
 import batchsim.agents.report.gallery.clips
+from batchsim.agents.evaluation.replay import EpisodeReplay
 from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation
-from batchsim.agents.evaluation.replay import Film
+from batchsim.agents.evaluation.saliency import PolicyTrace
 from batchsim.agents.report import ReportedRun, write_report
 from batchsim.agents.report.gallery.video import as_sheet
-from batchsim.agents.evaluation.saliency import Watched
+from tests.helpers.chromium_pipe import Browser, find_chromium
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH")
 
 STEPS = 120
-# Reads the number that the frames show as eight bars off the first picture.
+# Reads the number that the frames show as eight bars off the first image.
 NUMBER = """(() => {
   const canvas = document.querySelector('#views canvas');
   const { width, height } = canvas;
@@ -30,14 +30,14 @@ NUMBER = """(() => {
 })()"""
 
 
-def numbered_film(scene: str, episode: str, watched: bool) -> Film:
+def numbered_film(scene: str, episode: str, watched: bool) -> EpisodeReplay:
     bits = np.arange(STEPS + 1)[:, None] >> np.arange(7, -1, -1) & 1
     frames = np.repeat(bits * 255, 16, 1).astype(np.uint8)
     view = np.broadcast_to(frames[:, None, :, None], (STEPS + 1, 128, 128, 3))
     depth = np.full((STEPS + 1, 64, 64, 1), 80, np.uint8)
     rng = np.random.default_rng(0)
-    inside = Watched({"depth": rng.random((STEPS, 64, 64)).astype(np.float32)}, rng.normal(size=(STEPS, 40)))
-    return Film(scene, episode, view, {"depth": depth}, inside if watched else None)
+    inside = PolicyTrace({"depth": rng.random((STEPS, 64, 64)).astype(np.float32)}, rng.normal(size=(STEPS, 40)))
+    return EpisodeReplay(scene, episode, view, {"depth": depth}, inside if watched else None)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def card_of(report, episode: str) -> int:
     return next(i for i, one in enumerate(json.loads(plays)) if one["episode"] == episode)
 
 
-def test_the_pictures_are_those_of_the_step(report, browser):
+def test_the_images_are_those_of_the_step(report, browser):
     browser.open(report)
     play(browser, card_of(report, "0"))
     browser.wait("views.dataset.step > 3")  # it plays by itself, and the map with it
@@ -135,8 +135,8 @@ def _fogged(browser) -> float:
     )
     box = browser.run("(({ x, y, width, height }) => ({ x, y, width, height }))(scene.getBoundingClientRect())")
     data = browser.call("Page.captureScreenshot", format="png", clip={**box, "scale": 1})["data"]
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
-    return float(((picture[..., 0] > 200) & (picture[..., 1] < 60) & (picture[..., 2] > 200)).mean())
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+    return float(((image[..., 0] > 200) & (image[..., 1] < 60) & (image[..., 2] > 200)).mean())
 
 
 def test_episodes_without_film_play_as_well(report, browser):

@@ -46,7 +46,7 @@ def test_resumed_training_equals_training_that_never_stopped(tmp_path):
     """Bit for bit, in another process: weights, optimiser, environments, and the log but for what the clock says."""
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     # With a constant learning rate, since the budget of frames has to differ.
-    constant = {"final_learning_rate": 1.0}
+    constant = {"final_lr_fraction": 1.0}
     train(TrainConfig(**SMALL, total_frames=4 * FRAMES, **constant), straight)
     train(TrainConfig(**SMALL, total_frames=2 * FRAMES, **constant), stopped)
     set_frames(stopped, 4 * FRAMES)

@@ -4,15 +4,15 @@ import json
 
 import torch
 from safetensors.torch import load_file
-from tests.helpers.small_runs import FRAMES, SMALL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from batchsim.agents.runs.checkpoint import load_policy
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.evaluation.candidates import Contender
+from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
 from batchsim.agents.evaluation.session import EvalSession
+from batchsim.agents.runs.checkpoint import load_policy
 from batchsim.agents.train import train
+from tests.helpers.small_runs import FRAMES, SMALL
 
 EVALUATED = {
     **SMALL,
@@ -37,7 +37,7 @@ def test_evaluating_does_not_disturb_training(tmp_path, monkeypatch):
     config = TrainConfig.load(tmp_path / "with" / "config.json")
     policy = load_policy(tmp_path / "with" / "checkpoint")
     session = EvalSession(episodes_of_set("one-room", 3), seed=config.seed)
-    again = session.run(Contender("", config, policy)).summary()
+    again = session.run(Candidate("", config, policy)).summary()
     assert lines[1]["eval_success"] == again["success"]["mean"]
     assert lines[1]["eval_distance_to_goal"] == again["distance_to_goal"]["mean"]
 

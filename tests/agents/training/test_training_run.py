@@ -7,11 +7,11 @@ import signal
 import pytest
 import torch
 
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
-from batchsim.agents.training.training_run import StopOnSignal, TrainingRun
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.train import make_trainer, train
+from batchsim.agents.training.training_run import StopOnSignal, TrainingRun
 
 FRAMES = 4 * 6  # of one update
 CONFIG = TrainConfig(

@@ -87,7 +87,7 @@ def test_a_step_under_way_can_be_closed(one_room, make_env):
 
 
 @pytest.mark.parametrize("backend", ["raycast", "raster"])
-def test_pictures_that_nobody_fetched_are_drawn_over(one_room, make_renderer, backend):
+def test_images_that_nobody_fetched_are_drawn_over(one_room, make_renderer, backend):
     renderer = make_renderer([one_room], 4, 16, 12, sensors=("depth", "rgb"), backend=backend)
     poses = torch.tensor([[float(x), 1.25, 0, 0, 0, 0, 1] for x in range(4)])
     scene = torch.zeros(4, dtype=torch.int64)
@@ -101,7 +101,7 @@ def test_pictures_that_nobody_fetched_are_drawn_over(one_room, make_renderer, ba
 @pytest.mark.gpu
 @pytest.mark.parametrize("renderer", ["raycast", "raster"])
 def test_gpu_two_batches_in_turns_give_what_each_gives_alone(homes, make_env, renderer):
-    """Other work on torch's stream in between must not reach the pictures, nor miss them."""
+    """Other work on torch's stream in between must not reach the images, nor miss them."""
     options = {"renderer": renderer, "sensors": ("depth", "rgb"), "width": 32, "height": 32, "device": "cuda"}
     both, alone = (make_env(32, homes, **options) for _ in range(2))
     for env in (both, alone):

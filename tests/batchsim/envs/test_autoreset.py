@@ -19,7 +19,7 @@ def equal(a, b):
 
 
 def close(a, b):
-    """Numbers equal but for the last digits; pictures of two renderers may differ along edges."""
+    """Numbers equal but for the last digits; images of two renderers may differ along edges."""
     goals = np.allclose(a["pointgoal_with_gps_compass"], b["pointgoal_with_gps_compass"], atol=1e-5)
     return goals and (np.abs(a["depth"] - b["depth"]) < 1e-3).mean() > 0.98
 
@@ -110,7 +110,7 @@ def test_a_reset_in_between_is_not_repeated_by_next_step(one_room, make_env):
     assert terminated.all()
     env.reset(options={"reset_mask": np.array([True, False])})
     *_, info = env.step([1, 1])
-    # The first acts, since it was begun by hand; the second only begins.
+    # The first acts, since it was episode_start by hand; the second only begins.
     assert info["episode"]["l"].tolist() == [1, 0]
 
 
@@ -121,7 +121,7 @@ def test_disabled_goes_on_past_the_end(one_room, make_env):
     assert ends == [[False, False]] * 2 + [[True, True]] * 3
 
 
-def test_cast_pictures_of_a_slot_equal_the_single_environments_bit_for_bit(homes, make_env, gl_watched):
+def test_cast_images_of_a_slot_equal_the_single_environments_bit_for_bit(homes, make_env, gl_watched):
     options = SMALL | {"renderer": "raycast"}
     env, single = make_env(3, homes, output="numpy", **options), NavEnv(homes, **options)
     observation, _ = env.reset(seed=20)

@@ -11,10 +11,10 @@ import weakref
 
 import pytest
 import torch
-from tests.helpers.rooms import make_room, room_sources
 
 from batchsim import BatchRenderer, NavVectorEnv, OptionError
 from batchsim.render import batch_renderer
+from tests.helpers.rooms import make_room, room_sources
 
 FORWARD = torch.ones(4, dtype=torch.int64)
 

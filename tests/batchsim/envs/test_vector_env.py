@@ -253,11 +253,11 @@ def test_options_are_not_changed(one_room, make_env):
 def test_render_shows_near_as_white(one_room, make_env):
     env = make_env(2, one_room, render_mode="rgb_array", **SMALL)
     observation, _ = env.reset(seed=0)
-    pictures = env.render()
-    assert len(pictures) == 2
-    assert (pictures[0].shape, pictures[0].dtype) == ((16, 16, 3), np.uint8)
+    images = env.render()
+    assert len(images) == 2
+    assert (images[0].shape, images[0].dtype) == ((16, 16, 3), np.uint8)
     depth = observation["depth"].numpy()[..., 0]
-    assert np.abs(np.stack(pictures)[..., 0] - 255 * (1 - depth)).max() <= 1
+    assert np.abs(np.stack(images)[..., 0] - 255 * (1 - depth)).max() <= 1
     assert make_env(1, one_room, sensors=()).render() is None
 
 

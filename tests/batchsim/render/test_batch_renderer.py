@@ -1,4 +1,4 @@
-"""Pictures of many views against Embree, against each other, and against worked numbers."""
+"""Images of many views against Embree, against each other, and against worked numbers."""
 
 import math
 from types import SimpleNamespace
@@ -7,12 +7,12 @@ import moderngl
 import numpy as np
 import pytest
 import torch
-from tests.helpers.embree_oracle import embree_depth, share_within
 from scipy.spatial.transform import Rotation
 
 from batchsim import BatchRenderer, OptionError, RenderError, poses
 from batchsim.render.batch_renderer import BACKENDS
 from batchsim.scenes import LABELS
+from tests.helpers.embree_oracle import embree_depth, share_within
 
 EYE = 1.25
 ALL_BACKENDS = [name for name in BACKENDS if name != "auto"]

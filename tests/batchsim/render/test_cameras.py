@@ -80,7 +80,7 @@ def test_a_vector_environment_with_two_cameras(homes, make_env):
         observation, _, _, _, info = env.step(torch.tensor([1, 2, 0]))  # the third ends at once, again and again
         assert info["_final_obs"].tolist() == [False, False, True]
         assert env.single_observation_space.contains({k: v[2].numpy() for k, v in info["final_obs"].items()})
-    assert [picture.shape for picture in env.render()] == [(24, 32, 3)] * 3
+    assert [image.shape for image in env.render()] == [(24, 32, 3)] * 3
     for name in ("front_depth", "side_depth"):
         assert 0 < observation[name].max() <= 1
 

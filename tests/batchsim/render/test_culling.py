@@ -6,9 +6,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from batchsim import scenes as scene_package
-from batchsim.render.scene_data import gpu_arrays as prepared_scene
 from batchsim.render import raster
 from batchsim.render.batch_renderer import NO_SCENE, SENSORS
+from batchsim.render.scene_data import gpu_arrays as prepared_scene
 from batchsim.render.scene_data.gpu_arrays import CHUNK
 
 COUNT = 24
@@ -30,7 +30,7 @@ def views(worlds):
 
 
 def draw(make_renderer, worlds, **size):
-    """Pictures of all sensors, and how many chunks were drawn for each view."""
+    """Images of all sensors, and how many chunks were drawn for each view."""
     renderer = make_renderer(worlds, COUNT, sensors=SENSORS, backend="raster", **size)
     images = {name: image.clone() for name, image in renderer.render(*views(worlds)).items()}
     with renderer.context:
@@ -40,7 +40,7 @@ def draw(make_renderer, worlds, **size):
 
 @pytest.mark.parametrize("size", [{}, {"width": 48, "height": 20, "hfov": 60.0}, {"width": 9, "height": 30}], ids=str)
 @pytest.mark.parametrize("lanes", [1, 32])
-def test_pictures_are_those_of_all_triangles(worlds, make_renderer, monkeypatch, size, lanes):
+def test_images_are_those_of_all_triangles(worlds, make_renderer, monkeypatch, size, lanes):
     monkeypatch.setattr(raster, "_lanes", lambda _: lanes)
     images, drawn = draw(make_renderer, worlds, **size)
 

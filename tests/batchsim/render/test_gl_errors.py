@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from batchsim import BatchRenderer, RenderError
-from batchsim.render.opengl.gl_errors import guarded
+from batchsim.render.opengl.gl_errors import checked
 
 FORWARD = torch.tensor([[0.0, 1.25, 0, 0, 0, 0, 1]])
 SCENE = torch.zeros(1, dtype=torch.int64)
@@ -65,12 +65,12 @@ def test_a_lost_context_says_what_to_do(renderer, monkeypatch, context, message)
 
 def test_a_call_that_fails_after_the_loss_is_explained():
     message = r"failed while uploading: cannot map the buffer\. Make a new renderer"
-    with pytest.raises(RenderError, match=message), guarded(FakeContext(), "uploading"):
+    with pytest.raises(RenderError, match=message), checked(FakeContext(), "uploading"):
         raise moderngl.Error("cannot map the buffer")
 
 
 def test_other_exceptions_go_their_way():
-    with pytest.raises(ZeroDivisionError), guarded(FakeContext("GL_UNKNOWN_ERROR"), "drawing"):
+    with pytest.raises(ZeroDivisionError), checked(FakeContext("GL_UNKNOWN_ERROR"), "drawing"):
         raise ZeroDivisionError
 
 

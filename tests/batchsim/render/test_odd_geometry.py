@@ -1,20 +1,19 @@
 """Both backends where geometry is unusual: real meshes of others, and triangles at their worst."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from tests.helpers.embree_oracle import embree_images
 from scipy.spatial.transform import Rotation
 
 from batchsim.render.camera import NEAR
 from batchsim.scenes import Mesh
 from batchsim.scenes.baking.bvh import build_bvh
 from batchsim.scenes.sources.importer import import_file
+from tests.helpers.embree_oracle import embree_images
+from tests.helpers.paths import SHARED_SCENES
 
-SHARED_SCENES = Path(__file__).resolve().parents[2].parent / "shared/scenes"
 SENSORS = ("depth", "rgb", "semantic")
 BACKENDS = ("raycast", "raster")
 AHEAD = (0.0, 0.0, 0.0, 1.0)

@@ -5,13 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from tests.helpers.embree_oracle import embree_images
 from scipy.spatial.transform import Rotation
 
-from batchsim import scenes as scene_package
 from batchsim import RenderError
+from batchsim import scenes as scene_package
 from batchsim.render.batch_renderer import NO_SCENE, SENSORS
 from batchsim.scenes.mesh import Material, Mesh
+from tests.helpers.embree_oracle import embree_images
 
 COMBINATIONS = [c for size in (1, 2, 3) for c in combinations(SENSORS, size)]
 

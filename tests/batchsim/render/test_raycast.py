@@ -1,7 +1,6 @@
 """The ray casting backend against Embree, an independent ray tracer, and against worked numbers."""
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,14 +12,14 @@ from embreex.rtcore_scene import EmbreeScene
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.camera import NEAR, Camera
 from batchsim.render.opengl.context import create_context
-from batchsim.render.scene_data.gpu_arrays import SceneParts, prepare_scene
 from batchsim.render.raycast import Patches, RaycastBackend
+from batchsim.render.scene_data.gpu_arrays import SceneParts, prepare_scene
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.scenes.baking.bvh import build_bvh
 from batchsim.scenes.homes import generate_home
 from batchsim.scenes.mesh import Material, Mesh
+from tests.helpers.paths import SHARED_SCENES
 
-SHARED_SCENES = Path(__file__).resolve().parents[2].parent / "shared/scenes"
 ALL_PATCHES = [Patches(1, 1), Patches(2, 2), Patches(4, 4), Patches(4, 4, 12), Patches(4, 2, 8)]
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from batchsim.render.opengl.devices import choose_device
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.opengl import cuda_buffer
 from batchsim.render.opengl.context import create_context
 from batchsim.render.opengl.cuda_buffer import CudaBuffer, require_cuda_core
+from batchsim.render.opengl.devices import choose_device
 from batchsim.render.opengl.shared_tensor import SharedTensor
 
 

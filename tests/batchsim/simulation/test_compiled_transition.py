@@ -38,20 +38,22 @@ def compare(plain, compiled, steps):
 @pytest.mark.slow  # a compiler runs three times for each
 @pytest.mark.parametrize("task", ["pointnav", "explore"])
 def test_a_compiled_step_gives_what_the_step_gives(homes, make_env, task):
-    plain, compiled = (make_env(16, homes, task=task, device="cpu", compile_step=c, **SMALL) for c in (False, True))
+    plain, compiled = (
+        make_env(16, homes, task=task, device="cpu", compile_simulator=c, **SMALL) for c in (False, True)
+    )
     different, rows = compare(plain, compiled, 80)
     # A foot that stands on the very edge of a cell may be counted to either side.
     assert different <= rows / 10_000
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("cuda_graph", [False, True])
-def test_gpu_a_compiled_step_gives_what_the_step_gives(homes, make_env, cuda_graph):
-    options = {"device": "cuda", "cuda_graph": cuda_graph, **SMALL}
-    plain, compiled = (make_env(64, homes, compile_step=c, **options) for c in (False, True))
+@pytest.mark.parametrize("simulator_cuda_graph", [False, True])
+def test_gpu_a_compiled_step_gives_what_the_step_gives(homes, make_env, simulator_cuda_graph):
+    options = {"device": "cuda", "simulator_cuda_graph": simulator_cuda_graph, **SMALL}
+    plain, compiled = (make_env(64, homes, compile_simulator=c, **options) for c in (False, True))
     different, rows = compare(plain, compiled, 80)
     assert different <= rows / 1_000
-    if cuda_graph:
+    if simulator_cuda_graph:
         assert plain.simulator._advance.refusal == compiled.simulator._advance.refusal == ""
 
 
@@ -60,5 +62,5 @@ def test_all_parts_are_compiled(one_room, make_env, monkeypatch):
     monkeypatch.setattr(
         torch, "compile", lambda function, **options: asked.append((function.__name__, options)) or function
     )
-    make_env(2, one_room, device="cpu", compile_step=True, **SMALL)
+    make_env(2, one_room, device="cpu", compile_simulator=True, **SMALL)
     assert [name for name, _ in asked] == ["_act", "begin", "look"]

@@ -48,7 +48,7 @@ def test_not_counting_the_ended_episodes_changes_nothing(homes, make_env, render
     options = {"sensors": sensors, "width": 24, "height": 16, "renderer": renderer, "device": "cpu"}
     counted, uncounted = (make_env(6, homes, **options) for _ in range(2))
     uncounted.simulator.transition.counts_ended = False
-    # Where in the framebuffer a picture is rasterised moves its edges by rounding.
+    # Where in the framebuffer a image is rasterised moves its edges by rounding.
     same = torch.equal if renderer == "raycast" else nearly_equal
     ended = 0
     for (a, a_final, a_reward), (b, b_final, b_reward) in zip(play(counted, 12), play(uncounted, 12), strict=True):
@@ -76,7 +76,7 @@ def random_poses(scenes, count):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("backend", "sensors"), [("raycast", ("depth", "rgb", "semantic")), ("raster", ("depth",))])
-def test_gpu_pictures_lie_on_the_gpu_and_agree_with_the_other_backend(homes, make_renderer, backend, sensors):
+def test_gpu_images_lie_on_the_gpu_and_agree_with_the_other_backend(homes, make_renderer, backend, sensors):
     poses, index = random_poses(homes, 64)
     on_gpu = make_renderer(homes, 64, sensors=sensors, backend=backend, device="cuda")
     images = on_gpu.render(poses.cuda(), index.cuda())
@@ -88,15 +88,15 @@ def test_gpu_pictures_lie_on_the_gpu_and_agree_with_the_other_backend(homes, mak
 
 
 @pytest.mark.gpu
-def test_gpu_pictures_are_of_the_latest_poses(homes, make_renderer):
-    """Nothing waits in between, so pictures of the step before would show at once."""
+def test_gpu_images_are_of_the_latest_poses(homes, make_renderer):
+    """Nothing waits in between, so images of the step before would show at once."""
     poses, index = (x.cuda() for x in random_poses(homes, 32))
     renderer = make_renderer(homes, 32, backend="raycast", device="cuda")
     orders = [torch.randperm(32, device="cuda") for _ in range(20)]
-    pictures = [renderer.render(poses[order], index[order])["depth"].clone() for order in orders]
+    images = [renderer.render(poses[order], index[order])["depth"].clone() for order in orders]
     first = renderer.render(poses, index)["depth"]
-    for order, picture in zip(orders, pictures, strict=True):
-        assert torch.equal(picture, first[order])
+    for order, image in zip(orders, images, strict=True):
+        assert torch.equal(image, first[order])
 
 
 @pytest.mark.gpu

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
-from tests.helpers.recorded_graph import RecordedGraph
-from tests.helpers.rooms import make_room, room_sources
 
+from batchsim.scenes import sample_episodes
 from batchsim.simulation.graphed_transition import GraphedTransition
 from batchsim.tasks import Flee, PointNav
-from batchsim.scenes import sample_episodes
+from tests.helpers.recorded_graph import RecordedGraph
+from tests.helpers.rooms import make_room, room_sources
 
 SMALL = {"sensors": (), "device": "cpu", "max_episode_steps": 25}
 
@@ -86,7 +86,7 @@ def test_tasks(homes, both, task, mode):
     assert RecordedGraph.made[0].replays == 119  # the first is made as it is
 
 
-def test_pictures(homes, both):
+def test_images(homes, both):
     plain, graphed = both(6, homes, sensors=("depth",), width=12, height=8, renderer="raycast")
     for env in (plain, graphed):
         env.reset(seed=5)
@@ -131,7 +131,7 @@ def test_scenes_that_come_and_go(make_env, both, task):
     for env in (plain, graphed):
         env.reset(seed=2)
     assert play_alike(plain, graphed, 300) > 100
-    assert plain.simulator.rotation.changes > 5
+    assert plain.simulator.streamer.changes > 5
     # Rooms of other sizes: where there is no room for one, the graph is recorded anew, and only then.
     assert 1 < recorded(graphed) < 12
     assert sum(graph.replays for graph in RecordedGraph.made) > 280
@@ -140,8 +140,8 @@ def test_scenes_that_come_and_go(make_env, both, task):
 class Swaps(PointNav):
     """What it keeps changes places, so that each tensor comes to stand where another is looked for."""
 
-    def begin(self, scenes, state, begun, episode):
-        super().begin(scenes, state, begun, episode)
+    def begin(self, scenes, state, episode_start, episode):
+        super().begin(scenes, state, episode_start, episode)
         zero = torch.zeros_like(state.heading)
         kept = state.task
         kept["a"], kept["b"] = kept.get("b", zero), kept.get("a", zero) + 1
@@ -257,7 +257,7 @@ def on_gpu(make_env):
     def make(num_envs, scenes, **options):
         options = {"width": 32, "height": 32, "renderer": "raycast"} | options | {"device": "cuda"}
         return [
-            make_env(num_envs, scenes() if callable(scenes) else scenes, cuda_graph=graphed, **options)
+            make_env(num_envs, scenes() if callable(scenes) else scenes, simulator_cuda_graph=graphed, **options)
             for graphed in (False, True)
         ]
 
@@ -288,7 +288,7 @@ def test_gpu_scenes_that_come_and_go(on_gpu):
     for action in actions_for(plain, 300).cuda():
         expected, found = plain.step(action), graphed.step(action)
         assert_same(expected, found)
-    assert graphed.simulator.rotation.changes > 5
+    assert graphed.simulator.streamer.changes > 5
     assert graphed.simulator._advance.refusal == ""
 
 
@@ -304,7 +304,7 @@ def test_gpu_tasks_that_wait_go_without(one_room, on_gpu, caplog):
 
 @pytest.mark.gpu
 def test_gpu_a_replayed_step_is_asked_for_sooner(homes, on_gpu):
-    """What the host takes for a step, without pictures: the device is waited for at the end alone."""
+    """What the host takes for a step, without images: the device is waited for at the end alone."""
     envs = on_gpu(1024, homes, sensors=())
     seconds = []
     for env in envs:
@@ -319,5 +319,5 @@ def test_gpu_a_replayed_step_is_asked_for_sooner(homes, on_gpu):
         torch.cuda.synchronize()
         seconds.append((time.perf_counter() - start) / len(actions))
     plain, graphed = (f"{1e6 * s:,.0f} us" for s in seconds)
-    print(f"a step of 1024 environments without pictures: {plain}, as a graph {graphed}")
+    print(f"a step of 1024 environments without images: {plain}, as a graph {graphed}")
     assert seconds[1] < seconds[0]

@@ -10,7 +10,7 @@ SMALL = {"width": 16, "height": 16, "renderer": "raycast", "max_episode_steps": 
 
 
 def steps(env, count, seed=0):
-    """What `count` random steps give: pictures, rewards, ends and measures."""
+    """What `count` random steps give: images, rewards, ends and measures."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         actions = torch.randint(4, (env.num_envs,), generator=generator)
@@ -55,7 +55,7 @@ def test_what_was_saved_does_not_change_with_the_environment(one_room, make_env)
 
 
 def test_the_last_step_is_seen_again(homes, make_env):
-    """Also where an episode has just ended, when the pictures were drawn with others beside them."""
+    """Also where an episode has just ended, when the images were drawn with others beside them."""
     env = make_env(6, homes, **SMALL | {"renderer": "raster"})
     env.reset(seed=2)
     ended = 0

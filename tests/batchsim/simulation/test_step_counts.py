@@ -8,11 +8,11 @@ from contextlib import closing
 
 import pytest
 import torch
-from tests.helpers.step_counts import counted
 
 from batchsim import NavVectorEnv
 from batchsim.cuda_graph import sync_debug
 from batchsim.tasks.pointnav import FORWARD, STOP
+from tests.helpers.step_counts import counted
 
 LAUNCHES, LAUNCHES_WITH_NEW_EPISODES, GL_CALLS = 500, 760, 40
 
@@ -54,13 +54,13 @@ def test_new_episodes_cost_no_more_for_being_many(count_step):
 
 
 @pytest.mark.parametrize("renderer", ["raycast", "raster"])
-def test_bytes_are_those_of_the_pictures_and_the_views(count_step, renderer):
+def test_bytes_are_those_of_the_images_and_the_views(count_step, renderer):
     """A view is 32 bytes, of depth a pixel has 4 and of rgb 3; a list of patches begins with 16."""
     one, two = (count_step(n, renderer=renderer, sensors=("depth", "rgb")).bytes_moved for n in (100, 200))
-    pictures = 16 * 8 * (4 + 3)
+    images = 16 * 8 * (4 + 3)
     # the triangles that pixels see go from the framebuffer to where they are shaded
     seen = 16 * 8 * 4 if renderer == "raster" else 0
-    assert 100 * pictures < two - one <= 100 * (pictures + seen + 32)
+    assert 100 * images < two - one <= 100 * (images + seen + 32)
     assert 0 <= 2 * one - two <= 16
 
 

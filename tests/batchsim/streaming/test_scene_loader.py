@@ -13,12 +13,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from tests.helpers.rooms import RoomSource, make_room, room_sources
 
 from batchsim.errors import OptionError
-from batchsim.streaming.scene_loader import SceneLoader, visiting_order
-from batchsim.streaming.initial_scenes import SceneSupply, joint_table
 from batchsim.scenes import LABELS, SceneError, resolve
+from batchsim.streaming.initial_scenes import InitialScenes, joint_table
+from batchsim.streaming.scene_loader import SceneLoader, visiting_order
+from tests.helpers.rooms import RoomSource, make_room, room_sources
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def make_loader():
     made = []
 
     def make(sources, wanted=2, **options):
-        made.append(SceneLoader(SceneSupply.load(sources, wanted), lambda scene: scene.name, **options))
+        made.append(SceneLoader(InitialScenes.load(sources, wanted), lambda scene: scene.name, **options))
         return made[-1]
 
     yield make
@@ -116,7 +116,7 @@ def test_a_programming_error_is_not_taken_for_a_broken_scene(rooms, make_loader)
 
 def test_closing_ends_the_threads(rooms):
     before = threading.active_count()
-    loader = SceneLoader(SceneSupply.load(room_sources(rooms), 2), str)
+    loader = SceneLoader(InitialScenes.load(room_sources(rooms), 2), str)
     loader.start(seed=0)
     loader.next()
     loader.close()
@@ -129,9 +129,9 @@ def test_closing_ends_the_threads(rooms):
 def test_what_is_not_baked_is_baked_by_processes_that_end_with_the_program(tmp_path):
     """Also where the program forgets to close the loader."""
     script = (
-        "from batchsim.streaming.scene_loader import SceneLoader\nfrom batchsim.streaming.initial_scenes import SceneSupply\n"
-        "from scenes import resolve\n"
-        "supply = SceneSupply.load(resolve(['one-room', 'four-rooms', 'maze'], None, 2), 2)\n"
+        "from batchsim.streaming.scene_loader import SceneLoader\nfrom batchsim.streaming.initial_scenes import InitialScenes\n"
+        "from batchsim.scenes import resolve\n"
+        "supply = InitialScenes.load(resolve(['one-room', 'four-rooms', 'maze'], None, 2), 2)\n"
         "loader = SceneLoader(supply, lambda scene: scene.name)\n"
         "loader.start(0)\nprint(loader.next())\n"
     )
@@ -143,39 +143,39 @@ def test_what_is_not_baked_is_baked_by_processes_that_end_with_the_program(tmp_p
 
 def test_how_many_are_resident(rooms):
     many = [RoomSource(rooms[0], str(k)) for k in range(129)]
-    assert len(SceneSupply.load(many).resident) == 32
-    assert len(SceneSupply.load(many[:128]).resident) == 128
-    supply = SceneSupply.load(many, 5)
+    assert len(InitialScenes.load(many).resident) == 32
+    assert len(InitialScenes.load(many[:128]).resident) == 128
+    supply = InitialScenes.load(many, 5)
     assert (len(supply.resident), supply.has_more) == (5, True)
-    assert not SceneSupply.load(many[:4], 5).has_more
+    assert not InitialScenes.load(many[:4], 5).has_more
     for wrong in (0, -1, 2.5, 1):
         with pytest.raises(OptionError, match=r"num_resident_scenes=.*expected"):
-            SceneSupply.load(many, wrong)
+            InitialScenes.load(many, wrong)
     with pytest.raises(OptionError, match="all of its 129 scenes"):
-        SceneSupply.load_all(many, 5)
+        InitialScenes.load_all(many, 5)
 
 
 def test_the_first_that_can_be_had(rooms, caplog):
-    supply = SceneSupply.load(room_sources(rooms, broken=(0, 2)), 3)
+    supply = InitialScenes.load(room_sources(rooms, broken=(0, 2)), 3)
     assert list(supply.resident) == [1, 3, 4]
     assert supply.failed_names == {"room-0": "room-0: cut off.", "room-2": "room-2: cut off."}
     assert "room-2 is left out: room-2: cut off." in caplog.text
-    few = SceneSupply.load(room_sources(rooms, broken=range(7)), 3)
+    few = InitialScenes.load(room_sources(rooms, broken=range(7)), 3)
     assert (list(few.resident), few.has_more) == ([7], False)
 
 
 def test_none_can_be_had(rooms):
     with pytest.raises(SceneError, match=r"None of 8 scenes can be loaded. room-0: cut off"):
-        SceneSupply.load(room_sources(rooms, broken=range(8)), 3)
+        InitialScenes.load(room_sources(rooms, broken=range(8)), 3)
     with pytest.raises(SceneError, match=r"^room-0: cut off"):
-        SceneSupply.load(room_sources(rooms, broken=[0])[:1])
+        InitialScenes.load(room_sources(rooms, broken=[0])[:1])
 
 
 def test_labels(rooms, one_room):
     generated = resolve("homes:train?count=200")
-    assert SceneSupply(generated, {0: one_room}, {}).num_labels == len(LABELS)
-    assert SceneSupply([generated[0], *room_sources(rooms)], {0: one_room}, {}).num_labels is None
-    assert SceneSupply(room_sources(rooms)[:1], {0: one_room}, {}).num_labels == len(LABELS)
+    assert InitialScenes(generated, {0: one_room}, {}).num_labels == len(LABELS)
+    assert InitialScenes([generated[0], *room_sources(rooms)], {0: one_room}, {}).num_labels is None
+    assert InitialScenes(room_sources(rooms)[:1], {0: one_room}, {}).num_labels == len(LABELS)
 
 
 def test_one_table_of_labels_for_all_scenes(rooms, make_env):
@@ -190,8 +190,8 @@ def test_one_table_of_labels_for_all_scenes(rooms, make_env):
     for before, scene in zip(mine, env.simulator.scenes.scenes, strict=True):
         names = [before.label_names[k] for k in before.labels]
         assert [env.label_names[k] for k in scene.labels] == names
-    rotating = make_env(2, room_sources(mine), sensors=(), num_resident_scenes=2)
-    assert rotating.label_names is None
+    replaceable = make_env(2, room_sources(mine), sensors=(), num_resident_scenes=2)
+    assert replaceable.label_names is None
 
 
 def test_joint_tables_by_hand():

@@ -9,15 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.helpers.rooms import make_room, room_of, room_sources
 
 from batchsim import NavEnv, OptionError
 from batchsim.cuda_graph import sync_debug
-from batchsim.world.navigation_data import pack_scene
-from batchsim.world.resident_scenes import ResidentScenes
-from batchsim.streaming.scene_streamer import ARRIVAL_STEPS, LOOK_EVERY, Rotation
-from batchsim.streaming.initial_scenes import SceneSupply
 from batchsim.scenes import SceneError, bake_many, resolve
+from batchsim.streaming.initial_scenes import InitialScenes
+from batchsim.streaming.scene_streamer import ARRIVAL_STEPS, LOOK_EVERY, SceneStreamer
+from batchsim.world.navigation_data import prepare_navigation
+from batchsim.world.resident_scenes import ResidentScenes
+from tests.helpers.rooms import make_room, room_of, room_sources
 
 BLIND = {"sensors": (), "device": "cpu", "max_episode_steps": 10}
 SEEING = {"sensors": ("depth", "rgb", "semantic"), "width": 16, "height": 16, "renderer": "raycast"}
@@ -54,66 +54,66 @@ def same(walks, others):
     )
 
 
-def make_rotating(make_env, rooms, num_envs=12, resident=4, delay=None, broken=(), **options):
+def make_streaming(make_env, rooms, num_envs=12, resident=4, delay=None, broken=(), **options):
     return make_env(num_envs, room_sources(rooms, delay, broken), num_resident_scenes=resident, **(BLIND | options))
 
 
 def test_every_scene_is_visited_and_bodies_stand_in_the_scene_of_their_slot(make_env, rooms):
-    env = make_rotating(make_env, rooms)
+    env = make_streaming(make_env, rooms)
     env.reset(seed=0)
-    scenes, state, rotation = env.simulator.scenes, env.simulator.state, env.simulator.rotation
-    begun = Counter()
-    while rotation.changes < 16:
-        (moment,) = walk(env, 1, seed=rotation.changes)
+    scenes, state, streamer = env.simulator.scenes, env.simulator.state, env.simulator.streamer
+    episode_start = Counter()
+    while streamer.changes < 16:
+        (moment,) = walk(env, 1, seed=streamer.changes)
         names = [scenes.scenes[k].name for k in state.scene.tolist()]
         assert names == [f"room-{k}" for k in room_of(state.position.numpy())]
         assert (scenes.locate(state.scene, state.position) >= 0).all()
         assert state.task["distance"].isfinite().all()
         assert state.step.max() < 10
-        begun.update(name for name, done in zip(names, moment["done"].tolist(), strict=True) if done)
-    assert len(rotation.visited) == 10
-    assert set(begun) == {room.name for room in rooms}
+        episode_start.update(name for name, done in zip(names, moment["done"].tolist(), strict=True) if done)
+    assert len(streamer.visited) == 10
+    assert set(episode_start) == {room.name for room in rooms}
 
 
 def test_new_episodes_avoid_the_slots_that_others_leave(make_env, rooms):
-    env = make_rotating(make_env, rooms)
+    env = make_streaming(make_env, rooms)
     env.reset(seed=1)
-    scenes, begun = env.simulator.scenes, 0
+    scenes, episode_start = env.simulator.scenes, 0
     for _ in range(150):
         drawn = set(scenes.draw(torch.linspace(0, 0.999, 50)).tolist())
-        (moment,) = walk(env, 1, seed=begun)
+        (moment,) = walk(env, 1, seed=episode_start)
         assert set(moment["scene"][moment["done"]].tolist()) <= drawn
-        begun += int(moment["done"].sum())
-    assert begun > 100
-    assert env.simulator.rotation.changes > 2
+        episode_start += int(moment["done"].sum())
+    assert episode_start > 100
+    assert env.simulator.streamer.changes > 2
     assert len(drawn) == 3
 
 
 def test_all_resident_is_as_before(make_env, rooms):
-    """The same sources without a rotation give what `Scene` objects give."""
-    plain, sources = make_env(6, rooms, **BLIND), make_rotating(make_env, rooms, 6, resident=None)
-    assert sources.simulator.rotation is None
+    """The same sources without a streamer give what `Scene` objects give."""
+    plain, sources = make_env(6, rooms, **BLIND), make_streaming(make_env, rooms, 6, resident=None)
+    assert sources.simulator.streamer is None
     for env in (plain, sources):
         env.reset(seed=4)
     assert same(walk(plain, 60), walk(sources, 60))
 
 
 def test_the_time_that_loading_takes_changes_nothing(make_env, rooms):
-    hasty = make_rotating(make_env, rooms)
-    slow = make_rotating(make_env, rooms, delay=lambda: time.sleep(random.random() / 20))
+    hasty = make_streaming(make_env, rooms)
+    slow = make_streaming(make_env, rooms, delay=lambda: time.sleep(random.random() / 20))
     for env in (hasty, slow):
         env.reset(seed=5)
     assert same(walk(hasty, 300), walk(slow, 300))
-    assert hasty.simulator.rotation.changes == slow.simulator.rotation.changes > 5
+    assert hasty.simulator.streamer.changes == slow.simulator.streamer.changes > 5
 
 
 def test_a_seed_begins_everything_anew(make_env, rooms):
-    env = make_rotating(make_env, rooms)
+    env = make_streaming(make_env, rooms)
     env.reset(seed=5)
     first = list(walk(env, 200))
-    assert env.simulator.rotation.changes > 3
+    assert env.simulator.streamer.changes > 3
     env.reset(seed=5)
-    assert env.simulator.rotation.changes == 0
+    assert env.simulator.streamer.changes == 0
     assert same(walk(env, 200), first)
     env.reset(seed=6)
     assert not same(walk(env, 200), first)
@@ -121,62 +121,62 @@ def test_a_seed_begins_everything_anew(make_env, rooms):
 
 @pytest.mark.parametrize("steps", [1, LOOK_EVERY + 1, 50, 60, 70, 80])
 def test_going_on_in_another_environment(make_env, rooms, steps):
-    env = make_rotating(make_env, rooms)
+    env = make_streaming(make_env, rooms)
     env.reset(seed=7)
     for _ in walk(env, steps):
         pass
     saved = env.state_dict()
     expected = list(walk(env, 80, seed=1))
-    other = make_rotating(make_env, rooms)
+    other = make_streaming(make_env, rooms)
     other.load_state_dict({name: value.clone() for name, value in saved.items()})
     assert same(walk(other, 80, seed=1), expected)
-    assert other.simulator.rotation.visited == env.simulator.rotation.visited
-    assert other.simulator.rotation.changes == env.simulator.rotation.changes
+    assert other.simulator.streamer.visited == env.simulator.streamer.visited
+    assert other.simulator.streamer.changes == env.simulator.streamer.changes
 
 
 def test_a_state_of_another_set_is_refused(make_env, rooms):
-    env, other = make_rotating(make_env, rooms), make_rotating(make_env, rooms[:-1])
+    env, other = make_streaming(make_env, rooms), make_streaming(make_env, rooms[:-1])
     env.reset(seed=0)
     with pytest.raises(OptionError, match="other scenes"):
         other.load_state_dict(env.state_dict())
 
 
 def test_scenes_that_cannot_be_loaded_are_left_out(make_env, rooms, caplog):
-    env = make_rotating(make_env, rooms, broken=(1, 5, 8))
+    env = make_streaming(make_env, rooms, broken=(1, 5, 8))
     assert env.failed_scenes == {"room-1": "room-1: cut off."}
     env.reset(seed=0)
-    while env.simulator.rotation.changes < 10:
+    while env.simulator.streamer.changes < 10:
         for _ in walk(env, 10):
             pass
-    assert env.simulator.rotation.visited == {0, 2, 3, 4, 6, 7, 9}
+    assert env.simulator.streamer.visited == {0, 2, 3, 4, 6, 7, 9}
     assert set(env.failed_scenes) == {"room-1", "room-5", "room-8"}
     assert "room-8 is left out: room-8: cut off." in caplog.text
 
 
 def test_where_no_other_can_be_loaded_the_first_ones_stay(make_env, rooms, caplog):
-    env = make_rotating(make_env, rooms, broken=range(4, 10))
+    env = make_streaming(make_env, rooms, broken=range(4, 10))
     env.reset(seed=0)
     for _ in walk(env, 60):
         pass
-    assert env.simulator.rotation.changes == 0
+    assert env.simulator.streamer.changes == 0
     assert "the 4 resident ones stay" in caplog.text
     assert set(env.simulator.scenes.draw(torch.linspace(0, 0.999, 50)).tolist()) == {0, 1, 2, 3}
     with pytest.raises(SceneError, match="None of 10"):
-        make_rotating(make_env, rooms, broken=range(10))
+        make_streaming(make_env, rooms, broken=range(10))
 
 
 def test_a_scene_without_goals_is_left_out(make_env, rooms):
     no_goals = replace(rooms[9], goals=rooms[9].goals[:0], goal_distances=rooms[9].goal_distances[:0])
-    env = make_rotating(make_env, [*rooms[:5], no_goals])
+    env = make_streaming(make_env, [*rooms[:5], no_goals])
     env.reset(seed=0)
-    while env.simulator.rotation.changes < 6:
+    while env.simulator.streamer.changes < 6:
         for _ in walk(env, 10):
             pass
     assert list(env.failed_scenes) == ["room-9"]
 
 
-def test_pictures_are_of_the_scene_that_has_come(make_env, make_renderer, rooms):
-    env = make_rotating(make_env, rooms, num_envs=6, **SEEING)
+def test_images_are_of_the_scene_that_has_come(make_env, make_renderer, rooms):
+    env = make_streaming(make_env, rooms, num_envs=6, **SEEING)
     env.reset(seed=2)
     renderer = make_renderer(rooms, 12, 16, 16, sensors=SEEING["sensors"], backend="raycast")
     for moment in walk(env, 160):
@@ -185,61 +185,61 @@ def test_pictures_are_of_the_scene_that_has_come(make_env, make_renderer, rooms)
         assert torch.equal(moment["rgb"], expected["rgb"])
         assert torch.equal(moment["semantic"], expected["semantic"])
         assert torch.allclose(moment["depth"], expected["depth"].clamp(max=10) / 10)
-    assert len(env.simulator.rotation.visited) > 5
+    assert len(env.simulator.streamer.visited) > 5
 
 
 @pytest.fixture
-def empty_rotation(rooms):
-    """A rotation in whose scenes nobody stands."""
-    supply = SceneSupply.load(room_sources(rooms), 4)
-    rotation = Rotation(ResidentScenes(list(supply.resident.values()), torch.device("cpu"), True), None, supply)
-    rotation.restart(seed=0)
-    yield rotation
-    rotation.close()
+def empty_streamer(rooms):
+    """A streamer in whose scenes nobody stands."""
+    supply = InitialScenes.load(room_sources(rooms), 4)
+    streamer = SceneStreamer(ResidentScenes(list(supply.resident.values()), torch.device("cpu"), True), None, supply)
+    streamer.restart(seed=0)
+    yield streamer
+    streamer.close()
 
 
-def advance_to(rotation, changes):
+def advance_to(streamer, changes):
     nobody = torch.zeros(0, dtype=torch.int64)
-    while rotation.changes < changes:
-        rotation.advance(nobody)
+    while streamer.changes < changes:
+        streamer.advance(nobody)
 
 
-def test_scenes_come_round_evenly(empty_rotation):
+def test_scenes_come_round_evenly(empty_streamer):
     come = Counter()
     for changes in range(1, 61):
-        advance_to(empty_rotation, changes)
-        come[empty_rotation._scenes.scenes[empty_rotation._state.active[-1]].name] += 1
+        advance_to(empty_streamer, changes)
+        come[empty_streamer._scenes.scenes[empty_streamer._state.active[-1]].name] += 1
     assert len(come) == 10
     # 6 times each, but for those that were still there when their turn came.
     assert max(come.values()) <= 2 * min(come.values())
 
 
-def test_what_is_kept_does_not_grow_over_many_rounds(empty_rotation):
-    scenes = empty_rotation._scenes
+def test_what_is_kept_does_not_grow_over_many_rounds(empty_streamer):
+    scenes = empty_streamer._scenes
     parts = (scenes._grid, scenes._cells, scenes._squares, scenes._goals, scenes._farthest, scenes._fields)
     sizes, in_all = [], []
     for changes in (20, 120):
-        advance_to(empty_rotation, changes)
+        advance_to(empty_streamer, changes)
         gc.collect()
         tensors = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
         sizes.append([part.data.nbytes for part in parts])
-        assert len(empty_rotation.loader._pending) <= empty_rotation.loader._ahead + 1
+        assert len(empty_streamer.loader._pending) <= empty_streamer.loader._ahead + 1
         in_all.append(sum(tensor.nbytes for tensor in tensors))
     assert sizes[0] == sizes[1]
     # More or fewer scenes lie ready at either time, but not as many as came in between.
-    assert in_all[1] < in_all[0] + 20 * max(pack_scene(scene).index.nbytes for scene in scenes.scenes)
+    assert in_all[1] < in_all[0] + 20 * max(prepare_navigation(scene).index.nbytes for scene in scenes.scenes)
 
 
 def test_an_arrival_takes_its_steps(make_env, rooms):
-    env = make_rotating(make_env, rooms)
+    env = make_streaming(make_env, rooms)
     env.reset(seed=0)
-    rotation, begun = env.simulator.rotation, None
+    streamer, episode_start = env.simulator.streamer, None
     for step, _ in enumerate(walk(env, 200)):
-        if begun is None and rotation._state.arriving >= 0:
-            begun = step
-        if rotation.changes:
+        if episode_start is None and streamer._state.arriving >= 0:
+            episode_start = step
+        if streamer.changes:
             break
-    assert step - begun == ARRIVAL_STEPS
+    assert step - episode_start == ARRIVAL_STEPS
 
 
 def test_one_environment_alone_changes_scenes_too(rooms):
@@ -256,17 +256,17 @@ def test_one_environment_alone_changes_scenes_too(rooms):
 
 
 def test_the_bound_of_labels(make_env, rooms, homes):
-    env = make_rotating(make_env, rooms, **SEEING)
+    env = make_streaming(make_env, rooms, **SEEING)
     assert env.single_observation_space["semantic"].high.max() == np.iinfo(np.int32).max - 1
     known = make_env(2, homes, num_resident_scenes=2, **(BLIND | SEEING))
-    assert known.simulator.rotation is not None
+    assert known.simulator.streamer is not None
     assert known.single_observation_space["semantic"].high.max() == len(homes[0].label_names) - 1
 
 
 def test_options_that_make_no_sense(make_env, rooms, one_room):
     with pytest.raises(OptionError, match="num_resident_scenes=1"):
-        make_rotating(make_env, rooms, resident=1)
-    assert make_env(1, one_room, num_resident_scenes=1, **BLIND).simulator.rotation is None
+        make_streaming(make_env, rooms, resident=1)
+    assert make_env(1, one_room, num_resident_scenes=1, **BLIND).simulator.streamer is None
 
 
 @pytest.mark.slow
@@ -277,22 +277,22 @@ def test_changing_scenes_costs_little(make_env):
     """
     options = {"sensors": ("depth",), "renderer": "raycast", "device": "cpu", "max_episode_steps": 100}
     fixed = make_env(128, "homes:train?count=8", **options)
-    rotating = make_env(128, "homes:train?count=24", num_resident_scenes=8, **options)
+    replaceable = make_env(128, "homes:train?count=24", num_resident_scenes=8, **options)
     bake_many(resolve("homes:train?count=24"))
-    spent, single = {fixed: 0.0, rotating: 0.0}, []
-    for env in (fixed, rotating):
+    spent, single = {fixed: 0.0, replaceable: 0.0}, []
+    for env in (fixed, replaceable):
         env.reset(seed=0)
     for block in range(9):
-        for env in (fixed, rotating):
+        for env in (fixed, replaceable):
             begin = time.process_time()
             for _ in range(40):
                 before = time.thread_time()
                 env.step(torch.randint(1, 4, (128,), generator=torch.Generator().manual_seed(block)))
-                if block and env is rotating:
+                if block and env is replaceable:
                     single.append(time.thread_time() - before)
             spent[env] += time.process_time() - begin if block else 0
-    assert rotating.simulator.rotation.changes > 4
-    assert spent[fixed] / spent[rotating] > 0.9
+    assert replaceable.simulator.streamer.changes > 4
+    assert spent[fixed] / spent[replaceable] > 0.9
     assert max(single) < 3 * np.median(single)
 
 
@@ -306,7 +306,7 @@ def test_nothing_waits_for_the_gpu(rooms):
     for _ in range(3):
         env.step(actions)
     with sync_debug("error"):
-        while env.simulator.rotation.changes < 8:
+        while env.simulator.streamer.changes < 8:
             env.step(actions)
     names = [env.simulator.scenes.scenes[k].name for k in env.simulator.state.scene.tolist()]
     assert names == [f"room-{k}" for k in room_of(env.simulator.state.position.cpu().numpy())]

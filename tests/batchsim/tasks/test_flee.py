@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from batchsim import OptionError
-from batchsim.tasks import Flee
 from batchsim.scenes import EpisodeSet, sample_episodes
 from batchsim.scenes.walking.geodesic import distance_fields
+from batchsim.tasks import Flee
 
 FORWARD, LEFT, RIGHT = range(3)
 ABOUT_TURN = [LEFT] * 18

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from batchsim import poses
-from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.scenes import AgentBody, EpisodeSet, Mesh, bake
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP, PointNav, soft_spl, spl
 from batchsim.tasks.sensors import point_goal
-from batchsim.scenes import AgentBody, EpisodeSet, Mesh, bake
+from batchsim.world.resident_scenes import ResidentScenes
 
 CPU = torch.device("cpu")
 

@@ -11,10 +11,10 @@ from gymnasium.utils.env_checker import check_env
 
 import batchsim
 from batchsim import NavEnv, NavVectorEnv, OptionError, Task
-from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.scenes import AgentBody, Mesh, bake, sample_episodes
 from batchsim.tasks import TASKS, Explore, Flee, PointNav, choose_task
 from batchsim.tasks.sensors import compass, gps
-from batchsim.scenes import AgentBody, Mesh, bake, sample_episodes
+from batchsim.world.resident_scenes import ResidentScenes
 
 CPU = torch.device("cpu")
 SMALL = {"width": 16, "height": 16, "renderer": "raster", "max_episode_steps": 12}
@@ -185,9 +185,9 @@ class Climb(Task):
 
     action_names = ("right", "wait", "forward")
 
-    def begin(self, scenes, state, begun, episode):
-        super().begin(scenes, state, begun, episode)
-        state.keep(begun, height=state.position[:, 1])
+    def begin(self, scenes, state, episode_start, episode):
+        super().begin(scenes, state, episode_start, episode)
+        state.keep(episode_start, height=state.position[:, 1])
 
     def step(self, scenes, state, action):
         gained = state.position[:, 1] - state.task["height"]

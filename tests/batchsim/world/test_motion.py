@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from batchsim.scenes import AgentBody, Mesh, bake
 from batchsim.world.motion import Motion
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
-from batchsim.scenes import AgentBody, Mesh, bake
 
 CPU = torch.device("cpu")
 STEP, TURN = 0.25, math.radians(10)

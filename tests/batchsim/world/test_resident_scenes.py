@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.helpers.rooms import make_room
 
 from batchsim.errors import OptionError
-from batchsim.world.navigation_data import pack_scene
-from batchsim.world.resident_scenes import ResidentScenes
-from batchsim.world.ragged_tensor import SlottedTensor, at_once
 from batchsim.scenes import SceneError
+from batchsim.world.navigation_data import prepare_navigation
+from batchsim.world.ragged_tensor import RaggedTensor, at_once
+from batchsim.world.resident_scenes import ResidentScenes
+from tests.helpers.rooms import make_room
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_scenes_take_each_others_place(all_scenes, resident):
     changing = ResidentScenes([all_scenes[1], all_scenes[3]], torch.device("cpu"), replaceable=True)
     slots = [1, 3]
     for slot, number in [(0, 0), (1, 2), (0, 3), (1, 0), (0, 4)]:
-        for _ in changing.replace(slot, pack_scene(all_scenes[number])):
+        for _ in changing.replace(slot, prepare_navigation(all_scenes[number])):
             other = 1 - slot
             assert_equal_look_ups(changing, other, resident, slots[other], all_scenes[slots[other]])
         slots[slot] = number
@@ -179,7 +179,7 @@ def test_the_layout_changes_where_tensors_move_and_only_there(rooms_to_come):
     """Whoever has recorded a look-up asks it: addresses are what a recording keeps."""
     first, *others = rooms_to_come
     scenes = ResidentScenes([first, first], torch.device("cpu"), replaceable=True)
-    held = [value for value in vars(scenes).values() if isinstance(value, SlottedTensor)]
+    held = [value for value in vars(scenes).values() if isinstance(value, RaggedTensor)]
     assert len(held) == 6
 
     def kept():
@@ -189,7 +189,7 @@ def test_the_layout_changes_where_tensors_move_and_only_there(rooms_to_come):
     for number, scene in enumerate(others):
         before, layout = kept(), scenes.layout
         alive = [x.data for x in held]  # or its place may be taken by the new
-        at_once(scenes.replace(number % 2, pack_scene(scene)))
+        at_once(scenes.replace(number % 2, prepare_navigation(scene)))
         scenes.draw_among([number % 2])
         moved.append(kept() != before)
         assert (scenes.layout != layout) == moved[-1], len(alive)

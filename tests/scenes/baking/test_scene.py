@@ -3,7 +3,6 @@ import multiprocessing
 import struct
 import warnings
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from batchsim import scenes
 from batchsim.scenes import AgentBody, Mesh, Scene, SceneError, bake
 from batchsim.scenes.baking.cache import CacheKey, cached
+from tests.helpers.paths import SHARED_SCENES
 
 
 def room(width=4.0, depth=6.0, pillar=True):
@@ -257,7 +257,7 @@ def test_another_body_bakes_another_floor(scene):
 
 
 def test_real_meshes_survive_a_round_trip(tmp_path):
-    mesh_file = Path(__file__).resolve().parents[2].parent / "shared/scenes/nav_test.obj"
+    mesh_file = SHARED_SCENES / "nav_test.obj"
     if not mesh_file.exists():
         pytest.skip("no shared scenes here")
     scene = scenes.load(mesh_file, num_goals=4)

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from batchsim import scenes
-from batchsim.scenes import EpisodeSet, SceneError, link_goals, load_episodes, sample_episodes, save_episodes, standard_episodes
+from batchsim.scenes import (
+    EpisodeSet,
+    SceneError,
+    link_goals,
+    load_episodes,
+    sample_episodes,
+    save_episodes,
+    standard_episodes,
+)
 from batchsim.scenes.episodes import habitat_files
 
 WORLDS = ["one-room", "four-rooms"]

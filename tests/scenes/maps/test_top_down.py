@@ -72,7 +72,7 @@ def test_storeys_stand_side_by_side():
 
 def test_to_pixel_by_worked_numbers():
     drawn = top_down(scenes.load("one-room", num_goals=2), 10)
-    # The room's corner at (-5, -5) lies 0.3 m inside the picture.
+    # The room's corner at (-5, -5) lies 0.3 m inside the image.
     np.testing.assert_allclose(drawn.to_pixel(np.array([[-5, 0, -5], [0, 0, 5]])), [[3, 3], [53, 103]], atol=1e-4)
 
 

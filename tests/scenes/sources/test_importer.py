@@ -10,6 +10,7 @@ from batchsim import scenes
 from batchsim.scenes import LABELS, SceneError
 from batchsim.scenes.sources.import_checks import files_of
 from batchsim.scenes.sources.importer import import_file, linear_to_srgb, srgb_to_linear
+from tests.helpers.paths import SHARED_SCENES
 
 TRIANGLE = np.array([[0, 0, 0], [2, 0, 0], [0, 0, -1]], np.float32)
 UVS = np.array([[0.0, 0.0], [1.0, 0.25], [0.5, 2.0]], np.float32)
@@ -316,7 +317,7 @@ def test_missing_file():
 
 
 def test_real_mesh_matches_its_own_text():
-    path = Path(__file__).resolve().parents[2].parent / "shared/scenes/nav_test.obj"
+    path = SHARED_SCENES / "nav_test.obj"
     if not path.exists():
         pytest.skip("no shared scenes here")
     lines = path.read_text().splitlines()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import batchsim
 from batchsim import scenes
 from batchsim.scenes import AgentBody, SceneError, bake_many, load, load_all, resolve
 from batchsim.scenes.homes import generate_home
@@ -164,10 +165,10 @@ def test_baking_in_parallel_needs_no_guard_in_the_main_script(cache, tmp_path):
     # multiprocessing's spawn would run this script again in each worker.
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys\nsys.path.insert(0, sys.argv[1])\nimport scenes\n"
+        "import sys\nsys.path.insert(0, sys.argv[1])\nfrom batchsim import scenes\n"
         "print(len(scenes.load_all('homes:val?count=2', workers=2, progress='always')))\n"
     )
-    root = str(Path(scenes.__file__).resolve().parents[1])
+    root = str(Path(batchsim.__file__).resolve().parents[1])
     done = subprocess.run([sys.executable, script, root], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "2\n"
     assert "Baking scenes" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stderr)

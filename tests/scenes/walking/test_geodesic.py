@@ -4,14 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.helpers.solids import box, floor, prism, quad, rectangle, stairs
-from tests.helpers.visibility import apart, inflate, shortest_lengths
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.walking.geodesic import distance_fields, geodesic_distance, sample_goals, shortest_path
 from batchsim.scenes.walking.walk_graph import steps_along
 from batchsim.scenes.walking.walkable import build_walkable
+from tests.helpers.solids import box, floor, prism, quad, rectangle, stairs
+from tests.helpers.visibility import apart, inflate, shortest_lengths
 
 CELL = 0.05
 BODY = AgentBody()

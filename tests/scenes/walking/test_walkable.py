@@ -1,12 +1,10 @@
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from safetensors.numpy import load, save
 from scipy.spatial import cKDTree
-from tests.helpers.solids import box, floor, prism, quad, rectangle, stairs
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.errors import SceneError
@@ -14,10 +12,12 @@ from batchsim.scenes.homes import generate_home
 from batchsim.scenes.walking.columns import Grid, cut_into_columns
 from batchsim.scenes.walking.layers import OFFSETS
 from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_cell_size
+from tests.helpers.paths import SHARED_SCENES
+from tests.helpers.solids import box, floor, prism, quad, rectangle, stairs
 
 BODY = AgentBody()
 UP = np.array([0, 1, 0])
-REAL = Path(__file__).resolve().parents[2].parent / "shared/scenes"
+REAL = SHARED_SCENES
 
 
 def build(*parts, body=BODY, **options):

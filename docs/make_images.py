@@ -1,6 +1,6 @@
-"""Draw the README's pictures, docs/views.png and docs/path.png, with the project itself.
+"""Draw the README's images, docs/views.png and docs/path.png, with the project itself.
 
-.venv/bin/python docs/make_pictures.py
+.venv/bin/python docs/make_images.py
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import torch
 from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
-from batchsim import scenes
+from batchsim import BatchRenderer, NavVectorEnv, poses, scenes
 from batchsim.agents.baselines.registry import make_baseline
 from batchsim.agents.evaluation.run_episodes import run_episodes
-from batchsim import BatchRenderer, NavVectorEnv, poses
 from batchsim.scenes.maps.top_down import storey_levels, top_down
 
 FOLDER = Path(__file__).parent
 HOMES = [f"homes:val/{i}?detail=high" for i in (1, 3, 4, 6, 9)]
-VIEW = (256, 192)  # pixels of one view in the picture; it is drawn at SCALE times that and shrunk
+VIEW = (256, 192)  # pixels of one view in the image; it is drawn at SCALE times that and shrunk
 SCALE = 2
 GAP = 4
 EYE_HEIGHT = 1.25
@@ -33,15 +32,15 @@ SHORTEST = (130, 177, 226)
 
 
 def main() -> None:
-    """Draw both pictures."""
+    """Draw both images."""
     save(draw_views([scenes.load(name) for name in HOMES]), "views.png", colors=256)
     save(draw_path(), "path.png", colors=64)
 
 
-def save(picture: Image.Image, name: str, colors: int) -> None:
+def save(image: Image.Image, name: str, colors: int) -> None:
     """Write a small file: a palette of so many colours does."""
-    picture.quantize(colors, kmeans=2).save(FOLDER / name, optimize=True)
-    print(f"{FOLDER / name}: {picture.width} x {picture.height}, {(FOLDER / name).stat().st_size // 1000} kB")
+    image.quantize(colors, kmeans=2).save(FOLDER / name, optimize=True)
+    print(f"{FOLDER / name}: {image.width} x {image.height}, {(FOLDER / name).stat().st_size // 1000} kB")
 
 
 def draw_views(homes: list[scenes.Scene]) -> Image.Image:
@@ -55,9 +54,9 @@ def draw_views(homes: list[scenes.Scene]) -> Image.Image:
     near = np.where(depth[..., 0] > 0, np.clip(depth[..., 0] / MAX_DEPTH, 0, 1), 1)
     tinted = (colormaps["magma"](near**0.7)[..., :3] * 255).astype(np.uint8)
     sheet = Image.new("RGB", (len(homes) * (width + GAP) - GAP, 2 * height + GAP), "white")
-    for row, pictures in enumerate((colour, tinted)):
-        for column, picture in enumerate(pictures):
-            small = Image.fromarray(picture).resize(VIEW, Image.Resampling.LANCZOS)
+    for row, images in enumerate((colour, tinted)):
+        for column, image in enumerate(images):
+            small = Image.fromarray(image).resize(VIEW, Image.Resampling.LANCZOS)
             sheet.paste(small, (column * (width + GAP), row * (height + GAP)))
     return sheet
 
@@ -92,8 +91,8 @@ def draw_path() -> Image.Image:
     walk = run_episodes(env, make_baseline("oracle", env), longest, "oracle", "homes:val").records[0]
     env.close()
     plan = top_down(home, pixels_per_metre=60.0 * SCALE, max_pixels=4096)
-    picture = Image.fromarray(plan.image)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(plan.image)
+    pen = ImageDraw.Draw(image)
     shortest = home.shortest_path(longest.start_position[0], longest.goal[0])
     draw_line(pen, plan.to_pixel(shortest), SHORTEST, 7 * SCALE)
     draw_line(pen, plan.to_pixel(np.array(walk.path)), WALKED, 2 * SCALE)
@@ -101,7 +100,7 @@ def draw_path() -> Image.Image:
         x, y = plan.to_pixel(np.array(point))
         radius = 9 * SCALE
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline="white", width=3 * SCALE)
-    return picture.resize((picture.width // SCALE, picture.height // SCALE), Image.Resampling.LANCZOS)
+    return image.resize((image.width // SCALE, image.height // SCALE), Image.Resampling.LANCZOS)
 
 
 def draw_line(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, int, int], width: int) -> None:

@@ -1,0 +1,1 @@
+"""Evaluation: run every episode exactly once, record it, and compute measures with intervals."""

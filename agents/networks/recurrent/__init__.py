@@ -1,0 +1,1 @@
+"""Recurrent cores: the policy's memory."""

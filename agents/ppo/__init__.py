@@ -1,0 +1,1 @@
+"""Proximal policy optimisation for large batches: experience, update, training loop."""

@@ -1,0 +1,1 @@
+"""The report's gallery of episodes: maps, players, videos."""

@@ -1,0 +1,1 @@
+"""OpenGL plumbing: contexts, device selection, buffers shared with torch, error handling."""

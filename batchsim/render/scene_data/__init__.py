@@ -1,0 +1,1 @@
+"""Scene geometry and textures in GPU memory."""

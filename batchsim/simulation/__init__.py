@@ -1,0 +1,1 @@
+"""One simulation step for N environments."""

@@ -1,0 +1,1 @@
+"""Scene streaming: keep K scenes in memory and swap in others while episodes run."""

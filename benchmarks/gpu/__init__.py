@@ -1,0 +1,1 @@
+"""`make gpu-check`: tests and measurements on an NVIDIA GPU."""

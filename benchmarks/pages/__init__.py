@@ -1,0 +1,1 @@
+"""`docs/benchmarks.md`: measure its figures and write the page."""

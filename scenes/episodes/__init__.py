@@ -1,0 +1,1 @@
+"""Episode sets: sampling them, and reading and writing Habitat's episode files."""

@@ -1,0 +1,1 @@
+"""Materials and procedural textures of homes."""

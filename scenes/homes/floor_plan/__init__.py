@@ -1,0 +1,1 @@
+"""Floor plans of homes: rooms, doorways, stairs."""

@@ -1,0 +1,1 @@
+"""Geometric building blocks of homes: polygons, solids, curved surfaces."""

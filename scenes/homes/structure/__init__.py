@@ -1,0 +1,1 @@
+"""Walls, floors, ceilings and trim of a home, as triangles."""
