@@ -9,7 +9,6 @@ It also limits how long OpenMP threads spin (`batchsim.openmp`), which only work
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ __all__ = [
     "register_task",
 ]
 
-_HOMES_OF_NAMES = {
+_MODULES = {
     "BatchRenderer": "batchsim.render.batch_renderer",
     "BatchSimError": "batchsim.errors",
     "Camera": "batchsim.render.camera",
@@ -54,16 +53,15 @@ _HOMES_OF_NAMES = {
 }
 _SUBPACKAGES = ("agents", "scenes", "tasks", "poses", "random_streams")
 
-# In a checkout, `batchsim.agents` and `batchsim.scenes` are the folders beside this one. An installation, editable or
-# not, knows where they are; where nothing is installed, the folder above is searched.
-if find_spec("batchsim.scenes") is None:
+# In a checkout, `batchsim.agents` and `batchsim.scenes` are the folders beside this one; installed, they are inside it.
+if not (Path(__file__).parent / "scenes").is_dir():
     __path__.append(str(Path(__file__).resolve().parents[1]))
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used (PEP 562)."""
-    if name in _HOMES_OF_NAMES:
-        value = getattr(import_module(_HOMES_OF_NAMES[name]), name)
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
     elif name in _SUBPACKAGES:
         value = import_module(f"batchsim.{name}")
     elif name == "__version__":
