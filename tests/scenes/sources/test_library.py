@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import batchsim
-from batchsim import scenes
 from batchsim.scenes import AgentBody, SceneError, bake_many, load, load_all, resolve
 from batchsim.scenes.homes import generate_home
 from batchsim.scenes.sources.bake_many import BakeProcess
