@@ -34,6 +34,8 @@ class Mesh:
     - `materials`: int32 `[T]`, indices into `material_table`.
     - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`batchsim.scenes.labels`).
     - `textures`: uint8 `[height, width, 3]` each, sRGB.
+    - `instances`: int32 `[T]`, the number of the object that a triangle belongs to, 0 = none (the default for all).
+      The triangles of one object share one label.
     """
 
     triangles: np.ndarray
@@ -42,10 +44,14 @@ class Mesh:
     labels: np.ndarray
     material_table: tuple[Material, ...] = (Material("default"),)
     textures: tuple[np.ndarray, ...] = field(default=())
+    instances: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
         count = len(self.triangles)
-        expected = {"triangles": (count, 3, 3), "uvs": (count, 3, 2), "materials": (count,), "labels": (count,)}
+        if len(self.instances) == 0:
+            object.__setattr__(self, "instances", np.zeros(count, np.int32))
+        expected = {"triangles": (count, 3, 3), "uvs": (count, 3, 2)}
+        expected |= {"materials": (count,), "labels": (count,), "instances": (count,)}
         for name, shape in expected.items():
             dtype = np.float32 if len(shape) > 1 else np.int32
             value = np.ascontiguousarray(getattr(self, name), dtype)
@@ -59,6 +65,8 @@ class Mesh:
             raise SceneError(
                 f"Mesh.materials must lie in [0, {len(self.material_table)}), the material table's length."
             )
+        if count and self.instances.min() < 0:
+            raise SceneError(f"Mesh.instances holds {self.instances.min()}; expected 0 (no object) or more.")
 
     def __len__(self) -> int:
         """Number of triangles."""
@@ -78,13 +86,15 @@ class Mesh:
 
     @staticmethod
     def concatenate(meshes: Iterable[Mesh]) -> Mesh:
-        """One mesh of all triangles; material tables and textures are laid end to end."""
+        """One mesh of all triangles; material tables and textures are laid end to end, objects numbered on."""
         meshes = list(meshes)
         table: list[Material] = []
         textures: list[np.ndarray] = []
-        materials = []
+        materials, instances, num_instances = [], [], 0
         for mesh in meshes:
             materials.append(mesh.materials + len(table))
+            instances.append(np.where(mesh.instances > 0, mesh.instances + num_instances, 0))
+            num_instances = int(instances[-1].max(initial=num_instances))
             for m in mesh.material_table:
                 texture = m.texture if m.texture == NO_TEXTURE else m.texture + len(textures)
                 table.append(Material(m.name, m.base_color, texture))
@@ -96,4 +106,5 @@ class Mesh:
             np.concatenate([m.labels for m in meshes]),
             tuple(table),
             tuple(textures),
+            np.concatenate(instances),
         )
