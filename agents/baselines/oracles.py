@@ -97,13 +97,13 @@ class FarthestGoalAgent:
 
 
 class NearestUnvisitedAgent:
-    """Explore's: walks to the nearest goal whose square has not been visited, then to the next.
+    """Explore's: walks to the nearest goal whose coverage-grid cell has not been visited, then to the next.
 
     With coarse turns it can come to stand where no step leads nearer: now and then it acts at random, which frees it.
     """
 
     _AT_RANDOM = 0.06
-    _NEAR = 0.3  # metres: of a square that is a mere strip along a wall, no step may ever end in it
+    _NEAR = 0.3  # metres: of a cell that is a mere strip along a wall, no step may ever end in it
 
     def __init__(self, env: NavVectorEnv) -> None:
         self._simulator = env.simulator
@@ -125,9 +125,9 @@ class NearestUnvisitedAgent:
         return torch.where(uniform < self._AT_RANDOM, free, action)
 
     def _visited(self, shape: torch.Size) -> Tensor:
-        """Whether the squares of all goals, bool `[N, G]`, have been visited."""
+        """Returns whether the cell of each goal has been visited, bool `[N, G]`."""
         state, scenes = self._simulator.state, self._simulator.scenes
         scene = state.scene.unsqueeze(-1).expand(shape)
         goal = torch.arange(shape[1], device=scenes.device).minimum(scenes.goal_count[scene] - 1)
-        square = scenes.square(scene, scenes.goal_position(scene, goal))
-        return state.task["visited"].gather(-1, square.clamp(min=0)) | (square < 0)
+        cell = scenes.coverage_cell(scene, scenes.goal_position(scene, goal))
+        return state.task["visited"].gather(-1, cell.clamp(min=0)) | (cell < 0)

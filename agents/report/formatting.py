@@ -64,8 +64,8 @@ STYLES: dict[str, MeasureStyle] = {
     "flee_ratio": MeasureStyle(
         "Of the farthest", "Distance at the end as a share of the farthest that one can walk", 1, True, share=True
     ),
-    "explored_share": MeasureStyle("Explored", "Share of the floor's squares visited", 1, True, share=True),
-    "cells_visited": MeasureStyle("Squares", "Squares of a metre visited", 1, decimals=1, count=True),
+    "explored_share": MeasureStyle("Explored", "Share of the floor's 1 m cells visited", 1, True, share=True),
+    "cells_visited": MeasureStyle("Cells", "1 m cells of floor visited", 1, decimals=1, count=True),
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from batchsim.scenes import Scene, SceneError
-from batchsim.scenes.maps.coverage_grid import floor_squares
+from batchsim.scenes.maps.coverage_grid import coverage_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,15 +17,16 @@ class NavigationData:
     """A scene's share of the flat tensors, on the host.
 
     - `index` int32 `[L * rows * columns]`, `positions` float32 `[C, 3]`: its walkable cells, as in `scenes.Walkable`.
-    - `squares` int32 `[C]`: the squares of floor that they belong to (`batchsim.scenes.maps.coverage_grid`), `num_squares` in all.
+    - `coverage_cells` int32 `[C]`: the cells of the coverage grid that they lie in
+      (`batchsim.scenes.maps.coverage_grid`); `num_coverage_cells` in all.
     - `goals` float32 `[G, 3]`; `distances` float16 `[G * C]`; `farthest` float32 `[G]`: the largest finite ones.
     """
 
     scene: Scene
     index: Tensor
     positions: Tensor
-    squares: Tensor
-    num_squares: int
+    coverage_cells: Tensor
+    num_coverage_cells: int
     goals: Tensor
     distances: Tensor
     farthest: Tensor
@@ -57,13 +58,13 @@ def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
         packed = torch.as_tensor(np.ascontiguousarray(array, dtype))
         return packed.pin_memory() if pinned else packed
 
-    squares, fields = floor_squares(scene), scene.goal_distances
+    coverage, fields = coverage_cells(scene), scene.goal_distances
     return NavigationData(
         scene,
         tensor(scene.walkable.index.ravel(), np.int32),
         tensor(scene.walkable.positions, np.float32),
-        tensor(squares, np.int32),
-        int(squares.max()) + 1,
+        tensor(coverage, np.int32),
+        int(coverage.max()) + 1,
         tensor(scene.goals, np.float32),
         tensor(fields.ravel(), np.float16),
         tensor(np.where(np.isfinite(fields), fields, 0).max(1), np.float32),

@@ -39,8 +39,8 @@ class ResidentScenes:
 
         self._grid = ragged([p.padded_index(self._layers) for p in packed])
         self._cells = ragged([p.positions for p in packed])
-        self._squares = ragged([p.squares for p in packed])
-        self.most_squares = max(p.num_squares for p in packed)
+        self._coverage_cells = ragged([p.coverage_cells for p in packed])
+        self.max_coverage_cells = max(p.num_coverage_cells for p in packed)
         self._goals = ragged([p.goals for p in packed])
         self._farthest = ragged([p.farthest for p in packed])
         self._fields = ragged([p.distances for p in packed])
@@ -62,8 +62,8 @@ class ResidentScenes:
 
         Until then a recorded look-up can be replayed: scenes that come and go are written in place.
         """
-        ragged = (self._grid, self._cells, self._squares, self._goals, self._farthest, self._fields)
-        return (*(s.capacity for s in ragged), self._layers, self.most_squares, self.smallest_cell)
+        ragged = (self._grid, self._cells, self._coverage_cells, self._goals, self._farthest, self._fields)
+        return (*(s.capacity for s in ragged), self._layers, self.max_coverage_cells, self.smallest_cell)
 
     def _smallest_cell(self) -> float:
         return min(scene.walkable.cell_size for scene in self.scenes)
@@ -89,9 +89,9 @@ class ResidentScenes:
         return self._facts["goal_count"]
 
     @property
-    def square_count(self) -> Tensor:
-        """int64 `[K]`: the number of squares of floor of each scene."""
-        return self._facts["square_count"]
+    def coverage_cell_count(self) -> Tensor:
+        """int64 `[K]`: the number of cells of each scene's coverage grid."""
+        return self._facts["coverage_cell_count"]
 
     def draw(self, draws: Tensor) -> Tensor:
         """int64: for each uniform number in [0, 1) one of the slots in which episodes may begin."""
@@ -113,7 +113,7 @@ class ResidentScenes:
         self._grid_columns[slot] = packed.columns
         yield from self._grid.grow(layers * max(self._grid_columns))
         yield from self._cells.grow(len(packed.positions))
-        yield from self._squares.grow(len(packed.squares))
+        yield from self._coverage_cells.grow(len(packed.coverage_cells))
         yield from self._goals.grow(len(packed.goals))
         yield from self._farthest.grow(len(packed.farthest))
         yield from self._fields.grow(len(packed.distances))
@@ -124,8 +124,8 @@ class ResidentScenes:
         yield from self._grid.write(slot, packed.index)
         yield from self._empty_layers(slot, packed.layers, layers)
         yield from self._cells.write(slot, packed.positions)
-        yield from self._squares.write(slot, packed.squares)
-        self.most_squares = max(self.most_squares, packed.num_squares)
+        yield from self._coverage_cells.write(slot, packed.coverage_cells)
+        self.max_coverage_cells = max(self.max_coverage_cells, packed.num_coverage_cells)
         yield from self._goals.write(slot, packed.goals)
         yield from self._farthest.write(slot, packed.farthest)
         yield from self._fields.write(slot, packed.distances)
@@ -182,14 +182,15 @@ class ResidentScenes:
         """Metres of walking (float32) from `goal` to the farthest cell that can be reached from there."""
         return self._farthest.data[self._farthest.offset[scene] + goal]
 
-    def square(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Numbers (int64) of the squares of floor that `points` lie in, -1 where nobody can stand.
+    def coverage_cell(self, scene: Tensor, points: Tensor) -> Tensor:
+        """Returns the coverage-grid cells (int64) that `points` lie in, -1 off the walkable floor.
 
-        Each scene counts its `square_count` squares from 0 (`batchsim.scenes.maps.coverage_grid`); `most_squares` is the largest count.
+        Each scene numbers its `coverage_cell_count` cells from 0 (`batchsim.scenes.maps.coverage_grid`);
+        `max_coverage_cells` is the largest count.
         """
         cell = self.locate(scene, points)
         local = (cell - self.cell_offset[scene]).clamp(min=0)
-        return torch.where(cell >= 0, self._squares.data[self._squares.offset[scene] + local].long(), -1)
+        return torch.where(cell >= 0, self._coverage_cells.data[self._coverage_cells.offset[scene] + local].long(), -1)
 
     def cell_distance(self, scene: Tensor, goal: Tensor, cell: Tensor) -> Tensor:
         """Metres of walking (float32) from the middle of `cell` to `goal`; inf if unreachable or `cell` is -1."""
@@ -231,6 +232,6 @@ def _facts(packed: NavigationData) -> dict[str, float | int | list[float]]:
         "columns": walkable.index.shape[2],
         "max_step": scene.body.max_step,
         "cell_count": walkable.num_cells,
-        "square_count": packed.num_squares,
+        "coverage_cell_count": packed.num_coverage_cells,
         "goal_count": len(scene.goals),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.formatting import finite
 from batchsim.scenes import Scene
-from batchsim.scenes.maps.coverage_grid import floor_squares
+from batchsim.scenes.maps.coverage_grid import coverage_cells
 
 Steps = list[float | None]
 
@@ -22,7 +22,7 @@ def has_goal(record: EpisodeRecord) -> bool:
 def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -> tuple[str, list[Steps]]:
     """What is counted, as words that follow a number, and for each of `paths` float `[P, 3]` the number at each step.
 
-    Metres of walking to the goal, or from the start, or squares visited; without words where the task counts none of
+    Metres of walking to the goal, or from the start, or cells visited; without words where the task counts none of
     these.
     """
     if not sum(map(len, paths)):
@@ -32,7 +32,7 @@ def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -
     if "distance_from_start" in record.measures:
         return "m from the start", _walking(paths, paths[0][0], scene)
     if "cells_visited" in record.measures:
-        return "squares visited", _squares(paths, scene)
+        return "cells visited", _coverage_cells(paths, scene)
     return "", [[None] * len(path) for path in paths]
 
 
@@ -42,15 +42,15 @@ def _walking(paths: Sequence[np.ndarray], place: np.ndarray, scene: Scene) -> li
     return [[finite(float(value), 3) for value in part] for part in split]
 
 
-def _squares(paths: Sequence[np.ndarray], scene: Scene) -> list[Steps]:
-    """New squares since the start, whose own does not count."""
-    square_of = floor_squares(scene)
+def _coverage_cells(paths: Sequence[np.ndarray], scene: Scene) -> list[Steps]:
+    """Counts the coverage-grid cells visited since the start, without the start's own."""
+    cell_of = coverage_cells(scene)
     counts: list[Steps] = []
     for path in paths:
-        cell = scene.walkable.locate(path)
-        square = np.where(cell >= 0, square_of[np.maximum(cell, 0)], -1)
+        standing = scene.walkable.locate(path)
+        cell = np.where(standing >= 0, cell_of[np.maximum(standing, 0)], -1)
         new = np.zeros(len(path))
-        new[np.unique(square, return_index=True)[1]] = 1
-        new[square < 0] = 0
+        new[np.unique(cell, return_index=True)[1]] = 1
+        new[cell < 0] = 0
         counts.append((new.cumsum() - new[:1].sum()).tolist())
     return counts

@@ -397,17 +397,17 @@ def test_tasks_without_goal_show_their_own_measures(tmp_path, scene) -> None:
     assert style_of("novelty").text(7.0) == "7.00"
 
 
-def test_explored_squares_are_counted_as_one_counts_them(tmp_path, scene) -> None:
+def test_explored_cells_are_counted_as_one_counts_them(tmp_path, scene) -> None:
     counted = {"collisions": 0.0, "episode_length": 20.0, "reward": 1.0}
     explore = other_task([{"cells_visited": 3.0, **counted}], scene, ("cells_visited", *counted))
     page = Page(
         write_report(tmp_path / "r.html", [ReportedRun(explore)], {scene.name: scene}).read_text(encoding="utf-8")
     )
     (play,) = json.loads(next(text for text in page.texts if text.startswith('[{"scene"')))
-    squares, expected = set(), []
+    cells, expected = set(), []
     for x, _, z in explore.records[0].path:
-        squares.add((int(np.floor(x)), int(np.floor(z))))
-        expected.append(len(squares) - 1)
+        cells.add((int(np.floor(x)), int(np.floor(z))))
+        expected.append(len(cells) - 1)
     assert (summed(play["runs"][0]["progress"]) / 100).tolist() == expected
     assert expected[-1] >= 2
 

@@ -216,7 +216,7 @@ def test_scenes_come_round_evenly(empty_streamer):
 
 def test_what_is_kept_does_not_grow_over_many_rounds(empty_streamer):
     scenes = empty_streamer._scenes
-    parts = (scenes._grid, scenes._cells, scenes._squares, scenes._goals, scenes._farthest, scenes._fields)
+    parts = (scenes._grid, scenes._cells, scenes._coverage_cells, scenes._goals, scenes._farthest, scenes._fields)
     sizes, in_all = [], []
     for changes in (20, 120):
         advance_to(empty_streamer, changes)

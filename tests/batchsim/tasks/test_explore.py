@@ -1,4 +1,4 @@
-"""Exploring, against squares counted by hand and by sets of Python's."""
+"""Exploring, with cells of the coverage grid counted by hand and by Python sets."""
 
 import math
 
@@ -25,8 +25,8 @@ def episode_at(scene, position, heading):
     )
 
 
-def test_a_walk_over_three_squares_and_back(one_room, make_env):
-    # From z = 1.025 m on towards -z, a quarter of a metre a step: z = 0.775 is a new square, and so is -0.225.
+def test_a_walk_over_three_cells_and_back(one_room, make_env):
+    # From z = 1.025 m on towards -z, a quarter of a metre a step: z = 0.775 is a new cell, and so is -0.225.
     episodes = episode_at(one_room, (0.025, 0, 1.025), 0.0)
     env = make_env(1, one_room, task="explore", episodes=episodes, sensors=(), max_episode_steps=34)
     env.reset(seed=0)
@@ -44,7 +44,7 @@ def test_a_walk_over_three_squares_and_back(one_room, make_env):
     assert float(env.step([FORWARD])[1]) == 0.25
 
 
-def test_against_sets_of_squares(homes, four_rooms, make_env):
+def test_against_python_sets(homes, four_rooms, make_env):
     num_envs, scenes = 24, [*homes, four_rooms]
     env = make_env(num_envs, scenes, task="explore", sensors=(), max_episode_steps=50, turn_angle=30.0)
     env.reset(seed=2)
@@ -52,15 +52,15 @@ def test_against_sets_of_squares(homes, four_rooms, make_env):
     levels = [storey_levels(scene) for scene in scenes]
     assert max(map(len, levels)) == 2
 
-    def square(k, position):
-        # A cell of the grid counts to the square that its middle lies in.
+    def coverage_cell(k, position):
+        # A walkable cell belongs to the coverage cell that contains its centre.
         x, y, z = scenes[k].walkable.positions[scenes[k].walkable.locate(position)]
         return int(np.abs(levels[k] - y).argmin()), math.floor(x), math.floor(z)
 
     def here():
-        return [square(k, p) for k, p in zip(state.scene.tolist(), state.position.numpy(), strict=True)]
+        return [coverage_cell(k, p) for k, p in zip(state.scene.tolist(), state.position.numpy(), strict=True)]
 
-    count = [len(set(map(tuple, squares_of(scene, levels[k]).tolist()))) for k, scene in enumerate(scenes)]
+    count = [len(set(map(tuple, coverage_cells_of(scene, levels[k]).tolist()))) for k, scene in enumerate(scenes)]
     visited = [{place} for place in here()]
     ended = 0
     for action in np.random.default_rng(0).choice(3, (200, num_envs), p=[0.8, 0.1, 0.1]):
@@ -68,7 +68,7 @@ def test_against_sets_of_squares(homes, four_rooms, make_env):
         _, reward, _, truncated, info = env.step(action)
         episode_start = here()
         for i in range(num_envs):
-            place = square(scene[i], info["position"][i].numpy())
+            place = coverage_cell(scene[i], info["position"][i].numpy())
             assert float(reward[i]) == 0.25 * (place not in visited[i])
             visited[i].add(place)
             assert int(info["episode"]["cells_visited"][i]) == len(visited[i])
@@ -80,7 +80,7 @@ def test_against_sets_of_squares(homes, four_rooms, make_env):
     assert ended == 4 * num_envs
 
 
-def squares_of(scene, levels):
+def coverage_cells_of(scene, levels):
     positions = scene.walkable.positions
     storey = np.abs(positions[:, 1:2] - levels).argmin(1)
     return np.column_stack([storey, np.floor(positions[:, [0, 2]])])
@@ -105,7 +105,7 @@ def test_room_is_made_for_larger_scenes(one_room, make_env):
     for _ in range(8):
         env.step([FORWARD] * 2)
     before = env.simulator.state.task["visited"].clone()
-    env.simulator.scenes.most_squares = 250
+    env.simulator.scenes.max_coverage_cells = 250
     env.step([LEFT] * 2)
     after = env.simulator.state.task["visited"]
     assert after.shape == (2, 250)

@@ -228,7 +228,7 @@ def test_choosing():
     assert choose_task("flee") == Flee()
     assert choose_task("pointnav", 0.5) == PointNav(success_distance=0.5)
     assert choose_task("batchsim.tasks.explore:Explore") == Explore()
-    own = Explore(square_reward=1.0)
+    own = Explore(cell_reward=1.0)
     assert choose_task(own) is own
 
 

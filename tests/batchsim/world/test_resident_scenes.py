@@ -140,9 +140,9 @@ def assert_equal_look_ups(ours, slot, fresh, number, scene):
     assert torch.equal(ours.goal_position(mine, goal), fresh.goal_position(theirs, goal))
     assert torch.equal(ours.goal_distance(mine, goal, points), fresh.goal_distance(theirs, goal, points))
     assert torch.equal(ours.farthest_distance(mine, goal), fresh.farthest_distance(theirs, goal))
-    assert torch.equal(ours.square(mine, points), fresh.square(theirs, points))
+    assert torch.equal(ours.coverage_cell(mine, points), fresh.coverage_cell(theirs, points))
     assert ours.goal_count[slot] == fresh.goal_count[number]
-    assert ours.square_count[slot] == fresh.square_count[number] <= ours.most_squares
+    assert ours.coverage_cell_count[slot] == fresh.coverage_cell_count[number] <= ours.max_coverage_cells
     assert ours.scenes[slot] is scene
 
 
@@ -183,7 +183,7 @@ def test_the_layout_changes_where_tensors_move_and_only_there(rooms_to_come):
     assert len(held) == 6
 
     def kept():
-        return [(x.data.data_ptr(), x.offset.data_ptr()) for x in held] + [scenes._layers, scenes.most_squares]
+        return [(x.data.data_ptr(), x.offset.data_ptr()) for x in held] + [scenes._layers, scenes.max_coverage_cells]
 
     moved = []
     for number, scene in enumerate(others):

@@ -1,9 +1,9 @@
-"""The floor's squares, counted by hand and by brute force."""
+"""Tests the coverage grid against cells counted by hand and by brute force."""
 
 import numpy as np
 
 from batchsim.scenes import AgentBody, Mesh, bake
-from batchsim.scenes.maps.coverage_grid import floor_squares
+from batchsim.scenes.maps.coverage_grid import coverage_cells
 from batchsim.scenes.maps.top_down import storey_levels
 
 
@@ -17,19 +17,19 @@ def baked(*slabs):
     return bake(Mesh.from_triangles(np.concatenate(slabs)), "slabs", AgentBody(), num_goals=4)
 
 
-def test_one_room_has_a_hundred_squares(one_room):
-    # 10 x 10 m around the origin: the corners of squares lie on the walls.
-    squares = floor_squares(one_room)
-    assert squares.dtype == np.int32
-    assert squares.max() + 1 == 100
-    counts = np.bincount(squares)
-    # Inner squares hold 20 x 20 cells of 5 cm; at a wall two columns of them are too near it to stand in.
+def test_one_room_has_a_hundred_coverage_cells(one_room):
+    # 10 x 10 m around the origin: the corners of cells lie on the walls.
+    cells = coverage_cells(one_room)
+    assert cells.dtype == np.int32
+    assert cells.max() + 1 == 100
+    counts = np.bincount(cells)
+    # Inner cells hold 20 x 20 cells of 5 cm; at a wall two columns of them are too near it to stand in.
     assert sorted(set(counts.tolist())) == [18 * 18, 18 * 20, 20 * 20]
     assert (counts == 400).sum() == 64
 
 
-def test_squares_are_those_of_the_world(four_rooms):
-    number = floor_squares(four_rooms)
+def test_cells_are_aligned_to_the_world(four_rooms):
+    number = coverage_cells(four_rooms)
     place = np.floor(four_rooms.walkable.positions[:, [0, 2]]).astype(int)
     found = {tuple(p): set() for p in place.tolist()}
     for p, k in zip(place.tolist(), number.tolist(), strict=True):
@@ -40,7 +40,7 @@ def test_squares_are_those_of_the_world(four_rooms):
 
 def test_storeys_count_apart(homes):
     home = homes[1]
-    number, height = floor_squares(home), home.walkable.heights
+    number, height = coverage_cells(home), home.walkable.heights
     low, high = storey_levels(home)
     below, above = (set(number[np.abs(height - level) < 0.1].tolist()) for level in (low, high))
     assert min(len(below), len(above)) > 20
@@ -54,4 +54,4 @@ def test_storeys_count_apart(homes):
 
 def test_steps_do_not_cut_a_storey_in_two():
     # A landing 15 cm up belongs to the floor beside it.
-    assert floor_squares(baked(slab(0, 3, 0, 4, 0.0), slab(0, 3, 4, 5, 0.15))).max() + 1 == 15
+    assert coverage_cells(baked(slab(0, 3, 0, 4, 0.0), slab(0, 3, 4, 5, 0.15))).max() + 1 == 15
