@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.import_graph import FOLDERS, files_of_package, name_of
+from tests.helpers.pages import ARCHITECTURE, room_tables
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 TASKS = (ROOT / "docs" / "tasks.md").read_text("utf-8")
@@ -85,14 +88,21 @@ def test_targets_of_the_readme_are_in_the_makefile():
     assert set(re.findall(r"\bmake (train|test|\w+-\w+)", README)) <= set(targets)
 
 
-@pytest.mark.parametrize("package", ["scenes", "batchsim", "agents"])
-def test_architecture_names_every_room(package):
-    """And no room that is gone. A folder stands for its files."""
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    table = re.search(rf"\*\*{package}\*\*\n\n(.*?)\n\n", text, re.DOTALL).group(1)
-    named = {name for row in table.splitlines() for name in re.findall(r"`([\w/]+)`", row.split("|")[1])}
-    files = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
-    folders = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
-    there = files | folders
-    assert sorted(there - named) == [], "in no table of docs/architecture.md"
-    assert sorted(named - there) == [], "in docs/architecture.md, but gone"
+@pytest.mark.parametrize("package", FOLDERS)
+def test_architecture_names_every_file(package):
+    """In exactly one row of its tables, and no file that is gone."""
+    named = sorted(path for room in room_tables()[package] for path in room.paths())
+    there = sorted(name_of(file) for file in files_of_package(package) if file.name != "__init__.py")
+    assert sorted(set(there) - set(named)) == [], "in no table of docs/architecture.md"
+    assert sorted(set(named) - set(there)) == [], "in docs/architecture.md, but gone"
+    assert named == there, "in two rows of docs/architecture.md"
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE], ids=lambda page: page.name)
+def test_files_named_in_tables_exist(page):
+    """Everything in backticks that looks like a path from the root of the checkout."""
+    names = set(
+        re.findall(r"`((?:agents|batchsim|scenes|tests|docs|tools|benchmarks)/[\w/.-]*)`", page.read_text("utf-8"))
+    )
+    assert len(names) > 20
+    assert sorted(name for name in names if not (ROOT / name).exists()) == []

@@ -11,8 +11,7 @@ import torch
 from batchsim.agents.benchmarks import record
 from batchsim.agents.benchmarks.measure import Timing
 from batchsim.agents.benchmarks.record import BenchRecord
-from batchsim.agents.benchmarks.workloads.limits import shares
-from batchsim.agents.benchmarks.workloads.refine import cut_finer
+from batchsim.agents.benchmarks.refine import cut_finer
 from batchsim.agents.errors import AgentError
 from batchsim.scenes import Scene, load_all, resolve
 
@@ -111,7 +110,7 @@ class BenchOptions:
             single_steps=single_steps,
             image_bytes_per_frame=bytes_per_frame,
             limits=limits,
-            limit_shares=shares(reached, limits),
+            limit_shares=record.limit_shares(reached, limits),
             options=self._options(),
             seed=self.seed,
             versions=record.versions(),

@@ -101,6 +101,11 @@ def image_bytes(sensors: Sequence[str], width: int, height: int) -> int:
     return width * height * sum(_PIXEL_BYTES[name] for name in sensors)
 
 
+def limit_shares(rates: dict[str, float], limits: dict[str, float]) -> dict[str, float]:
+    """The share of each known limit that was reached, by name."""
+    return {name: rate / limits[name] for name, rate in rates.items() if limits.get(name)}
+
+
 def commit() -> str | None:
     """The commit that runs, with a plus sign where files were changed since; None outside a checkout."""
     here = Path(__file__).parent

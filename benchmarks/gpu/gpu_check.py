@@ -28,7 +28,7 @@ from batchsim.render.opengl.devices import choose_device
 BUDGET = 530.0
 """Seconds for all of it."""
 _TRAINING = "--training"
-_LEAST = 20.0  # seconds under which a part is not episode_start
+_LEAST = 20.0  # seconds under which a part is not started
 
 _BENCH = ("-m", "batchsim.agents.bench")
 _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")

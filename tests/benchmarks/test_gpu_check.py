@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from batchsim.agents.benchmarks.command import parse
-from batchsim.agents.benchmarks.workloads.refine import cut_finer
+from batchsim.agents.benchmarks.refine import cut_finer
 from benchmarks.gpu.gpu_check import PARTS, TRAINING_PARTS, Part, gpu_check
 from benchmarks.gpu.gpu_facts import facts
 
@@ -25,7 +25,7 @@ def test_every_part_is_accounted_for(tmp_path, capsys):
         Part("good.json", program(f"print('{FIGURES}')")),
         Part("list.json", program(f"print('[{FIGURES}]')")),
         Part("bad.log", program("import sys; print('half'); print('what was wrong', file=sys.stderr); sys.exit(3)")),
-        Part("slow.log", program("import time; print('episode_start', flush=True); time.sleep(60)"), limit=0.5),
+        Part("slow.log", program("import time; print('started', flush=True); time.sleep(60)"), limit=0.5),
     )
     summary = gpu_check(tmp_path / "out", parts)
     assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -34,7 +34,7 @@ def test_every_part_is_accounted_for(tmp_path, capsys):
     assert results["good.json"]["fps_by_triangles"] == results["list.json"]["fps_by_triangles"] == {"1,000": 1234}
     assert (results["bad.log"]["exit_code"], results["bad.log"]["said"]) == (3, "what was wrong")
     assert (tmp_path / "out" / "bad.log").read_text() == "half\n"
-    assert (tmp_path / "out" / "slow.log").read_text() == "episode_start\n"
+    assert (tmp_path / "out" / "slow.log").read_text() == "started\n"
     assert not summary["passed"]
     printed = capsys.readouterr().out
     assert "good.json: 1,234 frames/s at 1,000 triangles" in printed
@@ -51,7 +51,7 @@ def test_parts_have_files_of_their_own():
     parts = PARTS + TRAINING_PARTS
     assert len({part.file for part in parts}) == len(parts)
     tests = next(part for part in PARTS if part.file == "tests.log")
-    assert any("test_sharing.py" in argument for argument in tests.arguments)
+    assert any("test_shared_tensor.py" in argument for argument in tests.arguments)
 
 
 @pytest.mark.parametrize("part", [p for p in PARTS + TRAINING_PARTS if p.arguments[1] == "batchsim.agents.bench"])

@@ -79,8 +79,3 @@ def matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
 def _best_rate(timing: Timing, work_per_step: int) -> float:
     """A limit is what was reached at best; only noise can make a run slower."""
     return timing.rates(work_per_step)[2]
-
-
-def shares(rates: dict[str, float], limits: dict[str, float | None]) -> dict[str, float]:
-    """Of each limit that is known the share reached, by name."""
-    return {name: rate / limits[name] for name, rate in rates.items() if limits.get(name)}

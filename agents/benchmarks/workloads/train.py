@@ -80,7 +80,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
         rays_per_second=fps * config.width * config.height if sensors else None,
         image_bytes_per_frame=record.image_bytes(sensors, config.width, config.height),
         limits=known,
-        limit_shares=limits.shares({"matmul_flops_per_second": fps * flops}, known),
+        limit_shares=record.limit_shares({"matmul_flops_per_second": fps * flops}, known),
         options={
             "config": asdict(config),
             "parameters": sum(p.numel() for p in trainer.policy.parameters()),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from batchsim.agents.benchmarks.measure import Timing
+from batchsim.agents.benchmarks.record import limit_shares
 from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.benchmarks.workloads.render import random_views
 from batchsim.render.camera import Camera
@@ -12,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def test_shares_leave_out_what_is_not_known():
-    assert limits.shares({"a": 3.0, "b": 1.0, "c": 1.0}, {"a": 12.0, "b": None}) == {"a": 0.25}
+    assert limit_shares({"a": 3.0, "b": 1.0, "c": 1.0}, {"a": 12.0, "b": None}) == {"a": 0.25}
 
 
 def test_limits_count_their_work(monkeypatch):

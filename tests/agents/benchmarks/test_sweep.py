@@ -70,7 +70,7 @@ def test_a_switch_is_turned_and_a_plus_sign_is_a_comma(monkeypatch):
 def test_changes_are_measured_there_and_back(monkeypatch, capsys):
     """A machine that takes a tenth longer with each measurement is no reason to think less of the later ones."""
     said, cost = [], iter(1 + 0.1 * k for k in range(8))
-    gains = {"--compile-step": 2.0, "--precision": 0.5}
+    gains = {"--compile-policy": 2.0, "--precision": 0.5}
 
     def measure(mode, arguments, values):
         said.append(arguments[1:])
@@ -83,7 +83,7 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
     monkeypatch.setattr(sweep_module, "_measure", measure)
     wanted = {"compile_policy": "on", "channels_last": "on", "precision": "bfloat16"}
     sweep = run_changes("train", ["--a"], wanted)
-    compiled, last, half = ["--compile-step"], ["--channels-last"], ["--precision", "bfloat16"]
+    compiled, last, half = ["--compile-policy"], ["--channels-last"], ["--precision", "bfloat16"]
     assert said == [[], compiled, last, half, half, compiled, []]
     with pytest.raises(AgentError, match="passes is 0"):
         run_changes("train", [], wanted, passes=0)
