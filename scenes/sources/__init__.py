@@ -1,5 +1,5 @@
 """Where scenes come from.
 
-`library` turns names, files and folders into sources, `scene_source` says how each kind of source loads its scene,
-`importer` and `worlds` supply meshes beside `batchsim.scenes.homes`, and `bake_many` makes many sources ready at once.
+`library` turns names, files and folders into sources, `scene_source` defines how each kind of source loads its scene,
+`importer` and `worlds` supply meshes (as `batchsim.scenes.homes` does), and `bake_many` bakes many sources in parallel.
 """

@@ -1,8 +1,9 @@
-"""Bakes many scenes at once, one process a core.
+"""Bakes many scenes at once, one process per core.
 
-The workers are plain interpreters that run `batchsim.scenes.sources.bake_worker` and are told over a pipe what to bake. Unlike
-`multiprocessing` this does not import the caller's main script again (which would have to be checked, and would import
-torch in each worker), and unlike a fork it is safe when threads, CUDA or OpenGL run in the caller.
+The workers are plain interpreters that run `bake_worker.py` and read from a pipe what to bake. Unlike
+`multiprocessing`, this does not import the caller's main script again (which would need a guard and would import torch
+in each worker); unlike a fork, it is safe while threads, CUDA or OpenGL run in the caller. loky and joblib start their
+workers with `python -m`, which runs modules of the current folder in place of standard ones.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,8 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.scene_source import SceneSource
 
-_PATIENCE = 3.0  # seconds for a process to leave what it does, before it is killed
-_NUMERICS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_WORKER = Path(__file__).with_name("bake_worker.py")
+_TERMINATION_SECONDS = 3.0  # for a process to end by itself before it is killed
+_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def bake_many(
@@ -32,13 +35,16 @@ def bake_many(
     progress: bool | str = True,
     skip_failures: bool = False,
 ) -> None:
-    """Bake into the cache those of `sources` that are not there.
+    """Bakes those of `sources` that are not in the cache yet, in parallel.
 
-    - `workers`: processes; None = one for each core this process may use.
-    - `progress`: True shows a bar on stderr when that is a terminal, "always" shows it anyway, False never.
-    - `skip_failures`: leave out what cannot be baked; its own `load` says why.
+    Args:
+        sources: The scenes.
+        workers: Number of processes; None starts one for each core that this process may use.
+        progress: True shows a progress bar if stderr is a terminal, "always" shows it anyway, False never.
+        skip_failures: Ignore scenes that cannot be baked; loading such a scene raises its error.
 
-    Raises `SceneError` naming the scene that failed first.
+    Raises:
+        SceneError: If a scene cannot be baked and `skip_failures` is off; the error names the first such scene.
     """
     missing = [source for source in sources if not source.is_ready]
     if not missing:
@@ -52,14 +58,15 @@ def bake_many(
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BakeProcess:
-    """A process that bakes one source after another. Started when first wanted.
+    """A process that bakes one source after another; it starts with the first.
 
-    - `background`: give way to whatever else wants to compute.
+    Args:
+        background: Run at a low priority.
     """
 
     def __init__(self, background: bool = False) -> None:
@@ -69,12 +76,10 @@ class BakeProcess:
         self._lock = threading.Lock()
 
     def bake(self, source: SceneSource) -> None:
-        """Bake `source` into the cache; raises `SceneError` where that fails, or when the process is closed."""
+        """Bakes `source` into the cache; raises `SceneError` if that fails or the process was closed."""
         process = self._started()
         try:
-            pickle.dump(source, process.stdin)
-            process.stdin.flush()
-            error = pickle.load(process.stdout)
+            error = _ask(process, source)
         except (OSError, ValueError, EOFError, pickle.UnpicklingError):
             error = f"its worker process ended with code {process.wait()} (out of memory? try fewer workers)."
             with self._lock:
@@ -85,13 +90,13 @@ class BakeProcess:
     def _started(self) -> subprocess.Popen:
         with self._lock:
             if self._closed:
-                raise SceneError("This process was closed; nothing more is baked.")
+                raise SceneError("This baking process was closed; create a new BakeProcess.")
             if self._process is None:
                 self._process = _start_worker(self._background)
             return self._process
 
     def close(self) -> None:
-        """End the process, whatever it is doing; any thread may."""
+        """Ends the process, also in the middle of baking. Any thread may call this."""
         with self._lock:
             self._closed = True
             process, self._process = self._process, None
@@ -99,7 +104,7 @@ class BakeProcess:
             return
         process.terminate()
         try:
-            process.wait(_PATIENCE)
+            process.wait(_TERMINATION_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -113,7 +118,7 @@ def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], Non
     processes = [BakeProcess() for _ in range(workers)]
 
     def feed(process: BakeProcess) -> None:
-        """One job after another until none is left or something failed."""
+        """Bakes one job after another until none is left or one has failed."""
         while skip_failures or not failures:
             try:
                 process.bake(jobs.get_nowait())
@@ -136,9 +141,28 @@ def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], Non
         raise failures[0]
 
 
+def _ask(process: subprocess.Popen, message: Any) -> Any:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    pickle.dump(message, process.stdin)
+    process.stdin.flush()
+    return pickle.load(process.stdout)
+
+
 def _start_worker(background: bool) -> subprocess.Popen:
-    root = str(Path(sys.modules["batchsim"].__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | dict.fromkeys(_NUMERICS, "1") | {"PYTHONPATH": path}
-    command = [sys.executable, "-m", "batchsim.scenes.sources.bake_worker", *["background"] * background]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, "-I", str(_WORKER), str(os.getpid()), *["background"] * background]
+    environment = os.environ | dict.fromkeys(_THREAD_COUNTS, "1")
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert worker.stdin is not None
+    pickle.dump(_import_path(), worker.stdin)
+    return worker
+
+
+def _import_path() -> tuple[str, list[str]]:
+    """Returns the file of the package and the folders in which this process finds modules.
+
+    "" stands for the current folder, from which a worker imports nothing.
+    """
+    package = sys.modules["batchsim"].__file__
+    assert package is not None
+    return str(Path(package).resolve()), [os.path.abspath(entry) for entry in sys.path if entry]

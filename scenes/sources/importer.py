@@ -213,7 +213,7 @@ class _Palette:
 
 
 def srgb_to_linear(value: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
+    """Converts sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
     value = np.asarray(value, np.float64)
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 

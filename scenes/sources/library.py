@@ -1,15 +1,15 @@
-"""Names, files and folders to scenes.
+"""Turns names, files and folders into scenes.
 
-A spec is one of
+A spec is one of:
 
 - `"homes:train"` (1,000 generated homes), `"homes:val"` (100), `"homes:test"` (100), with options
-  `"?detail=low|medium|high&count=64"`; one of them is `"homes:train/17"`;
+  `"?detail=low|medium|high&count=64"`; a single home is `"homes:train/17"`;
 - `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
 - a file: .glb .gltf .obj .ply, with options `"?up=z&scale=0.01"`, or a baked .scene;
-- a folder: all such files in it, by name; of files with the same stem the baked one alone;
+- a folder: all such files in it, sorted by name; if a baked file has the same stem, only the baked one;
 - a `Scene`, a `SceneSource`, a `SceneSet`, or a list of any of these.
 
-A name is taken before a file of the same name; write `./maze` for the file.
+A known name takes precedence over a file of the same name; write `./maze` for the file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WORLDS = ("one-room", "four-rooms", "maze")
 
 @dataclass(frozen=True)
 class HomeSet:
-    """A run of seeds of the home generator; no two sets share a seed."""
+    """A range of seeds of the home generator; no two sets share a seed."""
 
     first_seed: int
     size: int
@@ -53,7 +53,7 @@ HOME_SETS = {"train": HomeSet(0, 1000), "val": HomeSet(1_000_000, 100), "test": 
 
 
 class SceneSet(Sequence[SceneSource]):
-    """The scenes a spec stands for, not loaded yet. A slice of it is a `SceneSet` again."""
+    """The scenes that a spec names, not loaded yet. A slice of it is a `SceneSet` too."""
 
     def __init__(self, sources: Iterable[SceneSource], name: str = "scenes") -> None:
         self.sources = tuple(sources)
@@ -61,7 +61,7 @@ class SceneSet(Sequence[SceneSource]):
 
     @property
     def names(self) -> list[str]:
-        """The scenes' names, in order."""
+        """The names of the scenes, in order."""
         return [source.name for source in self.sources]
 
     def __len__(self) -> int:
@@ -84,11 +84,16 @@ Spec: TypeAlias = "str | os.PathLike[str] | Scene | SceneSource | SceneSet | Seq
 
 
 def resolve(spec: Spec, body: AgentBody | None = None, num_goals: int | None = None) -> SceneSet:
-    """The scenes that `spec` (see the module) stands for; nothing is generated or read before it is asked for.
+    """Returns the scenes that `spec` (see the module) names, without generating or reading them yet.
 
-    `body`: for whom to bake; None takes baked files and `Scene` objects as they are and bakes the rest for
-    `AgentBody()`. `num_goals`: how many goals to keep the distances to, for what is not baked yet.
-    Raises `SceneError`, listing what exists, for an unknown name, option or file.
+    Args:
+        spec: The scenes.
+        body: The agent to bake for. None takes baked files and `Scene` objects as they are, and bakes others for
+            `AgentBody()`.
+        num_goals: Number of goals whose distance fields are kept, for scenes that are not baked yet.
+
+    Raises:
+        SceneError: For an unknown name, option or file; the message lists what exists.
     """
     if isinstance(spec, SceneSet):
         return SceneSet([source.baked_for(body, num_goals) for source in spec], spec.name)
@@ -101,25 +106,28 @@ def resolve(spec: Spec, body: AgentBody | None = None, num_goals: int | None = N
     if isinstance(spec, Sequence) and len(spec):
         parts = [resolve(part, body, num_goals) for part in spec]
         return SceneSet([source for part in parts for source in part], ", ".join(dict.fromkeys(p.name for p in parts)))
-    raise SceneError(f"scenes={spec!r} names no scene. Give a set such as 'homes:train', a file, a folder or a list.")
+    raise SceneError(
+        f"scenes={spec!r} names no scene; expected a set such as 'homes:train', a file, a folder or a list."
+    )
 
 
 def load(spec: Spec, body: AgentBody | None = None, num_goals: int | None = None) -> Scene:
-    """The one scene that `spec` stands for: imported or generated, baked, and cached for next time.
+    """Loads the single scene that `spec` names: imports or generates it, bakes it, and caches the result.
 
-    Raises `SceneError` if it stands for several (then use `resolve` or `load_all`) or cannot be had.
+    Raises:
+        SceneError: If `spec` names several scenes (use `resolve` or `load_all` then), or the scene cannot be loaded.
     """
     scene_set = resolve(spec, body, num_goals)
     if len(scene_set) != 1:
         raise SceneError(
-            f"{scene_set.name} stands for {len(scene_set)} scenes, {scene_set.names[0]!r} the first. Name one of them, "
-            "or use scenes.resolve or scenes.load_all."
+            f"{scene_set.name} names {len(scene_set)} scenes, the first of which is {scene_set.names[0]!r}. Name "
+            "one of them, or use scenes.resolve or scenes.load_all."
         )
     return scene_set[0].load()
 
 
 def load_all(spec: Spec, workers: int | None = None, progress: bool | str = True) -> list[Scene]:
-    """All scenes of `spec`, in order; what is not in the cache yet is baked first, in parallel (see `bake_many`)."""
+    """Loads all scenes of `spec`, in order; those not in the cache are baked first, in parallel (see `bake_many`)."""
     scene_set = resolve(spec)
     bake_many(scene_set, workers, progress)
     return [source.load() for source in scene_set]
@@ -127,7 +135,7 @@ def load_all(spec: Spec, workers: int | None = None, progress: bool | str = True
 
 @dataclass(frozen=True)
 class _Baking:
-    """How the sources made here are to be baked."""
+    """How the sources created here are baked."""
 
     body: AgentBody | None
     num_goals: int
@@ -151,7 +159,7 @@ def _from_text(text: str, baking: _Baking) -> list[SceneSource]:
     if query and Path(name).is_file():
         return [_file(Path(name), _options(text, query), baking)]
     raise SceneError(
-        f"{text!r} is neither a file, a folder nor a known name. Known are {_listed(_set_names())} and "
+        f"{text!r} is neither a file, a folder nor a known name. Known names are {_listed(_set_names())} and "
         f"{_listed(WORLDS)}."
     )
 
@@ -160,12 +168,13 @@ def _homes(text: str, baking: _Baking) -> list[SceneSource]:
     head, _, query = text.removeprefix("homes:").partition("?")
     set_name, _, index = head.partition("/")
     if set_name not in HOME_SETS:
-        raise SceneError(f"{text!r}: there is no set {set_name!r} of homes. There are {_listed(_set_names())}.")
+        raise SceneError(f"{text!r}: there is no set {set_name!r} of homes; expected one of {_listed(_set_names())}.")
     home_set = HOME_SETS[set_name]
     options = _options(text, query)
     detail = options.pop("detail", "low")
     if detail not in DETAILS:
         raise SceneError(f"{text!r}: detail is {detail!r}; expected one of {_listed(DETAILS)}.")
+    indices: Sequence[int]
     if index:
         indices = [_whole_number(text, "the home's number", index, 0, home_set.size - 1)]
     else:
@@ -190,7 +199,9 @@ def _folder(folder: Path, baking: _Baking) -> list[SceneSource]:
         chosen.extend(baked or paths)
     if not chosen:
         kinds = _listed((*MESH_SUFFIXES, SCENE_SUFFIX))
-        raise SceneError(f"{folder}: holds no scene files ({kinds}). Subfolders are not searched; name them in a list.")
+        raise SceneError(
+            f"{folder}: contains no scene files ({kinds}). Subfolders are not searched; name them in a list."
+        )
     return [_file(path, {}, baking) for path in chosen]
 
 
@@ -201,7 +212,7 @@ def _file(path: Path, options: dict[str, str], baking: _Baking) -> SceneSource:
         return SceneFileSource(str(path), path, baking.body)
     if suffix not in MESH_SUFFIXES:
         raise SceneError(
-            f"{path}: {suffix or 'no extension'} is not a kind of file that can be imported. "
+            f"{path}: files with {f'the extension {suffix}' if suffix else 'no extension'} cannot be imported. "
             f"Expected {_listed((*MESH_SUFFIXES, SCENE_SUFFIX))}."
         )
     text = str(path) + ("?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else "")
@@ -216,14 +227,15 @@ def _options(text: str, query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
-        raise SceneError(f"{text!r}: what follows the '?' must read like 'detail=high&count=64'.") from None
+        raise SceneError(f"{text!r}: the part after the '?' must look like 'detail=high&count=64'.") from None
     return dict(pairs)
 
 
 def _refuse_rest(text: str, rest: dict[str, str], known: Sequence[str]) -> None:
     if rest:
         raise SceneError(
-            f"{text!r}: unknown option {_listed(rest)}. " + (f"Known are {_listed(known)}." if known else "None exist.")
+            f"{text!r}: unknown option {_listed(rest)}. "
+            + (f"Known options: {_listed(known)}." if known else "There are none.")
         )
 
 

@@ -1,4 +1,4 @@
-"""Where a scene comes from: light enough to list by the thousand, loaded (baked, cached) only when asked."""
+"""Sources of scenes: cheap to list by the thousand, loaded (baked, cached) only on request."""
 
 from __future__ import annotations
 
@@ -18,66 +18,66 @@ from batchsim.scenes.mesh import Mesh
 
 
 class SceneSource(ABC):
-    """A scene that can be had. `name` says which, and `scenes.load(name)` gives it again."""
+    """A scene that can be loaded. `scenes.load(source.name)` loads the same scene."""
 
     name: str
 
     @abstractmethod
     def load(self) -> Scene:
-        """The scene; baked and cached first if need be. Raises `SceneError` if it cannot be had."""
+        """Loads the scene, baking and caching it first if necessary; raises `SceneError` if that fails."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether `load` only has to read, not to bake."""
+        """Whether `load` can read the scene without baking it first."""
         return True
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
-        """What the scene's semantic labels mean, as `Scene.label_names`; None where only loading tells."""
+        """The names of the semantic labels, as in `Scene.label_names`; None if unknown before loading."""
         return None
 
     @abstractmethod
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> SceneSource:
-        """This source, baking for that body and keeping that many goals' distances; None leaves it as it is."""
+        """Returns this source with another body and number of goals to bake with; None leaves either unchanged."""
 
 
 @dataclass(frozen=True)
 class BakedSource(SceneSource):
-    """A source whose scene is baked from a mesh, and then found in the cache."""
+    """A source whose scene is baked from a mesh and cached."""
 
     body: AgentBody = DEFAULT_BODY
     num_goals: int = DEFAULT_NUM_GOALS
 
     @abstractmethod
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
-        """The mesh and the names of its labels."""
+        """Returns the mesh and the names of its labels."""
 
     @abstractmethod
     def content(self) -> str:
-        """What decides the mesh, but the code."""
+        """Returns a text that changes whenever the mesh would, apart from changes of the code."""
 
     @abstractmethod
     def code(self) -> tuple[str, ...]:
-        """Glob patterns of the files in `scenes` that decide the mesh."""
+        """Returns glob patterns of the files in `scenes` whose code makes the mesh."""
 
     @property
     def cache_key(self) -> CacheKey:
-        """Under which the baked scene is kept."""
+        """The key of the baked scene in the cache."""
         content = f"{self.content()}|{self.body}|{self.num_goals}"
         return CacheKey(self.name, content, code_digest(*self.code()))
 
     @property
     def is_ready(self) -> bool:
-        """Whether the baked scene lies in the cache."""
+        """Whether the baked scene is in the cache."""
         return self.cache_key.path.exists()
 
     def load(self) -> Scene:
-        """The scene from the cache, or baked and put there."""
+        """Loads the scene from the cache, or bakes and caches it."""
         scene = cached(self.cache_key, self._bake)
         return scene if scene.name == self.name else replace(scene, name=self.name)
 
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> BakedSource:
-        """As `SceneSource.baked_for`."""
+        """See `SceneSource.baked_for`."""
         return replace(self, body=body or self.body, num_goals=num_goals or self.num_goals)
 
     def _bake(self) -> Scene:
@@ -95,19 +95,19 @@ class HomeSource(BakedSource):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Those of all generated scenes."""
+        """The labels of generated scenes."""
         return LABELS
 
     def content(self) -> str:
-        """The generator's arguments."""
+        """Returns the generator's arguments."""
         return f"home|{self.seed}|{self.detail}"
 
     def code(self) -> tuple[str, ...]:
-        """The generator."""
+        """Returns the files of the generator."""
         return ("homes/**/*.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
-        """Generate the home."""
+        """Generates the home."""
         from batchsim.scenes.homes import generate_home
 
         return generate_home(self.seed, self.detail).mesh, LABELS
@@ -121,19 +121,19 @@ class WorldSource(BakedSource):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Those of all generated scenes."""
+        """The labels of generated scenes."""
         return LABELS
 
     def content(self) -> str:
-        """The world's name."""
+        """Returns the world's name."""
         return f"world|{self.name}"
 
     def code(self) -> tuple[str, ...]:
-        """The builder of worlds."""
+        """Returns the file that builds worlds."""
         return ("sources/worlds.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
-        """Build the world."""
+        """Builds the world."""
         from batchsim.scenes.sources.worlds import build_world
 
         return build_world(self.name), LABELS
@@ -149,18 +149,18 @@ class MeshFileSource(BakedSource):
     scale: float = 1.0
 
     def content(self) -> str:
-        """The hash of the file and of those it refers to."""
+        """Returns the hashes of the file and of those it refers to."""
         from batchsim.scenes.sources.import_checks import files_of
 
         digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path)]
         return f"file|{digests}|{self.up}|{self.scale}"
 
     def code(self) -> tuple[str, ...]:
-        """The importer."""
+        """Returns the files of the importer."""
         return ("sources/import*.py",)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
-        """Import the file."""
+        """Imports the file."""
         from batchsim.scenes.sources.importer import import_file
 
         imported = import_file(self.path, self.up, self.scale)
@@ -169,24 +169,24 @@ class MeshFileSource(BakedSource):
 
 @dataclass(frozen=True)
 class SceneFileSource(SceneSource):
-    """A baked file, as it is, or for another body if one is asked for."""
+    """A baked file, used as it is or baked again for another body."""
 
     name: str
     path: Path
     body: AgentBody | None = None
 
     def load(self) -> Scene:
-        """Read the file."""
+        """Reads the file."""
         return _rebaked(replace(Scene.load(self.path), name=self.name), self.body)
 
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> SceneFileSource:
-        """As `SceneSource.baked_for`; what is baked keeps its goals."""
+        """See `SceneSource.baked_for`; a baked scene keeps its goals."""
         return replace(self, body=body or self.body)
 
 
 @dataclass(frozen=True, eq=False)
 class MemorySource(SceneSource):
-    """A `Scene` that is in memory already."""
+    """A `Scene` that is already in memory."""
 
     scene: Scene = field(repr=False)
 
@@ -197,20 +197,20 @@ class MemorySource(SceneSource):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The scene's."""
+        """The scene's label names."""
         return self.scene.label_names
 
     def load(self) -> Scene:
-        """The scene itself."""
+        """Returns the scene itself."""
         return self.scene
 
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> MemorySource:
-        """As `SceneSource.baked_for`; what is baked keeps its goals."""
+        """See `SceneSource.baked_for`; a baked scene keeps its goals."""
         return MemorySource(_rebaked(self.scene, body))
 
 
 def _rebaked(scene: Scene, body: AgentBody | None) -> Scene:
-    """`scene` for agents of the shape `body`; itself if that is what it was baked for, or if None is asked for."""
+    """Bakes `scene` again for `body`; returns it unchanged if it was baked for that body or `body` is None."""
     if body is None or body == scene.body:
         return scene
     return bake(scene.mesh, scene.name, body, max(1, len(scene.goals)), label_names=scene.label_names)
@@ -223,7 +223,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def _file_digest(path: Path, modified_ns: int, size: int) -> str:
-    """Hash of a file's bytes, read again only when its time or size changes."""
+    """Returns the hash of a file's bytes; the file is read again only if its time or size changes."""
     digest = blake2b(digest_size=16)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

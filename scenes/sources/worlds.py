@@ -1,7 +1,7 @@
-"""Small known worlds: one room, four rooms and a maze, of Miniworld's dimensions.
+"""Small known worlds: one room, four rooms and a maze, with Miniworld's dimensions.
 
-They are for first steps, for tests with numbers known beforehand and for comparison with other simulators.
-Labels, materials and textures are those of bare rooms: floor, ceiling, wall.
+They serve first steps, tests whose results can be computed by hand, and comparison with other simulators.
+Labels, materials and textures are those of empty rooms: floor, ceiling and wall.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ class _Passage(_Room):
 
 
 def build_world(name: str) -> Mesh:
-    """The world "one-room", "four-rooms" or "maze"; the same every time. `SceneError` for another name.
+    """Builds the world "one-room", "four-rooms" or "maze"; the same arrays every time.
 
     - one-room: empty, 10 x 10 m around the origin.
     - four-rooms: 6 x 6 m rooms at x, z in [-7, -1] and [1, 7], joined in a ring by passages 2 m wide and 2.2 m high.
     - maze: 8 x 8 rooms of 3 x 3 m, 0.25 m apart, joined by a random spanning tree of openings as wide as the rooms.
+
+    Raises:
+        SceneError: For another name.
     """
     if name not in _WORLDS:
-        raise SceneError(f"There is no world {name!r}. There are {', '.join(map(repr, _WORLDS))}.")
+        raise SceneError(f"There is no world {name!r}; expected one of {', '.join(map(repr, _WORLDS))}.")
     return _WORLDS[name]()
 
 
@@ -79,7 +82,7 @@ def _maze(side: int = 8, room: float = 3.0, gap: float = 0.25, seed: int = 0) ->
 
 
 def _spanning_tree(side: int, rng: np.random.Generator) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Pairs of joined cells of a `side` x `side` grid: a walk that turns at random and steps back when stuck."""
+    """Returns the pairs of joined cells of a `side` x `side` grid, by a randomised depth-first search."""
     seen, trail, joined = {(0, 0)}, [(0, 0)], []
     while trail:
         row, column = trail[-1]
@@ -96,7 +99,7 @@ def _spanning_tree(side: int, rng: np.random.Generator) -> list[tuple[tuple[int,
 
 
 class _Quads:
-    """Collects rectangles and turns them into a `Mesh`."""
+    """Collects rectangles and builds a `Mesh` of them."""
 
     def __init__(self) -> None:
         self.corners: list[list[tuple[float, float, float]]] = []
@@ -104,7 +107,7 @@ class _Quads:
         self.uvs: list[list[tuple[float, float]]] = []
 
     def add(self, surface: str, corners: list[tuple[float, float, float]], uvs: list[tuple[float, float]]) -> None:
-        """A rectangle, its four corners counter-clockwise as seen from inside the room; `uvs` in metres."""
+        """Adds a rectangle: four corners, counter-clockwise as seen from inside the room; `uvs` in metres."""
         self.corners.append(corners)
         self.surfaces.append(_SURFACES.index(surface))
         metres = _METRES_PER_TEXTURE[surface]
@@ -124,7 +127,7 @@ class _Quads:
 
 
 def _build(rooms: Iterable[_Room], passages: list[_Passage]) -> Mesh:
-    """Rooms and the passages between them, without cracks: neighbours share every corner."""
+    """Builds rooms and passages without cracks: neighbouring surfaces share every corner."""
     quads = _Quads()
     for room in rooms:
         _add_room(quads, room, passages)
@@ -157,7 +160,7 @@ _SIDES = ((0, "low"), (0, "high"), (1, "low"), (1, "high"))
 
 
 def _meets(room: _Room, side: tuple[int, str], passage: _Passage) -> bool:
-    """Whether `passage` ends at that side of `room`."""
+    """Returns whether `passage` ends at that side of `room`."""
     axis, end = side
     touching = getattr(room, end)[axis] == getattr(passage, "high" if end == "low" else "low")[axis]
     return passage.axis == axis and touching and _inside(room, 1 - axis, passage.low[1 - axis], passage.high[1 - axis])
@@ -177,9 +180,9 @@ def _add_floor_and_ceiling(quads: _Quads, x0: float, x1: float, z0: float, z1: f
 def _add_wall(
     quads: _Quads, room: _Room, axis: int, end: str, span: tuple[float, float], rise: tuple[float, float]
 ) -> None:
-    """The piece of one side of `room` along `span` and from `rise[0]` to `rise[1]` metres high, facing inwards."""
+    """Adds the part of one wall of `room` along `span`, from `rise[0]` to `rise[1]` metres high, facing inwards."""
     at = getattr(room, end)[axis]
-    # Walking the walls with the room on the left goes up z at high x, down x at high z, and back.
+    # With the room on the left, z increases along the wall at high x, and x decreases along the one at high z.
     first, last = span if (axis, end) in ((0, "high"), (1, "low")) else span[::-1]
     (p, q) = ((at, first), (at, last)) if axis == 0 else ((first, at), (last, at))
     bottom, top = rise
@@ -191,7 +194,7 @@ def _add_wall(
 
 
 def _cloud(rng: np.random.Generator, roughness: float) -> np.ndarray:
-    """Noise that tiles, float `[size, size]`, mean 0, deviation 1; `roughness` 0 is smooth, 1 is white."""
+    """Returns tileable noise: float `[size, size]`, mean 0, standard deviation 1; `roughness` 0 is smooth, 1 white."""
     size = _TEXTURE_SIZE
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
     spectrum = np.fft.rfft2(rng.standard_normal((size, size))) / np.maximum(frequency, 1) ** (2 * (1 - roughness))
