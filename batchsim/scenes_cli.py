@@ -13,7 +13,7 @@ import tyro
 
 from batchsim.errors import BatchSimError
 from batchsim.scenes import SceneError, load
-from batchsim.scenes.baking.scene_file import write_atomically
+from batchsim.scenes.atomic_files import write_user_file
 from batchsim.scenes.cli import Generate, Import, Info, run
 
 
@@ -50,7 +50,7 @@ class Preview:
         drawn = preview(scene, self.views, self.width, self.height, self.pixels_per_metre)
         packed = io.BytesIO()
         Image.fromarray(drawn.image).save(packed, "png")
-        write_atomically(self.out, packed.getvalue())
+        write_user_file(self.out, packed.getvalue())
         return {
             "scene": scene.name,
             "image": str(self.out),

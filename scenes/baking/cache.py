@@ -1,4 +1,4 @@
-"""The user's cache of baked scenes: one file a scene, found again by what went into it.
+"""The user's cache of baked scenes: one file for each scene, named by a hash of what it was made from.
 
 The folder is `BATCHSIM_CACHE`, else `XDG_CACHE_HOME/batchsim`, else `~/.cache/batchsim`. It may be deleted at any time.
 """
@@ -14,17 +14,18 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from batchsim.scenes.baking.code_digest import code_digest
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.baking.scene_file import FORMAT_VERSION, SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _BAKING = ("agent_body.py", "errors.py", "labels.py", "mesh.py", "walking/*.py", "baking/bake.py", "baking/bvh*.py")
-"""The files in `scenes` that turn a mesh into a scene, as glob patterns; `Scene` and its file only keep the outcome."""
+"""Glob patterns of the files in `scenes` that turn a mesh into a scene. `Scene` and its file only hold the result."""
 
 
 def cache_folder() -> Path:
-    """Where baked scenes are kept; not necessarily there yet."""
+    """Returns the folder of baked scenes, which may not exist yet."""
     if folder := os.environ.get("BATCHSIM_CACHE"):
         return Path(folder).expanduser()
     if folder := os.environ.get("XDG_CACHE_HOME"):
@@ -34,11 +35,11 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class CacheKey:
-    """What a baked scene is made of.
+    """What a baked scene is made from.
 
-    - `name`: for people; the start of the file's name.
-    - `content`: everything that decides the scene but the code: the mesh's hash or the generator's arguments, the body.
-    - `code`: a digest of the code that makes it (`code_digest`).
+    - `name`: the scene's name, which the file's name starts with.
+    - `content`: everything that decides the scene except code: the mesh's hash or the generator's arguments, the body.
+    - `code`: a digest of the code that makes the scene (`baking_code_digest`).
     """
 
     name: str
@@ -47,7 +48,7 @@ class CacheKey:
 
     @property
     def path(self) -> Path:
-        """The file in the cache."""
+        """The scene's file in the cache."""
         return cache_folder() / f"{self._stem}{_short_hash(self.code)}{SCENE_SUFFIX}"
 
     @property
@@ -56,14 +57,14 @@ class CacheKey:
         return f"{slug}-{_short_hash(self.content)}-"
 
     def outdated(self) -> list[Path]:
-        """Files of the same scene made by other versions of the code."""
+        """Returns the files of the same scene that other versions of the code made."""
         return [path for path in cache_folder().glob(f"{self._stem}*{SCENE_SUFFIX}") if path != self.path]
 
 
 def cached(key: CacheKey, make: Callable[[], Scene]) -> Scene:
-    """The scene under `key`, made by `make` and kept if it is not there (or is damaged: then with a warning).
+    """Returns the scene under `key`; if it is missing, or damaged (with a warning), calls `make` and keeps the result.
 
-    Any number of processes may do this at once: each writes a file of its own and the last rename wins.
+    Safe in several processes at once: each writes its own temporary file, and the last rename wins.
     """
     path = key.path
     if path.exists():
@@ -76,7 +77,8 @@ def cached(key: CacheKey, make: Callable[[], Scene]) -> Scene:
         scene.save(path)
     except SceneError as error:
         warnings.warn(
-            f"{key.name} is not kept for next time: {error} Set BATCHSIM_CACHE to a folder that can be written.",
+            f"{key.name} could not be cached and will be baked again next time: {error} Set BATCHSIM_CACHE to a "
+            "writable folder.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -86,22 +88,19 @@ def cached(key: CacheKey, make: Callable[[], Scene]) -> Scene:
 
 
 @cache
-def code_digest(*makers: str) -> str:
-    """A digest of the file format, of the code that bakes, and of the files that match the glob patterns `makers`.
+def baking_code_digest(*makers: str) -> str:
+    """Returns a digest of the file format and of the code that makes scenes, used in place of a version number.
 
-    It stands for a version number that nobody has to remember to raise.
+    Args:
+        *makers: Glob patterns in `scenes`, of the files that supply the meshes.
     """
-    digest = blake2b(str(FORMAT_VERSION).encode(), digest_size=16)
-    for path in code_files(*makers):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return code_digest(code_files(*makers), salt=str(FORMAT_VERSION))
 
 
 def code_files(*makers: str) -> list[Path]:
-    """The files of code that `code_digest` reads, sorted; `makers` are glob patterns in `scenes`."""
+    """Returns the files that `baking_code_digest` reads, sorted; `makers` as there."""
     return sorted({path for pattern in (*_BAKING, *makers) for path in _PACKAGE.glob(pattern)})
 
 
 def _short_hash(text: str) -> str:
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

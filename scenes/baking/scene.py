@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,18 @@ import numpy as np
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bvh import BVH
+from batchsim.scenes.baking.scene_file import damaged, read_scene_file, write_scene_file
+from batchsim.scenes.baking.texture_sharing import shared_texture
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import Material, Mesh
+from batchsim.scenes.prefixes import with_prefix, without_prefix
 from batchsim.scenes.walking.geodesic import distance_fields, geodesic_distance, shortest_path
 from batchsim.scenes.walking.walkable import Walkable
 
 if TYPE_CHECKING:
     from os import PathLike
+
+_ARRAYS = ("triangles", "uvs", "materials", "labels", "goals", "goal_distances")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +73,8 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays together, which is also about what the scene takes on the device."""
-        own = (self.triangles, self.uvs, self.materials, self.labels, self.goals, self.goal_distances)
-        parts = (*own, *self.textures, *self.bvh.to_arrays().values(), *self.walkable.to_arrays().values())
-        return sum(array.nbytes for array in parts)
+        own = (*(getattr(self, name) for name in _ARRAYS), *self.textures, *self.bvh.to_arrays().values())
+        return sum(array.nbytes for array in own) + self.walkable.nbytes
 
     def geodesic_distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Metres of walking between points `a` and `b`, `[..., 3]` each, broadcast; inf where there is no way."""
@@ -133,10 +137,22 @@ class Scene:
         return replace(self, labels=numbers[self.labels], label_names=table)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write one file (safetensors) that `Scene.load` reads; any old file is replaced whole or not at all."""
-        from batchsim.scenes.baking.scene_file import write_scene
+        """Writes a file (safetensors) that `Scene.load` reads; replaces an old file as a whole or not at all.
 
-        write_scene(self, Path(path))
+        Raises:
+            SceneError: If the file cannot be written.
+        """
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= with_prefix("bvh.", self.bvh.to_arrays()) | with_prefix("walkable.", self.walkable.to_arrays())
+        arrays |= {f"texture.{i}": texture for i, texture in enumerate(self.textures)}
+        about = {
+            "name": self.name,
+            "materials": [asdict(material) for material in self.material_table],
+            "num_textures": len(self.textures),
+            "body": asdict(self.body),
+            "label_names": self.label_names,
+        }
+        write_scene_file(Path(path), about, arrays)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Scene:
@@ -144,6 +160,44 @@ class Scene:
 
         Raises `SceneError`, naming the path, for a file that is missing, truncated or of another kind.
         """
-        from batchsim.scenes.baking.scene_file import read_scene
+        about, arrays = read_scene_file(Path(path))
+        try:
+            scene = Scene(
+                name=about["name"],
+                **{name: arrays[name] for name in _ARRAYS},
+                material_table=tuple(
+                    Material(m["name"], tuple(m["base_color"]), m["texture"]) for m in about["materials"]
+                ),
+                textures=tuple(shared_texture(arrays[f"texture.{i}"]) for i in range(about["num_textures"])),
+                bvh=BVH.from_arrays(without_prefix("bvh.", arrays)),
+                walkable=Walkable.from_arrays(without_prefix("walkable.", arrays)),
+                body=AgentBody(**about["body"]),
+                label_names=tuple(about["label_names"]),
+            )
+            _check_arrays(scene)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise damaged(Path(path), error) from error
+        return scene
 
-        return read_scene(Path(path))
+
+def _check_arrays(scene: Scene) -> None:
+    """Raises ValueError where arrays disagree: an index out of range would crash the device, not raise."""
+    count, cells = len(scene.triangles), scene.walkable.num_cells
+    expected = {
+        "triangles": (np.float32, (count, 3, 3)),
+        "uvs": (np.float32, (count, 3, 2)),
+        "materials": (np.int32, (count,)),
+        "labels": (np.int32, (count,)),
+        "goals": (np.float32, (len(scene.goals), 3)),
+        "goal_distances": (np.float16, (len(scene.goals), cells)),
+    }
+    for name, (dtype, shape) in expected.items():
+        array = getattr(scene, name)
+        if array.dtype != dtype or array.shape != shape:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+    if not 0 <= scene.materials.min(initial=0) <= scene.materials.max(initial=0) < len(scene.material_table):
+        raise ValueError("materials point outside the material table")
+    if any(not -1 <= material.texture < len(scene.textures) for material in scene.material_table):
+        raise ValueError("a material points outside the textures")
+    if any(texture.dtype != np.uint8 or texture.ndim != 3 for texture in scene.textures):
+        raise ValueError("a texture is not uint8 [height, width, 3]")

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from batchsim.scenes.atomic_files import write_user_file
 from batchsim.scenes.baking.scene import Scene
-from batchsim.scenes.baking.scene_file import write_atomically
 from batchsim.scenes.episodes.sampling import EpisodeSet
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.library import WORLDS, SceneSet, resolve
@@ -103,7 +103,7 @@ def save_episodes(episodes: EpisodeSet, path: str | PathLike[str]) -> None:
     ]
     text = json.dumps({"episodes": entries}).encode()
     # Without a time in the header, equal episodes are equal files.
-    write_atomically(Path(path), gzip.compress(text, mtime=0))
+    write_user_file(Path(path), gzip.compress(text, mtime=0))
 
 
 def link_goals(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
-from batchsim.scenes.baking.cache import CacheKey, cached, code_digest
+from batchsim.scenes.baking.cache import CacheKey, baking_code_digest, cached
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Mesh
@@ -64,7 +64,7 @@ class BakedSource(SceneSource):
     def cache_key(self) -> CacheKey:
         """The key of the baked scene in the cache."""
         content = f"{self.content()}|{self.body}|{self.num_goals}"
-        return CacheKey(self.name, content, code_digest(*self.code()))
+        return CacheKey(self.name, content, baking_code_digest(*self.code()))
 
     @property
     def is_ready(self) -> bool:

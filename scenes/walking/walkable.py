@@ -14,6 +14,7 @@ The idea of spans in columns is that of Recast (Mononen); the distances to obsta
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -107,27 +108,47 @@ class Walkable:
             nearest = np.where(better, gap, nearest)
         return found
 
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays, bytes."""
+        arrays = (self.origin, self.index, self.cells, self.heights, self.islands, self.neighbors)
+        return sum(array.nbytes for array in arrays)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """All fields as a flat dictionary of arrays, as safetensors wants them."""
+        """Returns named arrays for saving; `from_arrays` is the inverse.
+
+        Leaves out `cells` and `neighbors`, a third of a home's file, which `from_arrays` computes in 3 ms.
+        """
         body = self.body
         return {
             "origin": self.origin,
             "cell_size": np.array([self.cell_size], np.float64),
             "index": self.index,
-            "cells": self.cells,
             "heights": self.heights,
             "islands": self.islands,
-            "neighbors": self.neighbors,
             "body": np.array([body.radius, body.height, body.max_step, body.max_slope], np.float64),
         }
 
     @staticmethod
-    def from_arrays(arrays: dict[str, np.ndarray]) -> Walkable:
-        """The inverse of `to_arrays`."""
-        fields = dict(arrays)
-        fields["cell_size"] = float(arrays["cell_size"][0])
-        fields["body"] = AgentBody(*(float(value) for value in arrays["body"]))
-        return Walkable(**fields)
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> Walkable:
+        """Returns the surface that `to_arrays` came from.
+
+        Raises:
+            ValueError: If `index` does not number the cells 0 .. C - 1.
+            KeyError: If an array is missing.
+        """
+        index, heights = arrays["index"], arrays["heights"]
+        body = AgentBody(*(float(value) for value in arrays["body"]))
+        layer, row, col = np.nonzero(index >= 0)
+        number = index[layer, row, col]
+        if len(number) != len(heights) or (np.bincount(number, minlength=len(heights)) != 1).any():
+            raise ValueError("walkable.index does not number the cells of walkable.heights")
+        cells = np.empty((len(number), 3), np.int32)
+        cells[number] = np.stack([layer, row, col], 1)
+        column = cells[:, 1].astype(np.int64) * index.shape[2] + cells[:, 2]
+        neighbors = link(index, column, heights, body.max_step)
+        cell_size = float(arrays["cell_size"][0])
+        return Walkable(arrays["origin"], cell_size, index, cells, heights, arrays["islands"], neighbors, body)
 
 
 def default_cell_size(bounds: np.ndarray) -> float:

@@ -38,11 +38,10 @@ def assert_same(a: Scene, b: Scene):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
     for part in ("bvh", "walkable"):
-        ours, theirs = getattr(a, part).to_arrays(), getattr(b, part).to_arrays()
-        assert ours.keys() == theirs.keys()
-        for name in ours:
-            assert ours[name].dtype == theirs[name].dtype
-            np.testing.assert_array_equal(ours[name], theirs[name])
+        for field in fields(getattr(a, part)):
+            ours, theirs = getattr(getattr(a, part), field.name), getattr(getattr(b, part), field.name)
+            assert getattr(ours, "dtype", type(ours)) == getattr(theirs, "dtype", type(theirs))
+            np.testing.assert_array_equal(ours, theirs)
     assert len(a.textures) == len(b.textures)
     assert all((s == t).all() for s, t in zip(a.textures, b.textures, strict=True))
     assert (a.name, a.body, a.material_table, a.label_names) == (b.name, b.body, b.material_table, b.label_names)
