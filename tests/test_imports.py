@@ -28,7 +28,14 @@ PACKAGES = ("batchsim.scenes", "batchsim", "batchsim.agents")
 """Lowest first: a package may import from itself and from those before it."""
 FILES_PER_FOLDER = 12
 # These store the baked result; their format version is part of the cache key as well.
-STORAGE = {"scenes/baking/scene.py", "scenes/baking/scene_file.py", "scenes/baking/packing.py"}
+STORAGE = {
+    "scenes/atomic_files.py",
+    "scenes/baking/packing.py",
+    "scenes/baking/scene.py",
+    "scenes/baking/scene_file.py",
+    "scenes/baking/texture_sharing.py",
+    "scenes/prefixes.py",
+}
 
 
 def reached_from(*modules: str) -> set[Path]:
