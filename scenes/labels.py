@@ -25,7 +25,7 @@ LABELS: tuple[str, ...] = (
     "lamp",
     "plant",
     "rug",
-    "image",
+    "picture",
     "screen",
     "nightstand",
     "decoration",

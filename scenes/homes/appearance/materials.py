@@ -85,7 +85,7 @@ def _fixed() -> dict[str, Surface]:
         "rug_0": Surface((1.0, 1.0, 1.0), "rug_0"),
         "rug_1": Surface((1.0, 1.0, 1.0), "rug_1"),
         "pattern": Surface((1.0, 1.0, 1.0), "pattern", 0.35),
-        **{f"image_{k}": Surface((1.0, 1.0, 1.0), f"image_{k}") for k in range(4)},
+        **{f"picture_{k}": Surface((1.0, 1.0, 1.0), f"picture_{k}") for k in range(4)},
     }
 
 

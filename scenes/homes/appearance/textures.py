@@ -1,4 +1,4 @@
-"""Procedural textures: wood, tiles, plaster, cloth, images. Seeded noise; square, sRGB, and seamless at the edges.
+"""Procedural textures: wood, tiles, plaster, cloth, pictures. Seeded noise; square, sRGB, and seamless at the edges.
 
 Textures that several surfaces share are pale and nearly grey: the colour of a surface multiplies them.
 """
@@ -146,7 +146,7 @@ def _rug(rng: np.random.Generator) -> np.ndarray:
     return _colours(rng, 4)[index] * (1 + 0.06 * _noise(rng, 0.6))[..., None]
 
 
-def _image(rng: np.random.Generator) -> np.ndarray:
+def _picture(rng: np.random.Generator) -> np.ndarray:
     """A landscape of hills, or an abstract of blocks and discs."""
     x, y = np.meshgrid(np.linspace(0, 1, SIZE), np.linspace(0, 1, SIZE))
     colour = _colours(rng, 6)
@@ -191,6 +191,6 @@ PAINTERS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "stone": _stone,
     "pattern": _pattern,
     "rug": _rug,
-    "image": _image,
+    "picture": _picture,
     "view": _view,
 }

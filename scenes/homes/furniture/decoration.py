@@ -1,4 +1,4 @@
-"""Plants, lamps, rugs, images and screens."""
+"""Plants, lamps, rugs, pictures and screens."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def screen(parts: Parts, piece: Piece) -> None:
         parts.block((x - 0.015, 0.0, 0.0), (x + 0.015, 0.07, 0.16), "dark", "screen", 0.006, skip="bottom")
 
 
-def image(parts: Parts, piece: Piece) -> None:
-    """A framed image that hangs on the wall."""
+def picture(parts: Parts, piece: Piece) -> None:
+    """A framed picture that hangs on the wall."""
     w, h, deep = piece.width / 2, piece.height, piece.depth
-    frame, motif = ("dark_wood", "wood", "dark", "white")[piece.seed % 4], f"image_{piece.seed // 4 % 4}"
+    frame, motif = ("dark_wood", "wood", "dark", "white")[piece.seed % 4], f"picture_{piece.seed // 4 % 4}"
     if parts.detail == LOW:
-        _panel(parts, np.array([(-w, 0.0), (w, 0.0), (w, h), (-w, h)]), deep, motif, "image")
+        _panel(parts, np.array([(-w, 0.0), (w, 0.0), (w, h), (-w, h)]), deep, motif, "picture")
         return
     edge = 0.03
     for lo, hi in (
@@ -117,9 +117,9 @@ def image(parts: Parts, piece: Piece) -> None:
         ((-w, edge), (-w + edge, h - edge)),
         ((w - edge, edge), (w, h - edge)),
     ):
-        parts.block((*lo, 0.0), (*hi, deep), frame, "image", 0.006, skip="back")
+        parts.block((*lo, 0.0), (*hi, deep), frame, "picture", 0.006, skip="back")
     inside = np.array([(-w + edge, edge), (w - edge, edge), (w - edge, h - edge), (-w + edge, h - edge)])
-    _panel(parts, inside, deep - 0.012, motif, "image")
+    _panel(parts, inside, deep - 0.012, motif, "picture")
 
 
 def pendant(parts: Parts, piece: Piece) -> None:
@@ -135,7 +135,7 @@ def pendant(parts: Parts, piece: Piece) -> None:
 
 
 def _panel(parts: Parts, corners: np.ndarray, z: float, surface: str, label: str) -> None:
-    """A flat image on corners `[4, 2]` (counter-clockwise from the lower left) that shows a texture once."""
+    """A flat picture on corners `[4, 2]` (counter-clockwise from the lower left) that shows a texture once."""
     points = np.concatenate([corners, np.full((4, 1), z)], 1)
     uv = np.array([(0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
     order = [[0, 1, 2], [0, 2, 3]]
@@ -147,6 +147,6 @@ BUILDERS: dict[str, Builder] = {
     "lamp": lamp,
     "rug": rug,
     "screen": screen,
-    "image": image,
+    "picture": picture,
     "pendant": pendant,
 }

@@ -80,7 +80,7 @@ class _Floor:
             self.seat = anchor
 
     def hang(self, rng: np.random.Generator) -> list[Piece]:
-        """Images on free stretches of wall, and a lamp from the ceiling."""
+        """Pictures on free stretches of wall, and a lamp from the ceiling."""
         middle = Frame((self.rect.x0 + self.rect.x1) / 2, (self.rect.z0 + self.rect.z1) / 2, 0)
         size = round(float(rng.uniform(0.3, 0.45)), 2)
         lamp = Item("pendant", size, size, 0.45, 0.0, -size / 2, 0, self.ceiling - 0.45)
@@ -91,15 +91,15 @@ class _Floor:
         for _ in range(3 * wanted):
             if len(pieces) > wanted:
                 break
-            pieces += self._image(rng)
+            pieces += self._picture(rng)
         return pieces
 
-    def _image(self, rng: np.random.Generator) -> list[Piece]:
+    def _picture(self, rng: np.random.Generator) -> list[Piece]:
         side = int(rng.integers(4))
         width, height = (round(float(rng.uniform(0.35, 0.9)), 2) for _ in range(2))
         height, base = min(height, 0.7), 1.3
         room = wall_length(self.rect, side) / 2 - width / 2 - 0.15
-        item = Item("image", width, 0.025, height, 0.0, 0.0, 0, base)
+        item = Item("picture", width, 0.025, height, 0.0, 0.0, 0, base)
         if room <= 0:
             return []
         pieces = self._pieces((item,), wall_frame(self.rect, side).moved(round(rng.uniform(-room, room), 2), 0.0), rng)

@@ -230,3 +230,11 @@ def test_bad_arguments_are_named():
         generate_home(-1)
     with pytest.raises(SceneError, match="storeys"):
         generate_home(0, storeys=3)
+
+
+def test_pictures_on_walls_have_the_label_of_their_kind():
+    """The name is that of MP3D's and HM3D's categories."""
+    mesh = generate_home(0).mesh
+    names = [mesh.material_table[k].name for k in mesh.materials[mesh.labels == LABELS.index("picture")]]
+    assert names
+    assert all(name.startswith("picture_") for name in names)
