@@ -12,6 +12,7 @@ from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Mesh
+from batchsim.scenes.objects.find import find_objects
 from batchsim.scenes.walking.geodesic import distance_fields, sample_goals
 from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 
@@ -45,12 +46,13 @@ def bake(
     walkable = _walkable(mesh, name, body, cell_size)
     goals = sample_goals(walkable, num_goals, np.random.default_rng(seed))
     bvh = build_bvh(mesh.triangles)
+    triangles, labels, instances = mesh.triangles[bvh.order], mesh.labels[bvh.order], mesh.instances[bvh.order]
     return Scene(
         name=name,
-        triangles=mesh.triangles[bvh.order],
+        triangles=triangles,
         uvs=mesh.uvs[bvh.order],
         materials=mesh.materials[bvh.order],
-        labels=mesh.labels[bvh.order],
+        labels=labels,
         material_table=mesh.material_table,
         textures=mesh.textures,
         bvh=bvh,
@@ -59,6 +61,8 @@ def bake(
         goal_distances=distance_fields(walkable, goals).astype(np.float16),
         body=body,
         label_names=label_names,
+        instances=instances,
+        objects=find_objects(name, triangles, labels, instances, label_names, bvh.nodes, walkable),
     )
 
 

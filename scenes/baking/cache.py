@@ -20,7 +20,17 @@ from batchsim.scenes.baking.scene_file import FORMAT_VERSION, SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_BAKING = ("agent_body.py", "errors.py", "labels.py", "mesh.py", "walking/*.py", "baking/bake.py", "baking/bvh*.py")
+_BAKING = (
+    "agent_body.py",
+    "errors.py",
+    "labels.py",
+    "mesh.py",
+    "categories.py",
+    "walking/*.py",
+    "objects/*.py",
+    "baking/bake.py",
+    "baking/bvh*.py",
+)
 """Glob patterns of the files in `scenes` that turn a mesh into a scene. `Scene` and its file only hold the result."""
 
 

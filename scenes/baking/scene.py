@@ -14,6 +14,7 @@ from batchsim.scenes.baking.scene_file import damaged, read_scene_file, write_sc
 from batchsim.scenes.baking.texture_sharing import shared_texture
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import Material, Mesh
+from batchsim.scenes.objects.scene_objects import SceneObjects
 from batchsim.scenes.prefixes import with_prefix, without_prefix
 from batchsim.scenes.walking.geodesic import distance_fields, geodesic_distance, shortest_path
 from batchsim.scenes.walking.walkable import Walkable
@@ -21,7 +22,7 @@ from batchsim.scenes.walking.walkable import Walkable
 if TYPE_CHECKING:
     from os import PathLike
 
-_ARRAYS = ("triangles", "uvs", "materials", "labels", "goals", "goal_distances")
+_ARRAYS = ("triangles", "uvs", "materials", "labels", "goals", "goal_distances", "instances")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class Scene:
     - `goals` float32 `[G, 3]`; `goal_distances` float16 `[G, C]`: metres of walking from each cell to each goal,
       inf where it cannot be reached.
     - `label_names`: what the semantic labels mean; `label_names[0]` is "nothing".
+    - `instances` int32 `[T]`: the object that each triangle belongs to, 0 = none; `objects`: what is known of them.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Scene:
     goal_distances: np.ndarray
     body: AgentBody
     label_names: tuple[str, ...]
+    instances: np.ndarray
+    objects: SceneObjects
 
     def __repr__(self) -> str:
         """One line a person can read, without the arrays."""
@@ -68,13 +72,14 @@ class Scene:
     @property
     def mesh(self) -> Mesh:
         """What the scene was baked from, triangles in `bvh` order."""
-        return Mesh(self.triangles, self.uvs, self.materials, self.labels, self.material_table, self.textures)
+        arrays = self.triangles, self.uvs, self.materials, self.labels
+        return Mesh(*arrays, self.material_table, self.textures, self.instances)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays together, which is also about what the scene takes on the device."""
         own = (*(getattr(self, name) for name in _ARRAYS), *self.textures, *self.bvh.to_arrays().values())
-        return sum(array.nbytes for array in own) + self.walkable.nbytes
+        return sum(array.nbytes for array in own) + self.walkable.nbytes + self.objects.nbytes
 
     def geodesic_distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Metres of walking between points `a` and `b`, `[..., 3]` each, broadcast; inf where there is no way."""
@@ -134,7 +139,8 @@ class Scene:
             return self
         number = {name: k for k, name in enumerate(table)}
         numbers = np.array([number[name] for name in self.label_names], np.int32)
-        return replace(self, labels=numbers[self.labels], label_names=table)
+        objects = replace(self.objects, labels=numbers[self.objects.labels])
+        return replace(self, labels=numbers[self.labels], objects=objects, label_names=table)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes a file (safetensors) that `Scene.load` reads; replaces an old file as a whole or not at all.
@@ -144,6 +150,7 @@ class Scene:
         """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= with_prefix("bvh.", self.bvh.to_arrays()) | with_prefix("walkable.", self.walkable.to_arrays())
+        arrays |= with_prefix("objects.", self.objects.to_arrays())
         arrays |= {f"texture.{i}": texture for i, texture in enumerate(self.textures)}
         about = {
             "name": self.name,
@@ -151,6 +158,7 @@ class Scene:
             "num_textures": len(self.textures),
             "body": asdict(self.body),
             "label_names": self.label_names,
+            "categories": self.objects.categories,
         }
         write_scene_file(Path(path), about, arrays)
 
@@ -173,6 +181,7 @@ class Scene:
                 walkable=Walkable.from_arrays(without_prefix("walkable.", arrays)),
                 body=AgentBody(**about["body"]),
                 label_names=tuple(about["label_names"]),
+                objects=SceneObjects.from_arrays(without_prefix("objects.", arrays), tuple(about["categories"])),
             )
             _check_arrays(scene)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -188,6 +197,7 @@ def _check_arrays(scene: Scene) -> None:
         "uvs": (np.float32, (count, 3, 2)),
         "materials": (np.int32, (count,)),
         "labels": (np.int32, (count,)),
+        "instances": (np.int32, (count,)),
         "goals": (np.float32, (len(scene.goals), 3)),
         "goal_distances": (np.float16, (len(scene.goals), cells)),
     }
@@ -195,6 +205,9 @@ def _check_arrays(scene: Scene) -> None:
         array = getattr(scene, name)
         if array.dtype != dtype or array.shape != shape:
             raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+    scene.objects.check(cells)
+    if not 0 <= scene.instances.min(initial=0) <= scene.instances.max(initial=0) <= len(scene.objects):
+        raise ValueError("instances point outside the objects")
     if not 0 <= scene.materials.min(initial=0) <= scene.materials.max(initial=0) < len(scene.material_table):
         raise ValueError("materials point outside the material table")
     if any(not -1 <= material.texture < len(scene.textures) for material in scene.material_table):

@@ -15,10 +15,10 @@ from batchsim.scenes.baking.packing import differences, from_differences, pack, 
 from batchsim.scenes.errors import SceneError
 
 FORMAT = "batchsim-scene"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SCENE_SUFFIX = ".scene"
 
-_DISTANCES = "goal_distances"
+_DISTANCES = ("goal_distances", "objects.category_distances", "objects.goal_distances")
 
 
 def write_scene_file(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -27,7 +27,7 @@ def write_scene_file(path: Path, about: dict[str, Any], arrays: dict[str, np.nda
     Raises:
         SceneError: If the file cannot be written.
     """
-    arrays = arrays | {_DISTANCES: differences(arrays[_DISTANCES])}
+    arrays = arrays | {name: differences(arrays[name]) for name in _DISTANCES}
     about = about | {"arrays": {name: [array.dtype.str, array.shape] for name, array in arrays.items()}}
     metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "scene": json.dumps(about)}
     write_user_file(path, save({name: pack(array) for name, array in arrays.items()}, metadata))
@@ -51,7 +51,7 @@ def read_scene_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ) from error
     try:
         arrays = {name: unpack(packed[name], dtype, tuple(shape)) for name, (dtype, shape) in about["arrays"].items()}
-        return about, arrays | {_DISTANCES: from_differences(arrays[_DISTANCES])}
+        return about, arrays | {name: from_differences(arrays[name]) for name in _DISTANCES}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, error) from error
 

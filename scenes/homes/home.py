@@ -55,13 +55,20 @@ def generate_home(seed: int, detail: str = "low", storeys: int | None = None) ->
         raise SceneError(f"The seed of a home must be a non-negative int; got {seed!r}.")
     if storeys not in (None, 1, 2):
         raise SceneError(f"A home has 1 or 2 storeys, or None to let the seed decide; got {storeys!r}.")
-    layout_seed, furniture_seed, look_seed, storey_seed = np.random.SeedSequence(int(seed)).spawn(4)
-    if storeys is None:
-        storeys = 2 if np.random.default_rng(storey_seed).random() < SHARE_OF_TWO_STOREYS else 1
-    plan = furnish(draw_plan(np.random.default_rng(layout_seed), storeys), np.random.default_rng(furniture_seed))
+    plan = plan_home(seed, storeys)
+    look_seed = np.random.SeedSequence(int(seed)).spawn(4)[2]
     parts = Parts(DETAILS[detail])
     build_shell(parts, plan)
     for piece in plan.pieces:
+        parts.begin_object()
         build_piece(parts, plan, piece)
     look = int(np.random.default_rng(look_seed).integers(PALETTES))
     return Home(to_mesh(parts, look), plan, int(seed), detail)
+
+
+def plan_home(seed: int, storeys: int | None = None) -> Plan:
+    """The furnished plan of `generate_home`, without a mesh: about 10 ms."""
+    layout_seed, furniture_seed, _, storey_seed = np.random.SeedSequence(int(seed)).spawn(4)
+    if storeys is None:
+        storeys = 2 if np.random.default_rng(storey_seed).random() < SHARE_OF_TWO_STOREYS else 1
+    return furnish(draw_plan(np.random.default_rng(layout_seed), storeys), np.random.default_rng(furniture_seed))

@@ -10,6 +10,7 @@ fast-marching solver (awkward on several layers) was needed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -51,6 +52,40 @@ def distance_fields(walkable: Walkable, goals: np.ndarray) -> np.ndarray:
         chosen = np.arange(first, min(first + size, len(goals)))
         fields[chosen] = dijkstra(graph, indices=count + chosen)[:, :count]
     fields[np.arange(len(goals)), cells] = 0
+    _make_descending(fields, walkable)
+    return fields
+
+
+def distance_fields_to_sets(walkable: Walkable, sets: Sequence[np.ndarray]) -> np.ndarray:
+    """Geodesic distance float32 `[S, C]` in metres from every cell's centre to the nearest cell of each set.
+
+    `sets`: cells int `[k]` each. 0 in cells of the set, inf where none of them can be reached; otherwise as
+    `distance_fields`.
+    """
+    count = walkable.num_cells
+    fields = np.full((len(sets), count), np.inf, np.float32)
+    used = [k for k, cells in enumerate(sets) if len(cells)]
+    if not used:
+        return fields
+    graph = walk_graph(walkable)
+    # A node for each set, with edges to its cells; a length of zero would be taken for no edge at all.
+    ends = graph.indptr[-1] + np.cumsum([len(sets[k]) for k in used])
+    target = np.concatenate([sets[k] for k in used]).astype(graph.indices.dtype)
+    nodes = count + len(used)
+    graph = csr_array(
+        (
+            np.concatenate([graph.data, np.full(len(target), 1e-9)]),
+            np.concatenate([graph.indices, target]),
+            np.concatenate([graph.indptr, ends]),
+        ),
+        shape=(nodes, nodes),
+    )
+    size = max(1, CHUNK // count)
+    for first in range(0, len(used), size):
+        part = used[first : first + size]
+        fields[part] = dijkstra(graph, indices=count + first + np.arange(len(part)))[:, :count]
+    for k in used:
+        fields[k, sets[k]] = 0
     _make_descending(fields, walkable)
     return fields
 

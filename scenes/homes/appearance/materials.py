@@ -12,9 +12,11 @@ import numpy as np
 
 from batchsim.scenes.homes.appearance.textures import draw
 from batchsim.scenes.homes.geometry.shapes import Parts
+from batchsim.scenes.labels import LABEL_ID, LABELS
 from batchsim.scenes.mesh import NO_TEXTURE, Material, Mesh
 
 PALETTES = 8
+_NOT_OBJECTS = ("nothing", "floor", "ceiling", "wall")
 
 Colour = tuple[float, float, float]
 
@@ -55,15 +57,25 @@ def to_mesh(parts: Parts, index: int) -> Mesh:
         for name, s in ((name, surfaces[name]) for name in used)
     )
     metres = np.array([surfaces[name].metres for name in used])
+    labels = np.repeat([label for label, _ in parts.labels], [count for _, count in parts.labels])
     return Mesh(
         # Rounding to 10 micrometres makes corners that meet agree to the last bit.
         np.round(np.concatenate(parts.triangles), 5),
         np.concatenate(parts.uvs) / metres[materials][:, None, None],
         materials,
-        np.repeat([label for label, _ in parts.labels], [count for _, count in parts.labels]),
+        labels,
         table,
         tuple(texture(index, name) for name in images),
+        _instances(np.repeat(*np.array(parts.objects).T), labels),
     )
+
+
+def _instances(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Numbers from 1 for the parts of objects that share a label: a basin and the cabinet under it are two."""
+    pair = objects.astype(np.int64) * len(LABELS) + labels
+    pair[(objects == 0) | np.isin(labels, [LABEL_ID[name] for name in _NOT_OBJECTS])] = -1
+    distinct, number = np.unique(pair, return_inverse=True)
+    return number.reshape(-1) + (0 if distinct[0] == -1 else 1)
 
 
 def _fixed() -> dict[str, Surface]:

@@ -35,6 +35,18 @@ class Parts:
         self.uvs: list[np.ndarray] = []
         self.surfaces: list[tuple[str, int]] = []
         self.labels: list[tuple[int, int]] = []
+        self.objects: list[tuple[int, int]] = []
+        self._object = 0
+        self._num_objects = 0
+
+    def begin_object(self) -> None:
+        """Number the triangles that follow as a new object."""
+        self._num_objects += 1
+        self._object = self._num_objects
+
+    def end_object(self) -> None:
+        """Let the triangles that follow belong to no object."""
+        self._object = 0
 
     def __len__(self) -> int:
         """Number of triangles."""
@@ -46,6 +58,7 @@ class Parts:
         self.uvs.append(uvs)
         self.surfaces.append((surface, len(triangles)))
         self.labels.append((LABEL_ID[label], len(triangles)))
+        self.objects.append((self._object, len(triangles)))
 
     def take(self, other: Parts, origin: Corner, quarter: int = 0) -> None:
         """Append another pile, turned by `quarter` quarter turns to the right about y, then moved to `origin`."""
@@ -60,6 +73,7 @@ class Parts:
         self.uvs.append(np.concatenate(other.uvs))
         self.surfaces += other.surfaces
         self.labels += other.labels
+        self.objects.append((self._object, len(other)))
 
     def box(self, lo: Corner, hi: Corner, surface: str, label: str, skip: str = "") -> None:
         """A box between two corners; `skip` names the faces that are left out, by the names in FACES."""

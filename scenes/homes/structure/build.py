@@ -31,11 +31,15 @@ def build_shell(parts: Parts, plan: Plan) -> None:
             _wall(parts, plan, index, room, side)
             trim.skirting(parts, plan, index, side)
     for door in plan.doors:
+        parts.begin_object()
         _doorway(parts, plan, door)
     for window in plan.windows:
+        parts.begin_object()
         _window(parts, plan.rooms[window.room], window)
     if plan.stairs:
+        parts.begin_object()
         build_stairs(parts, plan.stairs, plan.rooms[plan.stairs.rooms[0]].floor, plan.ceiling)
+    parts.end_object()
 
 
 def _on_wall(frame: Frame, floor: float, points: np.ndarray, recess: float | np.ndarray = 0.0) -> np.ndarray:

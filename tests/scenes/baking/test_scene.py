@@ -245,7 +245,7 @@ def test_every_field_is_saved():
     # A field added to Scene must be added to the file too.
     assert {f.name for f in fields(Scene)} == {
         *("name", "triangles", "uvs", "materials", "labels", "material_table", "textures", "bvh", "walkable"),
-        *("goals", "goal_distances", "body", "label_names"),
+        *("goals", "goal_distances", "body", "label_names", "instances", "objects"),
     }
 
 
