@@ -44,7 +44,7 @@ _ALIASES = {
 }
 _NO_GOALS = frozenset(
     (
-        *("nothing", "floor", "ceiling", "wall", "door", "window", "stairs", "book", "lamp", "rug", "image"),
+        *("nothing", "floor", "ceiling", "wall", "door", "window", "stairs", "book", "lamp", "rug", "image", "picture"),
         *("decoration", "floors", "walls", "doorframe", "window frame", "beam", "roof", "unknown", "misc", "void"),
     )
 )
