@@ -1,9 +1,10 @@
-"""`batchsim-bench`: how many frames a second this machine renders, simulates and trains.
+"""`batchsim-bench`: measures how many frames per second this machine renders, simulates and trains.
 
-batchsim-bench render --num-envs 256 --sensors depth,rgb --scenes "homes:train?detail=high&count=8"
-batchsim-bench step --num-envs 1024 --json
-batchsim-bench train --preset quickstart --speed-ups
-batchsim-bench step --sweep num_envs=16,64,256,1024 --sweep detail=low,high --out sweep
+Examples:
+    batchsim-bench render --num-envs 256 --sensors depth,rgb --scenes "homes:train?detail=high&count=8"
+    batchsim-bench step --num-envs 1024 --json
+    batchsim-bench train --preset quickstart --speed-ups
+    batchsim-bench step --sweep num_envs=16,64,256,1024 --sweep detail=low,high --out sweep
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from batchsim.agents.benchmarks.table import print_record, print_sweep
 from batchsim.agents.cli import run_command
 from batchsim.agents.errors import AgentError
 
-_OF_ALL_CELLS = ("--sweep", "--out", "--passes")  # options with a value that a single cell does not take
+_SWEEP_OPTIONS = ("--sweep", "--out", "--passes")  # options with a value that are not passed on to a cell
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run `batchsim-bench` with `arguments` (default: those of the process)."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
     run_command("batchsim-bench", lambda: _main(typed))
 
@@ -33,15 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(typed: list[str]) -> int:
     line = shlex.join(["batchsim-bench", *typed])
     command = parse(typed)
-    many = isinstance(command, TrainBench) and command.speed_ups
-    if command.sweep or many:
+    speed_ups = isinstance(command, TrainBench) and command.speed_ups
+    if command.sweep or speed_ups:
         command.out.mkdir(parents=True, exist_ok=True)
     if command.sweep:
         sweep = run_sweep(typed[0], _without_sweep(typed[1:]), parse_axes(command.sweep), line)
         return _show(command, sweep, f"{typed[0]}: cost of a frame")
-    if many:
+    if isinstance(command, TrainBench) and command.speed_ups:
         sweep = run_changes("train", _without_sweep(typed[1:]), command.changes(), command.passes, line)
-        return _show(command, sweep, "train: cost of a frame with one thing changed")
+        return _show(command, sweep, "train: cost of a frame with one option changed")
     result = command.measure(line)
     if command.json:
         print(json.dumps(result.to_json()))
@@ -51,10 +52,10 @@ def _main(typed: list[str]) -> int:
 
 
 def _show(command: BenchCommand, sweep: Sweep, title: str) -> int:
-    """Leave `sweep.csv`, `sweep.json` and `sweep.png` in the folder `out`, and print the figures."""
+    """Write `sweep.csv`, `sweep.json` and `sweep.png` to `command.out` and print the figures."""
     records = [cell.record for cell in sweep.cells if cell.record is not None]
     if not records:
-        raise AgentError(f"No cell of the sweep could be measured; the last said: {sweep.cells[-1].failure}")
+        raise AgentError(f"No cell of the sweep could be measured; error of the last: {sweep.cells[-1].failure}")
     sweep.title = title
     save_sweep(sweep, command.out / "sweep")
     plot_sweeps([sweep], command.out / "sweep.png")
@@ -67,14 +68,14 @@ def _show(command: BenchCommand, sweep: Sweep, title: str) -> int:
 
 
 def _without_sweep(typed: list[str]) -> list[str]:
-    """What was typed, less what each cell of a sweep does not take."""
+    """Return the typed words without the options that concern the sweep as a whole."""
     kept, skip = [], False
     for word in typed:
         if skip:
             skip = False
-        elif word in _OF_ALL_CELLS:
+        elif word in _SWEEP_OPTIONS:
             skip = True
-        elif word not in ("--json", "--speed-ups") and word.partition("=")[0] not in _OF_ALL_CELLS:
+        elif word not in ("--json", "--speed-ups") and word.partition("=")[0] not in _SWEEP_OPTIONS:
             kept.append(word)
     return kept
 

@@ -1,1 +1,1 @@
-"""Speed measurements that `batchsim-bench` and `make gpu-check` take, and the page they are shown on."""
+"""Speed measurements: what `batchsim-bench` times, records, prints and plots."""

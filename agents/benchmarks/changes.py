@@ -1,4 +1,4 @@
-"""What each of some changes is worth: a measurement as it is, and one with each change made alone."""
+"""Ablations: measures a configuration unchanged, and with each of several options changed alone."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ from statistics import fmean, harmonic_mean
 from batchsim.agents.benchmarks.sweep import Cell, Sweep, run_cell, typed
 from batchsim.agents.errors import AgentError
 
-AS_IT_IS = "as it is"
+UNCHANGED = "unchanged"
 _PEAKS = ("peak_memory_bytes", "peak_host_bytes", "peak_torch_bytes")
 
 
 def run_changes(
     mode: str, arguments: Sequence[str], changes: Mapping[str, str], passes: int = 2, command: str = ""
 ) -> Sweep:
-    """Measure as it is, and with each of `changes` (value by option) made alone; progress goes to stderr.
+    """Measure a configuration unchanged, and with each of `changes` made alone. Progress goes to stderr.
 
-    All are measured one after the other, in each of `passes` once, and in every second pass in the opposite order:
-    where a machine slows down all the while, or recovers, that is the same for all. What fails is not tried again.
-    Raises `AgentError` for less than one pass.
+    Every pass measures each configuration once. Every second pass runs in reverse order, so that a drift of the
+    machine's speed affects all of them alike. A configuration that failed is not measured again.
+
+    Args:
+        mode: The subcommand of `batchsim-bench`.
+        arguments: Options that all measurements share.
+        changes: New value by option.
+        passes: How often each configuration is measured; at least 1.
+        command: The command line to record.
+
+    Raises:
+        AgentError: `passes` is less than 1.
     """
     if passes < 1:
         raise AgentError(f"passes is {passes}; expected at least 1.")
-    options = {AS_IT_IS: []} | {f"{name}={value}": typed(name, value) for name, value in changes.items()}
+    options: dict[str, list[str]] = {UNCHANGED: []} | {
+        f"{name}={value}": typed(name, value) for name, value in changes.items()
+    }
     found: dict[str, list[Cell]] = {change: [] for change in options}
     for number in range(passes):
         for change, words in options.items() if number % 2 == 0 else reversed(options.items()):
@@ -33,17 +44,18 @@ def run_changes(
 
 
 def ratios(sweep: Sweep) -> list[float | None]:
-    """For each cell of what `run_changes` gave: how many times as fast as without a change; None where unknown."""
-    speeds = [cell.record and cell.record["fps"] for cell in sweep.cells]
-    return [speed and speeds[0] and speed / speeds[0] for speed in speeds]
+    """Return each cell's speed relative to the unchanged configuration; None where it is unknown."""
+    speeds: list[float | None] = [None if cell.record is None else cell.record["fps"] for cell in sweep.cells]
+    unchanged = speeds[0]
+    return [None if speed is None or unchanged is None else speed / unchanged for speed in speeds]
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:
-    """One cell out of several measurements of the same: the mean cost of a frame, and the range of all."""
+    """Combine repeated measurements of one configuration: the mean cost of a frame and the range over all."""
     last = cells[-1]
     if last.record is None or len(cells) == 1:
         return last
-    records = [cell.record for cell in cells]
+    records = [cell.record for cell in cells if cell.record is not None]
     lows, highs = zip(*(record["fps_range"] for record in records), strict=True)
     joined = {
         "fps": harmonic_mean([record["fps"] for record in records]),
@@ -56,4 +68,4 @@ def _joined(cells: Sequence[Cell]) -> Cell:
 
 
 def _mean(costs: Sequence[float | None]) -> float | None:
-    return None if costs[0] is None else fmean(costs)
+    return None if costs[0] is None else fmean(cost for cost in costs if cost is not None)

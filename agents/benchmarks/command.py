@@ -1,4 +1,4 @@
-"""What `batchsim-bench` takes on its command line: one dataclass for each mode."""
+"""The command line of `batchsim-bench`: one dataclass for each mode."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -20,56 +20,58 @@ from batchsim.agents.config import TrainConfig, preset
 
 @dataclass(frozen=True, kw_only=True)
 class _Output:
-    """How often to measure and what to print."""
+    """Options of repetition and output."""
 
     seconds: float = 1.0
-    """Length of one run, where the number of steps is not given."""
+    """Length of one run in seconds, unless the number of steps is given."""
     repeats: int = 5
-    """Runs; the median counts, the range is shown."""
+    """Number of runs. The median is reported, with the range."""
     limits: bool = True
-    """Measure beside it what the machine can do at most: rays, copies, matrix products."""
+    """Also measure the limits of the machine: rays, memory bandwidth, matrix products."""
     json: bool = False
-    """Print one JSON object on stdout, and nothing else there; a list for a sweep."""
+    """Print one JSON object on stdout and nothing else; a list for a sweep."""
     sweep: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """An option and its values, such as num_envs=64,256,1024 (a switch's are on,off; a plus sign stands for a comma in
-    a value); given again, all combinations are measured."""
+    """Measure several values of an option: num_envs=64,256,1024. Flags take on,off. A plus sign in a value stands for a
+    comma: sensors=depth,depth+rgb. Repeat the option to measure all combinations."""
     out: Path = Path("sweep")
-    """Folder for a sweep's sweep.csv, sweep.json and sweep.png."""
+    """Folder that a sweep writes sweep.csv, sweep.json and sweep.png to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _SimulationBench(_Output):
-    """What rendering and stepping share."""
+    """Options that rendering and stepping share."""
 
     num_envs: int = 256
-    """Views or environments at once."""
+    """Number of views or environments in a batch."""
     width: int = 64
-    """Width of the images, pixels."""
+    """Image width in pixels."""
     height: int = 64
-    """Height of the images, pixels."""
+    """Image height in pixels."""
     resolution: int | None = None
-    """Width and height in one."""
+    """Sets both width and height."""
     sensors: str = "depth"
-    """Images wanted: depth, rgb, semantic, with commas between; "none" steps without any."""
+    """Image sensors, separated by commas: depth, rgb, semantic; or none."""
     scenes: str = "homes:train?count=8"
-    """Scenes: a set such as "homes:train?detail=high&count=8", a file or a folder."""
+    """Scenes: a set such as homes:train?detail=high&count=8, a file or a folder."""
     detail: str | None = None
-    """Detail of a set of homes: low, medium or high, in place of what --scenes says."""
+    """Overrides the detail of a set of homes: low, medium or high."""
     triangles: int | None = None
-    """Cut the scenes into about that many triangles each; the images stay the same."""
+    """Subdivide each scene to about this many triangles. Images stay the same."""
     renderer: Literal["auto", "raycast", "raster"] = "auto"
-    """The renderer's backend; auto times both and takes the faster."""
+    """Rendering backend. auto times both and uses the faster."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """Device: auto, cpu, cuda or cuda:N."""
     steps: int | None = None
-    """Steps of one run; as many as fill --seconds if not given."""
+    """Steps of one run (default: as many as fill --seconds)."""
     seed: int = 0
-    """Seed of views and actions."""
+    """Seed of the views and actions."""
 
     def options(self, typed: str) -> BenchOptions:
-        """The same for the measurement."""
+        """Return the options as the benchmarks take them; `typed` is the command line to record."""
         names = [name.strip() for name in self.sensors.split(",") if name.strip()]
-        shared = {name: getattr(self, name) for name in BenchOptions.__dataclass_fields__ if hasattr(self, name)}
+        shared: dict[str, Any] = {
+            name: getattr(self, name) for name in BenchOptions.__dataclass_fields__ if hasattr(self, name)
+        }
         shared |= {"sensors": () if names == ["none"] else tuple(names), "command": typed}
         if self.resolution is not None:
             shared |= {"width": self.resolution, "height": self.resolution}
@@ -80,51 +82,51 @@ class _SimulationBench(_Output):
 
 @dataclass(frozen=True, kw_only=True)
 class RenderBench(_SimulationBench):
-    """The renderer alone: views from eye height all over the scenes."""
+    """Measures the renderer alone: views from eye height all over the scenes."""
 
     def measure(self, typed: str) -> BenchRecord:
-        """Measure it."""
+        """Run the benchmark; `typed` is the command line to record."""
         return bench_render(self.options(typed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepBench(_SimulationBench):
-    """The whole environment under random actions."""
+    """Measures the whole environment under random actions."""
 
     num_resident_scenes: int | None = None
-    """How many scenes are in memory at once while the others take turns; all up to 128 if not given, 32 of more."""
+    """Scenes in memory at a time; the others are swapped in (default: all, or 32 if there are more than 128)."""
     simulator_cuda_graph: bool = True
-    """Replay what the simulator does beside drawing as one CUDA graph; of no effect on a CPU."""
+    """Replay the simulator's step (without rendering) as a CUDA graph. No effect on a CPU."""
     compile_simulator: bool = False
-    """Compile what the simulator does beside drawing by torch.compile."""
+    """Compile the simulator's step (without rendering) with torch.compile."""
 
     def measure(self, typed: str) -> BenchRecord:
-        """Measure it."""
+        """Run the benchmark; `typed` is the command line to record."""
         return bench_step(self.options(typed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBench(_Output):
-    """Training from end to end: experience collected and learned from, with the options of batchsim-train."""
+    """Measures training end to end, rollouts and updates, with the options of batchsim-train."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = "quickstart"
-    """Which set of defaults to begin from."""
+    """Preset that provides the defaults."""
     speed_ups: bool = False
-    """Measure with each speed-up changed too, alone: what is on is switched off, and the other way round."""
+    """Also measure with each performance option toggled alone: on becomes off, off becomes on."""
     passes: int = 2
-    """How often --speed-ups measures all of them; every second time in the opposite order, against drift."""
+    """Passes of --speed-ups over all configurations; every second one in reverse order, against drift."""
     iterations: int | None = None
-    """Rollouts and updates of one run; as many as fill --seconds if not given."""
+    """Iterations (rollout and update) of one run (default: as many as fill --seconds)."""
 
     def measure(self, typed: str) -> BenchRecord:
-        """Measure it."""
+        """Run the benchmark; `typed` is the command line to record."""
         return bench_train(
             TrainBenchOptions(self.config, self.limits, self.iterations, self.seconds, self.repeats, typed)
         )
 
     def changes(self) -> dict[str, str]:
-        """For each speed-up the value that it does not have, by option, as typed in a sweep."""
+        """Return the toggled value of each performance option, as written in a sweep."""
         options = self.config.flat()
         changed = {name: "off" if options[name] else "on" for name in SWITCHES}
         reduced = self.config.precision != "float32"
@@ -141,13 +143,13 @@ SWITCHES = (
     "fused_optimizer",
     "double_buffering",
 )
-"""Options of training that change nothing but speed."""
+"""Flags of training that affect speed only."""
 
 BenchCommand = RenderBench | StepBench | TrainBench
 
 
 def parse(typed: Sequence[str]) -> BenchCommand:
-    """The command that was typed; ends the program where it cannot be understood, as command lines do."""
+    """Parse the command line; exits with code 2 if it is invalid."""
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chooser.add_argument("--preset", default="quickstart")
     chosen, _ = chooser.parse_known_args(list(typed))
@@ -161,13 +163,13 @@ def parse(typed: Sequence[str]) -> BenchCommand:
         modes,
         args=list(typed),
         prog="batchsim-bench",
-        description="Measure frames a second: the median of several runs, warm-up left out, the device finished at "
-        "both ends.",
+        description="Measure frames per second: the median of several runs after warm-up, with the device "
+        "synchronized at both ends.",
     )
 
 
 def with_detail(scenes: str, detail: str) -> str:
-    """The set of homes `scenes` with its detail replaced: "homes:train?detail=low&count=8"."""
+    """Replace the detail of a set of homes, as in "homes:train?detail=low&count=8"."""
     name, _, query = scenes.partition("?")
     kept = [part for part in query.split("&") if part and not part.startswith("detail=")]
     return f"{name}?{'&'.join([f'detail={detail}', *kept])}"

@@ -1,11 +1,12 @@
-"""Timing: repeats of a piece of work, warm-up left out, the device finished at both ends."""
+"""Timing: repeated runs after warm-up, with the device synchronized at both ends."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,19 +15,19 @@ _MAX_STEPS = 1_000_000
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each repeat of `steps` steps."""
+    """Duration of each run of `steps` steps, in seconds."""
 
     steps: int
     seconds: tuple[float, ...]
 
     def rates(self, frames_per_step: int) -> tuple[float, float, float]:
-        """Frames a second: median, lowest and highest of the repeats."""
+        """Return the median, lowest and highest frames per second over the runs."""
         rates = [self.steps * frames_per_step / s for s in self.seconds]
         return statistics.median(rates), min(rates), max(rates)
 
 
 def synchronizer(device: torch.device) -> Callable[[], None]:
-    """What waits until `device` has done all it was asked for."""
+    """Return a function that waits until `device` has finished all queued work."""
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
@@ -39,14 +40,19 @@ def time_steps(
     seconds: float,
     steps: int | None = None,
 ) -> Timing:
-    """Time `repeats` runs of `step` called again and again.
+    """Time `repeats` runs of calls of `step`.
 
-    - `steps`: calls a run; None takes as many as fill about `seconds`.
+    Calls before the first run are warm-up: they compile kernels and fill caches.
 
-    The first calls are not counted: they compile, and fill caches.
+    Args:
+        step: The function to time.
+        synchronize: Waits for the device; see `synchronizer`.
+        repeats: Number of runs.
+        seconds: Approximate length of a run, if `steps` is None.
+        steps: Calls per run.
     """
     _run(step, synchronize, 2)
-    # A slow step is known after one call; a fast one needs several for a duration that means something.
+    # One call is enough to time a slow step; a fast step needs many for a meaningful duration.
     warm_steps, taken = 1, _run(step, synchronize, 1)
     while taken < 0.2 * seconds and warm_steps < _MAX_STEPS:
         warm_steps *= 4
@@ -57,7 +63,7 @@ def time_steps(
 
 
 def time_single_steps(step: Callable[[], object], synchronize: Callable[[], None], steps: int) -> dict[str, float]:
-    """Seconds of the "median" and of the "longest" of `steps` steps, the device finished after each."""
+    """Return the "median" and the "longest" duration in seconds of `steps` single, synchronized steps."""
     seconds = [_run(step, synchronize, 1) for _ in range(steps)]
     return {"median": statistics.median(seconds), "longest": max(seconds)}
 
@@ -71,16 +77,16 @@ def _run(step: Callable[[], object], synchronize: Callable[[], None], steps: int
     return time.perf_counter() - start
 
 
-class Stopwatch:
-    """Wraps a function so that the time spent in it adds up, the device finished at both ends of every call."""
+class CallTimer:
+    """Wraps a function and sums the time spent in it; the device is synchronized around every call."""
 
-    def __init__(self, function: Callable, synchronize: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[..., Any], synchronize: Callable[[], None]) -> None:
         self.seconds = 0.0
         self._function = function
         self._synchronize = synchronize
 
-    def __call__(self, *arguments, **named):
-        """Call the function and add the time it took."""
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function and add its duration to `seconds`."""
         self._synchronize()
         start = time.perf_counter()
         result = self._function(*arguments, **named)
@@ -89,18 +95,18 @@ class Stopwatch:
         return result
 
 
-class EventWatch:
-    """The same on CUDA without a wait: events on torch's current stream before and after each call.
+class CudaCallTimer:
+    """Wraps a function and sums its device time on CUDA, without synchronizing around each call.
 
-    What is added up is the device's time between the two, drawing by OpenGL included, since torch's stream waits for
-    it where images change hands. Reading `seconds` waits for the device.
+    Events are recorded on torch's current stream before and after each call. OpenGL's work is included, because the
+    stream waits for it when images are handed over. Reading `seconds` synchronizes.
     """
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
-    def __call__(self, *arguments, **named):
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the function between two events."""
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
@@ -111,39 +117,44 @@ class EventWatch:
 
     @property
     def seconds(self) -> float:
-        """Device time of all calls so far."""
+        """Device time of all calls so far, in seconds."""
         torch.cuda.synchronize()
         return sum(begin.elapsed_time(end) for begin, end in self._pairs) / 1e3
 
 
 class Stages:
-    """Times what methods take while steps run, in a run of its own: the watching may slow the steps down.
+    """Context manager that times methods by stage.
 
-    `methods`: of each stage, by its name, the (object, name of its method) that it is made of. Between `with` they are
-    wrapped.
+    Use it in a separate run, because timing slows the steps down.
+
+    Args:
+        device: Where the work runs.
+        methods: For each stage, the (object, method name) pairs that it consists of.
     """
 
-    def __init__(self, device: torch.device, **methods: Sequence[tuple[object, str]]) -> None:
+    def __init__(self, device: torch.device, methods: Mapping[str, Sequence[tuple[object, str]]]) -> None:
         self._device = device
         self._methods = methods
-        self.watches: dict[str, list[Stopwatch | EventWatch]] = {}
+        self._timers: dict[str, list[CallTimer | CudaCallTimer]] = {}
 
     def __enter__(self) -> Stages:
         for stage, methods in self._methods.items():
-            self.watches[stage] = [self.watch(getattr(owner, name)) for owner, name in methods]
-            for (owner, name), watch in zip(methods, self.watches[stage], strict=True):
-                setattr(owner, name, watch)
+            self._timers[stage] = [self.timer(getattr(owner, name)) for owner, name in methods]
+            for (owner, name), timer in zip(methods, self._timers[stage], strict=True):
+                setattr(owner, name, timer)
         return self
 
     def __exit__(self, *_: object) -> None:
         for methods in self._methods.values():
             for owner, name in methods:
-                delattr(owner, name)  # the class's own method shows again
+                delattr(owner, name)  # restores the method of the class
 
     def seconds(self, stage: str) -> float:
-        """Time spent in the methods of `stage`; 0 for a stage that was not watched."""
-        return sum(watch.seconds for watch in self.watches.get(stage, ()))
+        """Return the time spent in the methods of `stage`; 0 for an unknown stage."""
+        return sum(timer.seconds for timer in self._timers.get(stage, ()))
 
-    def watch(self, function: Callable) -> Stopwatch | EventWatch:
-        """What times calls of `function` as this device is best timed."""
-        return EventWatch(function) if self._device.type == "cuda" else Stopwatch(function, synchronizer(self._device))
+    def timer(self, function: Callable[..., Any]) -> CallTimer | CudaCallTimer:
+        """Wrap `function` in the timer that suits the device."""
+        if self._device.type == "cuda":
+            return CudaCallTimer(function)
+        return CallTimer(function, synchronizer(self._device))

@@ -1,4 +1,4 @@
-"""What the benchmarks of the renderer and of the whole environment take."""
+"""Options of the renderer's and the environment's benchmarks, and the record made from them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from batchsim import BatchRenderer
 from batchsim.agents.benchmarks import record
 from batchsim.agents.benchmarks.measure import Timing
 from batchsim.agents.benchmarks.record import BenchRecord
@@ -17,7 +18,11 @@ from batchsim.scenes import Scene, load_all, resolve
 
 
 def check_lengths(options: Any, *counts: str) -> None:
-    """Raise `AgentError` for `seconds`, or one of the `counts` that are given, that nothing can be measured with."""
+    """Check `options.seconds` and the integer options named in `counts`.
+
+    Raises:
+        AgentError: A value is out of range.
+    """
     for name in counts:
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -28,11 +33,12 @@ def check_lengths(options: Any, *counts: str) -> None:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Sizes and repeats of a measurement; `command` is what was typed, for the record.
+    """Sizes and repeats of a measurement.
 
-    `num_resident_scenes`: how many scenes are in memory at once while the others take turns; of `step` alone.
-    `simulator_cuda_graph`, `compile_simulator`: as in `NavVectorEnv`; of `step` alone.
-    `triangles`: cut the scenes finer, to about that many triangles each; the images stay the same.
+    Attributes:
+        triangles: Subdivide each scene to about this many triangles; images stay the same.
+        num_resident_scenes, simulator_cuda_graph, compile_simulator: As in `NavVectorEnv`; for `step` only.
+        command: The command line, for the record.
     """
 
     num_envs: int = 256
@@ -57,7 +63,7 @@ class BenchOptions:
         check_lengths(self, "num_envs", "repeats", "steps", "triangles")
 
     def load_scenes(self) -> list[Scene]:
-        """The scenes to measure in."""
+        """Load the scenes to measure in."""
         found = load_all(resolve(self.scenes))
         return found if self.triangles is None else [cut_finer(scene, self.triangles) for scene in found]
 
@@ -68,16 +74,15 @@ class BenchOptions:
         scenes: list[Scene],
         device: torch.device,
         us_per_frame: dict[str, float | None],
-        renderer: str | None,
-        gl_renderer: str | None,
+        renderer: BatchRenderer | None,
         us_per_empty_frame: float | None = None,
         measure_limits: Callable[[], dict[str, float]] | None = None,
         single_steps: dict[str, float] | None = None,
     ) -> BenchRecord:
-        """The record of what was measured with these options.
+        """Return the record of a measurement with these options.
 
-        - `measure_limits`: gives by name "traversal_rays_per_second", "copy_bytes_per_second". It takes memory of its
-          own, and is called after the peaks were read.
+        `measure_limits` returns "traversal_rays_per_second" and "copy_bytes_per_second" by name. It allocates memory,
+        so it is called after the memory peaks are read.
         """
         median, lowest, highest = timing.rates(self.num_envs)
         memory = record.memory(device)
@@ -85,7 +90,7 @@ class BenchOptions:
         bytes_per_frame = record.image_bytes(self.sensors, self.width, self.height)
         rays = median * self.width * self.height if self.sensors else None
         reached = {"copy_bytes_per_second": median * bytes_per_frame}
-        if rays is not None and renderer == "raycast":
+        if rays is not None and renderer is not None and renderer.backend == "raycast":
             reached["traversal_rays_per_second"] = rays
         return BenchRecord(
             mode=mode,
@@ -95,8 +100,8 @@ class BenchOptions:
             width=self.width,
             height=self.height,
             sensors=self.sensors,
-            renderer=renderer,
-            gl_renderer=gl_renderer,
+            renderer=None if renderer is None else renderer.backend,
+            gl_renderer=None if renderer is None else renderer.gl_renderer,
             device=str(device),
             scenes=self.scenes,
             num_scenes=len(scenes),
@@ -121,5 +126,5 @@ class BenchOptions:
         )
 
     def _options(self) -> dict[str, Any]:
-        """All that was chosen, but for what the record holds under its own name."""
+        """Return the options that are no fields of the record."""
         return {name: value for name, value in asdict(self).items() if name not in BenchRecord.__dataclass_fields__}

@@ -1,4 +1,4 @@
-"""How the cost of a frame grows along a sweep's axis, drawn: one line for each combination of the other axes."""
+"""Plots the cost of a frame along an axis of a sweep, with one line for each combination of the other axes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ AXIS_WORDS = {
     "num_resident_scenes": "resident scenes, K",
     "rollout_steps": "steps of a rollout",
 }
-_LEAST_SPAN = 8.0  # from the lowest to the highest cost that an axis shows, as a ratio
-_MOST_LETTERS = 50  # of words that fit side by side under an axis
+_LEAST_SPAN = 8.0  # ratio of the highest to the lowest cost on an axis, at least
+_MOST_LETTERS = 50  # of tick labels that fit side by side
 _COLORS = ("#1f5fa8", "#c4572b", "#2c8a57", "#7a4fa3", "#8a6d1a", "#3b8ea5", "#a83a64", "#555555")
 
 
 def plot_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
-    """A panel for each sweep, written to `path`, whose ending says the format; failed cells are left out."""
+    """Plot each sweep in a panel of its own; the suffix of `path` sets the format. Failed cells are left out."""
     columns = min(2, len(sweeps))
     rows = math.ceil(len(sweeps) / columns)
     with matplotlib.rc_context({"font.size": 10, "svg.fonttype": "none"}):
@@ -40,13 +40,13 @@ def plot_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
 
 
 def main_axis(sweep: Sweep) -> str:
-    """The axis along which the sweep is drawn: the numbers' longest, or else the longest."""
+    """Return the axis to plot along: the longest with numeric values, otherwise the longest."""
     numbers = [name for name in sweep.axes if _are_numbers(sweep.axes[name])]
     return max(numbers or sweep.axes, key=lambda name: len(sweep.axes[name]))
 
 
 def lines(sweep: Sweep) -> dict[str, list[tuple[float | str, Cell]]]:
-    """The measured cells by what they have in common off the main axis, each with its place along that axis."""
+    """Return (position on the main axis, cell) pairs by the values on the other axes, without failed cells."""
     along = main_axis(sweep)
     measured = _are_numbers(sweep.axes[along])
     found: dict[str, list[tuple[float | str, Cell]]] = {}
@@ -60,13 +60,14 @@ def lines(sweep: Sweep) -> dict[str, list[tuple[float | str, Cell]]]:
 
 
 def _place(axis: str, cell: Cell) -> float:
-    """What there was, where that may differ from what was asked for."""
+    """Return a cell's position on a numeric axis; for triangles the measured number, not the requested one."""
+    assert cell.record is not None
     return cell.record["triangles_mean"] if axis == "triangles" else float(cell.values[axis])
 
 
 def _in_words(name: str, value: str, sweep: Sweep) -> str:
     others = [axis for axis in sweep.axes if axis != main_axis(sweep)]
-    # The values of a single other axis speak for themselves.
+    # The values of a single, non-numeric axis need no name.
     return value if len(others) == 1 and not _are_numbers(sweep.axes[name]) else f"{name.replace('_', ' ')} {value}"
 
 
@@ -79,18 +80,20 @@ def _draw(panel: Axes, sweep: Sweep) -> None:
     ends = []
     for color, (name, points) in zip(_COLORS * len(sweep.cells), lines(sweep).items(), strict=False):
         places = [place for place, _ in points]
-        costs = [1e6 / cell.record["fps"] for _, cell in points]
-        spans = [[1e6 / cell.record["fps_range"][side] for _, cell in points] for side in (1, 0)]
+        records = [cell.record for _, cell in points if cell.record is not None]
+        costs = [1e6 / record["fps"] for record in records]
+        low, high = ([1e6 / record["fps_range"][side] for record in records] for side in (1, 0))
         if _are_numbers(sweep.axes[along]):
-            panel.plot(places, costs, "o-", color=color, linewidth=2, markersize=4)
-            panel.fill_between(places, *spans, color=color, alpha=0.15, linewidth=0)
-        else:  # between words there is nothing to be joined by a line
+            numbers = [float(place) for place in places]
+            panel.plot(numbers, costs, "o-", color=color, linewidth=2, markersize=4)
+            panel.fill_between(numbers, low, high, color=color, alpha=0.15, linewidth=0)
+        else:  # categories: no line between points
             panel.plot(places, costs, "o", color=color, markersize=6)
-            panel.vlines(places, *spans, color=color, alpha=0.4, linewidth=3)
+            panel.vlines(places, low, high, color=color, alpha=0.4, linewidth=3)
         ends.append((costs[-1], places[-1], name, color))
     panel.set_title(sweep.title, loc="left", fontweight="bold")
     panel.set_xlabel(AXIS_WORDS.get(along, along.replace("_", " ")))
-    panel.set_ylabel("µs a frame")
+    panel.set_ylabel("µs per frame")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", which="major", color="#dddddd", linewidth=0.8)
     panel.set_axisbelow(True)
@@ -103,10 +106,10 @@ def _as_number(place: float | str) -> float:
 
 
 def _scale(panel: Axes, places: list) -> None:
-    """Powers of ten on both axes, with the measured places and plain numbers as ticks."""
+    """Use logarithmic axes with plain numbers as ticks, on the x axis at the measured values."""
     panel.set_yscale("log")
     low, high = panel.get_ylim()
-    wider = max(1.0, (_LEAST_SPAN * low / high) ** 0.5)  # or noise would look like growth
+    wider = max(1.0, (_LEAST_SPAN * low / high) ** 0.5)  # otherwise noise looks like growth
     low, high = low / wider, high * wider
     panel.set_ylim(low, high)
     ticks = [m * 10**e for e in range(-3, 9) for m in (1, 2, 5) if low <= m * 10**e <= high]
@@ -131,7 +134,7 @@ def _short(value: float) -> str:
 
 
 def _label_ends(panel: Axes, ends: list[tuple[float, float | str, str, str]]) -> None:
-    """The lines' names at their right ends, moved apart where they would touch."""
+    """Write each line's name at its right end, moved apart where they would overlap."""
     low, high = (math.log(limit) for limit in panel.get_ylim())
     gap = 0.075 * (high - low)
     height = -math.inf

@@ -1,4 +1,4 @@
-"""The JSON object that a benchmark prints: what was measured, on what, with which versions."""
+"""The record of a measurement, printed as JSON: figures, machine, versions, options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -25,17 +25,22 @@ _PACKAGES = ("batchsim", "torch", "numpy", "moderngl", "glcontext", "gymnasium",
 
 @dataclass(frozen=True)
 class BenchRecord:
-    """One measurement. `fps` counts frames of experience a second, the median of the repeats.
+    """One measurement.
 
-    `us_per_frame` holds microseconds of each of `STAGES`, None where a stage was not run or not timed apart.
-    `us_per_empty_frame`: what a frame costs the renderer where nothing is to be drawn; the rest of it is the drawing.
-    `peak_memory_bytes`: on the CPU the process's largest resident size; on CUDA what all of the device's memory in use
-    amounts to after the measurement, which counts OpenGL's share too. `peak_host_bytes` is the former on either, and
-    `peak_torch_bytes` the most that torch itself held on CUDA.
-    `single_steps`: where scenes take turns, seconds of the "median" and the "longest" step, each waited for, in a run
-    of their own, and the "scene_changes" in it.
-    `limits`: what the machine can do at most, see `batchsim.agents.benchmarks.workloads.limits`; `limit_shares`: what was reached of it.
-    `options`: everything else that was chosen. `commit`: of the code, None outside a checkout.
+    Attributes:
+        fps: Frames of experience per second, the median over the runs; `fps_range` has the lowest and highest.
+        us_per_frame: Microseconds per frame of each of `STAGES`; None if a stage was not run or not timed.
+        us_per_empty_frame: Cost of a frame that shows nothing; the rest of a frame's cost is drawing.
+        peak_memory_bytes: On the CPU, the peak resident set size of the process. On CUDA, all device memory in use
+            after the measurement, including OpenGL's.
+        peak_host_bytes: The peak resident set size on either device.
+        peak_torch_bytes: Peak memory allocated by torch on CUDA.
+        single_steps: If scenes are swapped, seconds of the "median" and "longest" step of a separate, synchronized
+            run, and the number of "scene_changes" in it.
+        limits: Upper bounds measured on this machine (`workloads.limits`).
+        limit_shares: Fraction of each limit that was reached.
+        options: All other options of the measurement.
+        commit: Commit of the code, None outside a checkout; a plus sign marks uncommitted changes.
     """
 
     mode: str
@@ -60,7 +65,7 @@ class BenchRecord:
     peak_torch_bytes: int | None
     rays_per_second: float | None
     image_bytes_per_frame: int
-    limits: dict[str, float | None]
+    limits: dict[str, float]
     limit_shares: dict[str, float]
     options: dict[str, Any]
     seed: int
@@ -72,22 +77,30 @@ class BenchRecord:
     single_steps: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The object as it is printed."""
+        """Return the record as plain dicts and lists."""
         return asdict(self)
 
 
 def stage_times(**known: float) -> dict[str, float | None]:
-    """All of `STAGES` by name, None for those that are not given."""
+    """Return a dict of all `STAGES`, None for those that are not given."""
     return {stage: known.get(stage) for stage in STAGES}
 
 
 def mean_triangles(scenes: Sequence[Scene]) -> float:
-    """Triangles of a scene, on average."""
+    """Return the mean number of triangles of a scene."""
     return float(np.mean([len(scene.triangles) for scene in scenes]))
 
 
-def memory(device: torch.device) -> dict[str, int | None]:
-    """The three peaks of `BenchRecord`, by name, up to now."""
+class MemoryPeaks(TypedDict):
+    """The memory fields of `BenchRecord`."""
+
+    peak_memory_bytes: int
+    peak_host_bytes: int
+    peak_torch_bytes: int | None
+
+
+def memory(device: torch.device) -> MemoryPeaks:
+    """Return the memory peaks of this process so far."""
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if device.type != "cuda":
         return {"peak_memory_bytes": host, "peak_host_bytes": host, "peak_torch_bytes": None}
@@ -97,17 +110,17 @@ def memory(device: torch.device) -> dict[str, int | None]:
 
 
 def image_bytes(sensors: Sequence[str], width: int, height: int) -> int:
-    """Bytes of one frame's images."""
+    """Return the bytes of one frame's images."""
     return width * height * sum(_PIXEL_BYTES[name] for name in sensors)
 
 
 def limit_shares(rates: dict[str, float], limits: dict[str, float]) -> dict[str, float]:
-    """The share of each known limit that was reached, by name."""
+    """Return the fraction reached of each limit that is known."""
     return {name: rate / limits[name] for name, rate in rates.items() if limits.get(name)}
 
 
 def commit() -> str | None:
-    """The commit that runs, with a plus sign where files were changed since; None outside a checkout."""
+    """Return the checked-out commit, with a plus sign if tracked files differ; None outside a checkout."""
     here = Path(__file__).parent
     try:
         done = [
@@ -120,7 +133,7 @@ def commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter for speed; those that are not installed are left out."""
+    """Return the versions of Python and of the installed packages that affect speed."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -133,14 +146,14 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: torch.device) -> str:
-    """The processor that does the work, in words."""
+    """Return the name of the GPU, or of the CPU with its number of usable cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_cpu_name()}, {_cores()} cores"
 
 
 def today() -> str:
-    """ISO date."""
+    """Return today's date in ISO format."""
     return datetime.date.today().isoformat()
 
 

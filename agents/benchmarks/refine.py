@@ -1,4 +1,4 @@
-"""One scene cut ever finer: the same images from more triangles, so that nothing but their number can matter."""
+"""Subdivides a scene: the same images from more triangles, to measure the effect of their number alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchsim.scenes.baking.bvh import build_bvh
 
 
 def cut_finer(scene: Scene, triangles: int) -> Scene:
-    """`scene` with every triangle cut into n x n equal ones, n such that there are about `triangles` of them."""
+    """Split every triangle of `scene` into n x n equal ones, so that there are about `triangles` of them."""
     n = max(1, round((triangles / max(1, len(scene.triangles))) ** 0.5))
     weights = _pieces(n)  # [n * n, 3 corners, 3 weights]
     corners = np.einsum("pcw,twx->tpcx", weights, scene.triangles).reshape(-1, 3, 3).astype(np.float32)
@@ -30,8 +30,8 @@ def cut_finer(scene: Scene, triangles: int) -> Scene:
 
 
 def _pieces(n: int) -> np.ndarray:
-    """Barycentric weights float64 `[n * n, 3, 3]` of the corners of the pieces of a triangle; winding is kept."""
-    pieces = []
+    """Return barycentric weights float64 `[n * n, 3, 3]` of the corners of the pieces; winding is kept."""
+    pieces: list[list[tuple[int, int]]] = []
     for i in range(n):
         for j in range(n - i):
             pieces.append([(i, j), (i + 1, j), (i, j + 1)])

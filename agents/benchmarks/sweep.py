@@ -1,7 +1,7 @@
-"""A grid of measurements: every combination of some options' values, each measured by a process of its own.
+"""A grid of measurements: every combination of several options' values, each measured in its own process.
 
-Processes of their own, because the peak of memory is one process's, and because what one cell breaks (too many views
-for the driver, too little memory) shall not end the others.
+Separate processes give each cell its own memory peak, and keep one cell's failure (too many views for the driver, too
+little memory) from ending the others.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 from batchsim.agents.errors import AgentError
 
-_LIMIT = 600.0  # seconds that one cell may take
+_LIMIT = 600.0  # seconds per cell
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of `values` by axis, with its `record`, or with `failure`, the reason why there is none."""
+    """One combination of `values` by axis, with its `record`, or with the reason of its `failure`."""
 
     values: dict[str, str]
     record: dict[str, Any] | None = None
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass
 class Sweep:
-    """The grid's axes, its cells in order, the command that measured them, and the plot's title."""
+    """The axes of the grid, its cells in order, the command that measured them, and the plot's title."""
 
     axes: dict[str, tuple[str, ...]]
     cells: list[Cell] = field(default_factory=list)
@@ -40,20 +40,24 @@ class Sweep:
     title: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and dicts."""
+        """Return the sweep as plain dicts and lists."""
         cells = [{"values": c.values, "record": c.record, "failure": c.failure} for c in self.cells]
         axes = {name: list(values) for name, values in self.axes.items()}
         return {"title": self.title, "axes": axes, "cells": cells, "command": self.command}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Sweep:
-        """What `to_json` gave."""
+        """Restore what `to_json` returned."""
         axes = {name: tuple(values) for name, values in data["axes"].items()}
         return Sweep(axes, [Cell(**cell) for cell in data["cells"]], data["command"], data["title"])
 
 
 def parse_axes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """`["num_envs=64,256", "detail=low,high"]` as values by name; raises `AgentError` for what is not of that form."""
+    """Parse `["num_envs=64,256", "detail=low,high"]` into values by option.
+
+    Raises:
+        AgentError: A text has another form, or an option is given twice.
+    """
     axes: dict[str, tuple[str, ...]] = {}
     for text in texts:
         name, equals, values = text.partition("=")
@@ -68,7 +72,7 @@ def parse_axes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def run_sweep(mode: str, arguments: Sequence[str], axes: Mapping[str, Sequence[str]], command: str = "") -> Sweep:
-    """Measure every cell with `batchsim-bench MODE ARGUMENTS --AXIS VALUE ...`; progress goes to stderr."""
+    """Measure every cell with `batchsim-bench MODE ARGUMENTS --AXIS VALUE ...`. Progress goes to stderr."""
     sweep = Sweep({name: tuple(values) for name, values in axes.items()}, command=command)
     for combination in itertools.product(*axes.values()):
         values = dict(zip(axes, combination, strict=True))
@@ -78,7 +82,7 @@ def run_sweep(mode: str, arguments: Sequence[str], axes: Mapping[str, Sequence[s
 
 
 def typed(name: str, value: str) -> list[str]:
-    """The option on the command line. "on" and "off" are switches; a plus sign stands for a comma, as in depth+rgb."""
+    """Return the option as typed. "on" and "off" set a flag; a plus sign stands for a comma, as in depth+rgb."""
     option = name.replace("_", "-")
     if value in ("on", "off"):
         return [f"--{option}" if value == "on" else f"--no-{option}"]
@@ -86,7 +90,7 @@ def typed(name: str, value: str) -> list[str]:
 
 
 def run_cell(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cell:
-    """Measure once; progress goes to stderr."""
+    """Measure one cell. Progress goes to stderr."""
     cell = _measure(mode, arguments, values)
     words = ", ".join(f"{name}={value}" for name, value in values.items())
     said = f"{cell.record['fps']:,.0f} frames/s" if cell.record else f"failed: {cell.failure}"
@@ -106,7 +110,7 @@ def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cel
 
 
 def why_it_failed(said: str) -> str:
-    """The line of a failed command's stderr that says why: the last, or in a box of tyro's the one below its title."""
+    """Return the line of stderr with the error: the last, or in a box of tyro the one below its title."""
     lines = said.strip().splitlines()
     if not any(_HELP in line for line in lines):
         return "".join(lines[-1:])
@@ -122,13 +126,13 @@ _MEMORY = ("peak_host_bytes", "peak_torch_bytes", "peak_memory_bytes")
 
 
 def save_sweep(sweep: Sweep, stem: Path) -> None:
-    """Leave `sweep` as the files `stem`.csv and `stem`.json."""
+    """Write `sweep` to `stem`.csv and `stem`.json."""
     write_csv(sweep, stem.with_suffix(".csv"))
     stem.with_suffix(".json").write_text(json.dumps(sweep.to_json(), indent=1), encoding="utf-8")
 
 
 def write_csv(sweep: Sweep, path: Path) -> None:
-    """A row for each cell: its axes, its figures, and why there are none where it failed."""
+    """Write a row for each cell: its axes, its figures, and the error if it failed."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         rows = csv.DictWriter(file, [*sweep.axes, *_COLUMNS, *_MEMORY, "failure"])
         rows.writeheader()

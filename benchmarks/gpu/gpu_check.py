@@ -1,13 +1,14 @@
-"""Everything that needs an NVIDIA GPU in one go: the tests marked `gpu`, then the figures, within nine minutes.
+"""Runs everything that needs an NVIDIA GPU: the tests marked `gpu`, then measurements, in at most nine minutes.
 
-python -m benchmarks.gpu.gpu_check [--training] [FOLDER]
+    python -m benchmarks.gpu.gpu_check [--training] [FOLDER]
 
-With `--training` instead what training costs at the size of Large Batch Simulation, within nine minutes more: end to
-end, with each speed-up changed, and with more environments.
+With `--training` it measures training instead, at the scale of Large Batch Simulation: end to end, with each
+performance option toggled, and with more environments. That takes at most nine minutes too.
 
-Writes to FOLDER, or to the folder that the environment variable OUT names, or to gpu-check: `tests.log`, one JSON file
-for each measurement, and `summary.json`, which says how each part ended. Needs no network, and no more packages than
-batchsim itself with the extra `cuda`, and pytest. What no time is left for is skipped and said to be.
+Output goes to FOLDER, otherwise to the folder in the environment variable OUT, otherwise to gpu-check: `tests.log`, one
+JSON file for each measurement, and `summary.json` with the outcome of each part. Parts that no time is left for are
+skipped and listed. Needs batchsim's dependencies with the extra `cuda`, and pytest; batchsim itself need not be
+installed, and there is no network access.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from batchsim.agents.cli import BAD_INPUT
 from batchsim.render.opengl.devices import choose_device
 
 BUDGET = 530.0
-"""Seconds for all of it."""
+"""Seconds for all parts together."""
 _TRAINING = "--training"
-_LEAST = 20.0  # seconds under which a part is not started
+_LEAST = 20.0  # a part is skipped if fewer seconds are left
 
 _BENCH = ("-m", "batchsim.agents.bench")
 _BATCH = ("--num-envs", "2048", "--device", "cuda", "--json")
@@ -43,7 +44,7 @@ _LOW = ("--scenes", "homes:train?count=16")
 
 @dataclass(frozen=True)
 class Part:
-    """One program to run; its standard output goes to `file`. `limit`: seconds it may take."""
+    """A program to run, the file for its standard output, and its time limit in seconds."""
 
     file: str
     arguments: tuple[str, ...]
@@ -51,7 +52,7 @@ class Part:
 
 
 def _gpu_tests() -> list[str]:
-    """The files with tests marked `gpu`: the others may need packages that this machine lacks."""
+    """Return the files with tests marked `gpu`: others may import packages that this machine lacks."""
     return sorted(str(file) for file in Path("tests").rglob("test_*.py") if "mark.gpu" in file.read_text("utf-8"))
 
 
@@ -86,11 +87,11 @@ TRAINING_PARTS = (
     ),
     Part("train-rgb-medium.json", (*_BENCH, "train", *_RGB, *_TRAIN, *_MEDIUM)),
 )
-"""What `--training` runs."""
+"""The parts that `--training` runs."""
 
 
 def gpu_check(folder: Path, parts: tuple[Part, ...] = PARTS, budget: float = BUDGET) -> dict[str, Any]:
-    """Run `parts` one after the other while `budget` seconds last; returns what `summary.json` holds."""
+    """Run `parts` one after the other within `budget` seconds; return the content of `summary.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     summary: dict[str, Any] = {"parts": {}}
@@ -98,8 +99,8 @@ def gpu_check(folder: Path, parts: tuple[Part, ...] = PARTS, budget: float = BUD
         left = budget - (time.monotonic() - begin)
         summary["parts"][part.file] = _run(part, folder, left)
         summary["seconds"] = round(time.monotonic() - begin, 1)
-        summary["passed"] = all(result["ended"] == "well" for result in summary["parts"].values())
-        # Written after every part: whatever happens to the machine, what was measured is there.
+        summary["passed"] = all(result["outcome"] == "passed" for result in summary["parts"].values())
+        # Written after every part, so that results survive a crash of the machine.
         (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
         print(f"{summary['seconds']:6.1f} s  {part.file}: {_in_words(summary['parts'][part.file])}", flush=True)
     return summary
@@ -107,7 +108,7 @@ def gpu_check(folder: Path, parts: tuple[Part, ...] = PARTS, budget: float = BUD
 
 def _run(part: Part, folder: Path, left: float) -> dict[str, Any]:
     if left < _LEAST:
-        return {"ended": "skipped", "why": "no time left"}
+        return {"outcome": "skipped", "reason": "no time left"}
     command = [sys.executable, *part.arguments]
     begin = time.monotonic()
     with open(folder / part.file, "w", encoding="utf-8") as out:
@@ -117,17 +118,17 @@ def _run(part: Part, folder: Path, left: float) -> dict[str, Any]:
             )
         except subprocess.TimeoutExpired as error:
             said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
-            return {"ended": "too late", "seconds": round(time.monotonic() - begin, 1), "said": _end(said)}
-    result: dict[str, Any] = {"ended": "well" if done.returncode == 0 else "badly", "exit_code": done.returncode}
+            return {"outcome": "timeout", "seconds": round(time.monotonic() - begin, 1), "stderr": _end(said)}
+    result: dict[str, Any] = {"outcome": "passed" if done.returncode == 0 else "failed", "exit_code": done.returncode}
     result["seconds"] = round(time.monotonic() - begin, 1)
     if done.returncode:
-        result["said"] = _end(done.stderr)
+        result["stderr"] = _end(done.stderr)
     result |= _figures(folder / part.file)
     return result
 
 
 def _figures(file: Path) -> dict[str, Any]:
-    """The frames a second in a JSON file of figures, by number of triangles."""
+    """Return the frames per second in a JSON file of figures, by number of triangles."""
     if file.suffix != ".json":
         return {}
     try:
@@ -146,12 +147,12 @@ def _end(text: str) -> str:
 def _in_words(result: dict[str, Any]) -> str:
     if "fps_by_triangles" in result:
         return ", ".join(f"{fps:,} frames/s at {count} triangles" for count, fps in result["fps_by_triangles"].items())
-    said = result.get("why") or result.get("said", "")
-    return f"ended {result['ended']}" + (f": {said.splitlines()[-1]}" if said else "")
+    reason = result.get("reason") or result.get("stderr", "")
+    return result["outcome"] + (f": {reason.splitlines()[-1]}" if reason else "")
 
 
 def main() -> None:
-    """The command line; exit code 1 if any part did not end well, 2 where there is no GPU."""
+    """Run the command: exit code 0 if all parts passed, 1 if not, 2 without a GPU."""
     try:
         choose_device("cuda")
     except BatchSimError as error:
@@ -160,7 +161,7 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word != _TRAINING]
     folder = Path(words[0] if words else os.environ.get("OUT") or "gpu-check")
     summary = gpu_check(folder, TRAINING_PARTS if _TRAINING in sys.argv else PARTS)
-    print(f"All of it: {folder.resolve()}")
+    print(f"Results: {folder.resolve()}")
     sys.exit(0 if summary["passed"] else 1)
 
 

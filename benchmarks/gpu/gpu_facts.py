@@ -1,4 +1,4 @@
-"""What the machine's GPU, driver and libraries are, as one JSON object: read first when a figure surprises.
+"""Prints the machine's GPU, driver and libraries as one JSON object, to explain unexpected figures.
 
 python -m benchmarks.gpu.gpu_facts
 """
@@ -26,9 +26,9 @@ _PAIRS = 1000
 
 
 def facts(device: torch.device) -> dict[str, Any]:
-    """Devices and versions, what OpenGL says of itself, and what handing a buffer to and fro costs.
+    """Return devices, versions, OpenGL's properties, and the cost of handing a buffer over.
 
-    Where OpenGL cannot be had on `device`, `error` says why, and what OpenGL would say is missing.
+    If OpenGL is not available on `device`, "error" holds the reason and OpenGL's properties are missing.
     """
     found: dict[str, Any] = {
         "machine": record.machine(device),
@@ -57,13 +57,13 @@ def _opengl(context: moderngl.Context, device: torch.device) -> dict[str, Any]:
         "gl_version": context.info["GL_VERSION"],
         "gl_uuid": (gl_uuid(context) or b"").hex(),
         "storage_block_bytes": storage_limit(context),
-        "us_per_hand_over": _hand_over(context, device),
+        "us_per_handover": _handover(context, device),
         "gl_extensions": sorted(context.extensions),
     }
 
 
-def _hand_over(context: moderngl.Context, device: torch.device) -> float:
-    """Microseconds of giving a buffer to GL and taking it back, on the host."""
+def _handover(context: moderngl.Context, device: torch.device) -> float:
+    """Return the host time in microseconds of handing a buffer to OpenGL and back."""
     shared = SharedTensor(context, (1024,), torch.float32, device)
     begin = time.perf_counter()
     for _ in range(_PAIRS):
@@ -86,7 +86,7 @@ def _nvidia_smi() -> str | None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command: exit code 2 if OpenGL is not available."""
 
     def command() -> int:
         found = facts(choose_device("cuda" if torch.cuda.is_available() else "cpu"))

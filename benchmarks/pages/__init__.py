@@ -1,1 +1,1 @@
-"""`docs/benchmarks.md`: measure its figures and write the page."""
+"""Measures the figures of `docs/benchmarks.md` and writes the page."""

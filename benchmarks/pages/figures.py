@@ -1,11 +1,11 @@
-"""Take all figures of docs/benchmarks.md on this machine, draw the plots, and write the page anew.
+"""Measures all of batchsim's own figures on this machine, draws the plots and rewrites docs/benchmarks.md.
 
-python -m benchmarks.pages.figures                     everything, in twenty minutes of a CPU of two cores
-python -m benchmarks.pages.figures --only sweeps       how cost grows
-python -m benchmarks.pages.figures --only changes      what each speed-up of training is worth
-python -m benchmarks.pages.figures --seconds 0.05 --repeats 1 --out /tmp/try --page ""    a dry run
+    python -m benchmarks.pages.figures                     everything; takes twenty minutes on a CPU with two cores
+    python -m benchmarks.pages.figures --only sweeps       how cost scales
+    python -m benchmarks.pages.figures --only changes      the effect of each performance option of training
+    python -m benchmarks.pages.figures --seconds 0.05 --repeats 1 --out try --page ""    a dry run
 
-The machine should have nothing else to do. Scenes that are not in the cache yet are baked first, which takes minutes.
+The machine should be idle. Scenes that are not in the cache are baked first, which takes minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal
 import tyro
 
 from batchsim.agents.benchmarks.changes import run_changes
-from batchsim.agents.benchmarks.command import parse
+from batchsim.agents.benchmarks.command import TrainBench, parse
 from batchsim.agents.benchmarks.plot import plot_sweeps
 from batchsim.agents.benchmarks.record import today
 from batchsim.agents.benchmarks.sweep import parse_axes, run_cell, run_sweep, save_sweep
@@ -36,25 +36,25 @@ _ONE_HOME = "homes:train/0"
 
 @dataclass(frozen=True)
 class FiguresCommand:
-    """Measure what the page of figures shows, and write it."""
+    """Measure the figures of the benchmark page and rewrite the page."""
 
     only: Literal["all", "tables", "sweeps", "changes"] = "all"
-    """tables: single measurements. sweeps: how cost grows. changes: what each speed-up of training is worth."""
+    """tables: single measurements. sweeps: how cost scales. changes: the effect of each performance option."""
     out: Path = Path("docs/benchmarks")
-    """Folder for the JSON, the CSV and the plots."""
+    """Folder for JSON, CSV and plots."""
     page: str = "docs/benchmarks.md"
-    """Page to write anew from all JSON in that folder; empty for none."""
+    """Page to rewrite from all JSON in that folder; empty for none."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """Device: auto, cpu, cuda or cuda:N."""
     seconds: float = 0.5
-    """Length of one run of a sweep; single measurements take twice that."""
+    """Length of one run of a sweep in seconds; single measurements take twice that."""
     repeats: int = 3
-    """Runs of a sweep's cell; single measurements take two more."""
+    """Runs of each cell of a sweep; single measurements take two more."""
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """A sweep: its plot's title, the mode, what all cells share, and the axes on a CPU and on a GPU."""
+    """A sweep: the title of its plot, the mode, shared options, and the axes on a CPU and on a GPU."""
 
     name: str
     title: str
@@ -109,22 +109,22 @@ GRIDS = (
 )
 
 _DETAILS = {"low": 16, "medium": 4, "high": 1}
-TABLES = {
+TABLES: dict[str, tuple[str, ...]] = {
     f"{mode}-{detail}-{sensor}": (mode, "--scenes", f"homes:train?detail={detail}&count={count}", "--sensors", sensor)
     for mode in ("render", "step")
     for detail, count in _DETAILS.items()
     for sensor in ("depth", "rgb")
     if mode == "render" or detail == "low"
 }
-"""Single measurements of the renderer and of the whole environment, by the name of their file."""
+"""Single measurements of the renderer and of the whole environment, by file name."""
 
-TRAINING = {"cpu": {"train-quickstart": ("--preset", "quickstart")}, "cuda": {}}
+TRAINING: dict[str, dict[str, tuple[str, ...]]] = {"cpu": {"train-quickstart": ("--preset", "quickstart")}, "cuda": {}}
 TRAINING["cuda"] = TRAINING["cpu"] | {f"train-{p}": ("--preset", p) for p in ("pointnav-depth", "pointnav-rgb")}
 """Single measurements of training, by the kind of device."""
 
 
 def take_sweeps(command: FiguresCommand, kind: str, label: str) -> None:
-    """Measure all of `GRIDS`; leave JSON and CSV of each and one plot of all."""
+    """Measure all `GRIDS`; write JSON and CSV of each, and one plot of all."""
     drawn = []
     for grid in GRIDS:
         shared = (*grid.shared, "--device", command.device, "--seconds", str(command.seconds))
@@ -140,9 +140,9 @@ def take_sweeps(command: FiguresCommand, kind: str, label: str) -> None:
 
 
 def take_tables(command: FiguresCommand, kind: str, label: str) -> None:
-    """Measure `TABLES` and the training; leave a JSON file of each."""
+    """Measure `TABLES` and training; write one JSON file each."""
     often = ("--seconds", str(2 * command.seconds), "--repeats", str(command.repeats + 2))
-    work = {name: (*typed, "--device", command.device) for name, typed in TABLES.items()}
+    work: dict[str, tuple[str, ...]] = {name: (*typed, "--device", command.device) for name, typed in TABLES.items()}
     work |= {name: ("train", *typed) for name, typed in TRAINING[kind].items()}
     for name, (mode, *typed) in work.items():
         arguments = (*typed, *often)
@@ -153,11 +153,12 @@ def take_tables(command: FiguresCommand, kind: str, label: str) -> None:
 
 
 def take_changes(command: FiguresCommand, kind: str, label: str) -> None:
-    """Measure what each speed-up of the presets in `TRAINING` is worth; leave JSON and CSV of each."""
+    """Measure the effect of each performance option for the presets in `TRAINING`; write JSON and CSV."""
     for name, chosen in TRAINING[kind].items():
         often = ("--seconds", str(2 * command.seconds), "--repeats", str(command.repeats), "--no-limits")
         typed = ("train", *chosen, "--device", command.device, *often)
         speed_ups = parse([*typed, "--speed-ups"])
+        assert isinstance(speed_ups, TrainBench)
         line = shlex.join(["batchsim-bench", *typed, "--speed-ups"])
         sweep = run_changes("train", typed[1:], speed_ups.changes(), speed_ups.passes, line)
         sweep.title = name
@@ -165,7 +166,7 @@ def take_changes(command: FiguresCommand, kind: str, label: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run the command with `arguments` (default: those of the process)."""
     command = tyro.cli(FiguresCommand, args=arguments, prog="python -m benchmarks.pages.figures")
     run_command("figures", lambda: _main(command))
 

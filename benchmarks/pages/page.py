@@ -1,8 +1,8 @@
-"""The page of benchmark figures, written from JSON: nothing on it is typed.
+"""Writes the figures of the benchmark page from JSON files.
 
-python -m benchmarks.pages.page docs/benchmarks.md docs/benchmarks/*.json
+    python -m benchmarks.pages.page docs/benchmarks.md docs/benchmarks/*.json
 
-Takes what `batchsim-bench --json`, its sweeps, `make gpu-check` and `benchmarks/peers/compare.py` leave.
+The JSON files come from `batchsim-bench --json`, its sweeps, `make gpu-check` and `benchmarks/peers/compare.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from batchsim.agents.errors import AgentError
 from benchmarks.pages.page_sections import changes, growth, measurements, peers
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-"""Everything between these lines of the page is written anew; what stands around them stays."""
+"""Everything between these two lines of the page is replaced; the rest is kept."""
 
 
 @dataclass
 class Figures:
-    """What the JSON files hold, by kind; sweeps by the plot that shows them together."""
+    """The content of the JSON files by kind; sweeps are grouped by the plot that shows them."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     sweeps: dict[Path, list[Sweep]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Figures:
     peers: list[dict[str, Any]] = field(default_factory=list)
 
     def markdown(self, page: Path) -> str:
-        """All sections; plots are linked from where `page` stands."""
+        """Return all sections as Markdown, with links to plots relative to `page`."""
         sections = [peers(content) for content in sorted(self.peers, key=lambda c: c["date"], reverse=True)]
         for plot, sweeps in sorted(self.sweeps.items(), reverse=True):
             sections.append(growth(sweeps, os.path.relpath(plot, page.parent)))
@@ -45,7 +45,11 @@ class Figures:
 
 
 def read_figures(files: Iterable[Path]) -> Figures:
-    """Read JSON files; raises `AgentError` for those that hold no figures."""
+    """Read JSON files.
+
+    Raises:
+        AgentError: A file cannot be read or holds no figures.
+    """
     found = Figures()
     for file in files:
         try:
@@ -64,7 +68,7 @@ def read_figures(files: Iterable[Path]) -> Figures:
 
 
 def plot_of(file: Path) -> Path:
-    """The plot of the sweep in `file` and of those measured with it: LABEL-sweep-NAME.json, LABEL-growth.png."""
+    """Return the plot that shows the sweep in `file`: LABEL-growth.png for LABEL-sweep-NAME.json."""
     return file.with_name(f"{file.stem.split('-sweep')[0]}-growth.png")
 
 
@@ -76,7 +80,11 @@ def _records(file: Path, content: Any) -> list[dict[str, Any]]:
 
 
 def write_page(page: Path, files: Iterable[Path]) -> None:
-    """Put the figures of `files` into `page`, between its two marks; raises `AgentError` if it lacks them."""
+    """Write the figures of `files` into `page`, between its two marker lines.
+
+    Raises:
+        AgentError: The page lacks a marker, or a file holds no figures.
+    """
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise AgentError(f"{page} must hold the lines {BEGIN!r} and {END!r}, each once.")
@@ -86,7 +94,7 @@ def write_page(page: Path, files: Iterable[Path]) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command."""
     run_command("benchmarks.page", _main)
 
 

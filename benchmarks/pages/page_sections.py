@@ -1,4 +1,4 @@
-"""The sections of the page of figures, as Markdown: measurements, how cost grows, speed-ups, other simulators."""
+"""Sections of the benchmark page as Markdown: measurements, scaling, performance options, other simulators."""
 
 from __future__ import annotations
 
@@ -12,27 +12,38 @@ from batchsim.agents.benchmarks.sweep import Cell, Sweep
 
 Record = Mapping[str, Any]
 
-_COLUMNS = ("what", "sensors", "at once", "triangles", "renderer", "frames/s", "range", "µs a frame")
-_COLUMNS = (*_COLUMNS, "of the limit", "memory", "commit")
+_COLUMNS = (
+    "what",
+    "sensors",
+    "batch",
+    "triangles",
+    "renderer",
+    "frames/s",
+    "range",
+    "µs per frame",
+    "of the limit",
+    "memory",
+    "commit",
+)
 _LIMITS = {
-    "traversal_rays_per_second": "bare rays",
+    "traversal_rays_per_second": "bare traversal",
     "copy_bytes_per_second": "bandwidth",
     "matmul_flops_per_second": "FLOP/s",
 }
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table."""
+    """Return the lines of a Markdown table."""
     return ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)]
 
 
 def code(lines_: Iterable[str]) -> list[str]:
-    """Lines in a block of code, each once."""
+    """Return a code block of the lines, without duplicates."""
     return ["```", *dict.fromkeys(lines_), "```"]
 
 
 def measurements(records: Iterable[Record]) -> str:
-    """A section for each machine and day: a table, then the commands and versions it was measured with."""
+    """Return a section for each machine and date: versions, a table, and the commands."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         key = (record["date"], record["machine"], record["gl_renderer"] or "", json.dumps(record["versions"]))
@@ -71,33 +82,33 @@ def _cells(record: Record) -> list[str]:
 
 
 def _stages(record: Record) -> str:
-    """Microseconds a frame of each stage."""
+    """Return the microseconds per frame of each stage."""
     return ", ".join(f"{name} {time:,.1f}" for name, time in record["us_per_frame"].items() if time is not None)
 
 
 def growth(sweeps: Sequence[Sweep], image: str) -> str:
-    """How cost grows, of sweeps measured together: the plot, each line's ends in words, what failed, the commands."""
+    """Return the section on scaling: the plot, the ends of each line, failed cells, and the commands."""
     cells = [cell for sweep in sweeps for cell in sweep.cells]
     first = next(cell.record for cell in cells if cell.record is not None)
-    lines_ = [f"## How cost grows: {first['machine']}, {first['date']}", "", f"![Cost of a frame]({image})", ""]
+    lines_ = [f"## How cost scales: {first['machine']}, {first['date']}", "", f"![Cost of a frame]({image})", ""]
     rows = [row for sweep in sweeps for row in _ends(sweep)]
-    lines_ += table(("sweep", "line", "from", "to", "µs a frame", "ratio"), rows)
+    lines_ += table(("sweep", "line", "from", "to", "µs per frame", "ratio"), rows)
     failed = [cell for cell in cells if cell.record is None]
     if failed:
-        lines_ += ["", "Not to be had: " + "; ".join(f"{_values(cell)} ({cell.failure})" for cell in failed) + "."]
+        lines_ += ["", "Failed: " + "; ".join(f"{_values(cell)} ({cell.failure})" for cell in failed) + "."]
     commits = sorted({cell.record["commit"] or "unknown" for cell in cells if cell.record is not None})
     return "\n".join([*lines_, "", f"Commit {', '.join(commits)}.", "", *code(sweep.command for sweep in sweeps), ""])
 
 
 def _ends(sweep: Sweep) -> Iterable[list[str]]:
-    """A row for each line of the sweep's plot: its first and its last cell. From 16 to 1024 environments, for N."""
+    """Yield a row for each line of the plot: its first and last cell; for `num_envs` those of 16 and 1024."""
     axis = main_axis(sweep)
     for name, points in lines(sweep).items():
         first, last = points[0], points[-1]
         if axis == "num_envs":
             by_count = {cell.values[axis]: (place, cell) for place, cell in points}
             first, last = by_count.get("16", first), by_count.get("1024", last)
-        costs = [1e6 / cell.record["fps"] for _, cell in (first, last)]
+        costs = [1e6 / cell.record["fps"] for _, cell in (first, last) if cell.record is not None]
         words = AXIS_WORDS.get(axis, axis.replace("_", " "))
         places = [f"{place:,.0f}" if isinstance(place, float) else str(place) for place, _ in (first, last)]
         ratio = f"**{costs[1] / costs[0]:.2f}**"
@@ -105,18 +116,18 @@ def _ends(sweep: Sweep) -> Iterable[list[str]]:
 
 
 def changes(sweep: Sweep) -> str:
-    """What each speed-up is worth: training as its preset has it, and with each thing changed alone."""
+    """Return the section on performance options: training with its preset, and with each option changed alone."""
     first = next(cell.record for cell in sweep.cells if cell.record is not None)
-    lines_ = [f"## What each speed-up is worth: {sweep.title}, {first['machine']}, {first['date']}", ""]
+    lines_ = [f"## Effect of each performance option: {sweep.title}, {first['machine']}, {first['date']}", ""]
     rows = [_change(cell, ratio) for cell, ratio in zip(sweep.cells, ratios(sweep), strict=True)]
-    lines_ += table(("changed alone", "times as fast", "frames/s", "range", "µs a frame"), rows)
+    lines_ += table(("changed alone", "relative speed", "frames/s", "range", "µs per frame"), rows)
     return "\n".join([*lines_, "", f"Commit {first['commit'] or 'unknown'}.", "", *code([sweep.command]), ""])
 
 
 def _change(cell: Cell, ratio: float | None) -> list[str]:
     name, record = f"`{cell.values['change']}`", cell.record
     if record is None:
-        return [name, "—", "—", "—", f"not to be had: {cell.failure}"]
+        return [name, "—", "—", "—", f"failed: {cell.failure}"]
     low, high = record["fps_range"]
     return [
         name,
@@ -132,26 +143,27 @@ def _values(cell: Cell) -> str:
 
 
 def peers(content: Mapping[str, Any]) -> str:
-    """Other simulators: ratios first, then what is not comparable, what was left out, and how to repeat it."""
-    lines_ = [f"## Beside other simulators: {content['machine']}, {content['date']}", ""]
-    lines_ += [
-        f"{content['repeats']} turns of {content['seconds']:g} s of each side, one waiting while the other runs.",
-        "",
-    ]
+    """Return the section on other simulators: ratios, what differs, what was left out, and the commands."""
+    lines_ = [f"## Compared with other simulators: {content['machine']}, {content['date']}", ""]
+    often = f"{content['repeats']} repeats of {content['seconds']:g} s for each side, in alternation"
+    lines_ += [f"{often}: one side waits while the other runs.", ""]
     lines_ += table(
-        ("work", "batchsim", "against", "times as fast", "range", "wanted", "frames/s"), map(_pair, content["peers"])
+        ("work", "batchsim", "against", "ratio", "range", "target", "frames/s"), map(_pair, content["peers"])
     )
     sizes = [text for text in map(_size, content["peers"]) if text]
     lines_ += ["", *(f"- {text}" for text in dict.fromkeys(sizes))] if sizes else []
-    lines_ += ["", "What is not the same on both sides:", ""]
+    lines_ += ["", "Differences between the two sides:", ""]
     rivals: dict[str, list[str]] = {}
     for pair in content["peers"]:
         rivals.setdefault(pair["differs"], []).append(f"{pair['pair']}, {pair['theirs']['side']}")
     lines_ += [f"- {'; '.join(names)}: {differs}" for differs, names in rivals.items()]
     if content["left_out"]:
-        lines_ += ["", "Left out:", "", *(f"- {entry['pair']}: {entry['why']}" for entry in content["left_out"])]
+        lines_ += ["", "Not measured:", "", *(f"- {entry['pair']}: {entry['why']}" for entry in content["left_out"])]
     packages = "; ".join(" ".join(packages) for packages in content["packages"].values())
-    lines_ += ["", f"Commit {content['commit'] or 'unknown'}. {_versions(content['versions'])}. Beside it: {packages}."]
+    lines_ += [
+        "",
+        f"Commit {content['commit'] or 'unknown'}. {_versions(content['versions'])}. Other side: {packages}.",
+    ]
     return "\n".join([*lines_, "", *code(["python benchmarks/peers/make_environments.py", content["command"]]), ""])
 
 
@@ -169,7 +181,7 @@ def _pair(pair: Mapping[str, Any]) -> list[str]:
 
 
 def _size(pair: Mapping[str, Any]) -> str:
-    """The networks of both sides, where they train one."""
+    """Return the network sizes of both sides, if they train one."""
     facts = [pair[side]["facts"] for side in ("ours", "theirs")]
     if not all("parameters" in fact for fact in facts):
         return ""

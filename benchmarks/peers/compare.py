@@ -1,12 +1,11 @@
-"""Run batchsim and its peers side by side on the same work, taking turns; ratios with their range, as JSON and table.
+"""Compares the speed of batchsim with that of other simulators on the same work, and prints the ratios.
 
-python benchmarks/peers/make_environments.py
-python benchmarks/peers/compare.py --out docs/benchmarks/peers.json
+    python benchmarks/peers/make_environments.py
+    python benchmarks/peers/compare.py --out docs/benchmarks/peers.json
 
-Both sides of a pair are started, prepare and warm up; then they are measured in turns, one waiting while the other
-runs, so that whatever else the machine does falls on both. The ratio is taken turn by turn; its median counts, its
-lowest and highest are shown. Pairs whose peer is not installed, and those that need a GPU where there is none, are
-left out and said to be.
+Both sides of a pair start and warm up. Then they are measured in alternation, one side waiting while the other runs, so
+that other load on the machine affects both. The ratio is computed for each repeat; the median is reported with the
+lowest and highest. Pairs that are not installed, or need a GPU that is missing, are listed as not measured.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ import torch
 from batchsim.agents.benchmarks import record
 
 _WORKERS = Path(__file__).resolve().parent / "workers"
-_PATIENCE = 180.0  # seconds without an answer
+_TIMEOUT = 180.0  # seconds to wait for an answer
 
 
 class WorkerError(RuntimeError):
-    """A worker that could not be started or does not answer; the message holds the end of what it said."""
+    """A worker failed to start or does not answer; the message holds the end of its stderr."""
 
 
 class Worker:
-    """A process that works on request, see `workers/protocol.py`."""
+    """A process that works on request; see `workers/protocol.py`."""
 
     def __init__(self, side: Side, folder: Path) -> None:
         python = str(folder / side.python / "bin" / "python") if side.python else sys.executable
@@ -68,23 +67,27 @@ class Worker:
         self._answers.put(None)
 
     def ask(self, seconds: float) -> None:
-        """Let it work for about `seconds`."""
+        """Ask it to work for about `seconds`."""
         self._process.stdin.write(f"{seconds}\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Its next answer; raises `WorkerError` if none comes."""
+        """Return its next answer.
+
+        Raises:
+            WorkerError: The worker ended, or did not answer in time.
+        """
         try:
-            line = self._answers.get(timeout=_PATIENCE)
+            line = self._answers.get(timeout=_TIMEOUT)
         except queue.Empty:
-            raise WorkerError(f"no answer within {_PATIENCE:.0f} s") from None
+            raise WorkerError(f"no answer within {_TIMEOUT:.0f} s") from None
         if line is None:
             self._process.wait()
-            raise WorkerError("".join(self._said[-3:]).strip() or "ended without a word")
+            raise WorkerError("".join(self._said[-3:]).strip() or "ended without a message")
         return json.loads(line)
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.stdin.close()
         try:
             self._process.wait(timeout=20)
@@ -94,40 +97,44 @@ class Worker:
 
 
 class Team:
-    """All copies of a side."""
+    """All worker processes of a side."""
 
     def __init__(self, side: Side, folder: Path) -> None:
         self.workers = [Worker(side, folder) for _ in range(side.copies)]
 
     def facts(self) -> dict[str, Any]:
-        """What the workers say of themselves once they are ready; the first one's, since they are alike."""
+        """Wait until all workers are ready; return the facts of the first."""
         ready = [worker.answer() for worker in self.workers]
         return ready[0]["facts"]
 
     def rate(self, seconds: float) -> float:
-        """Frames a second of all copies together, over the time until the last has answered."""
+        """Return the frames per second of all workers together."""
         for worker in self.workers:
             worker.ask(seconds)
         answers = [worker.answer() for worker in self.workers]
         return sum(answer["frames"] for answer in answers) / max(answer["seconds"] for answer in answers)
 
     def close(self) -> None:
-        """End them."""
+        """End all processes."""
         for worker in self.workers:
             worker.close()
 
 
 def compare(pair: Pair, folder: Path, repeats: int, seconds: float) -> dict[str, Any]:
-    """Measure both sides of `pair` in turns; raises `WorkerError` if one of them cannot."""
+    """Measure both sides of `pair` in alternation.
+
+    Raises:
+        WorkerError: A side cannot be measured.
+    """
     teams: list[Team] = []
     try:
         facts = []
-        for side in (pair.ours, pair.theirs):  # one after the other: warming up takes the whole machine
+        for side in (pair.ours, pair.theirs):  # one after the other: warm-up uses the whole machine
             teams.append(Team(side, folder))
             facts.append(teams[-1].facts())
         rates: list[list[float]] = [[], []]
-        for turn in range(repeats):
-            for which in (0, 1) if turn % 2 == 0 else (1, 0):
+        for repeat in range(repeats):
+            for which in (0, 1) if repeat % 2 == 0 else (1, 0):
                 rates[which].append(teams[which].rate(seconds))
     finally:
         for team in teams:
@@ -136,7 +143,7 @@ def compare(pair: Pair, folder: Path, repeats: int, seconds: float) -> dict[str,
 
 
 def result(pair: Pair, facts: list[dict[str, Any]], rates: list[list[float]]) -> dict[str, Any]:
-    """The JSON object of a measured pair."""
+    """Return the JSON object of a measured pair."""
     ratios = [ours / theirs for ours, theirs in zip(*rates, strict=True)]
     sides = [
         {"side": side.name, "fps": statistics.median(r), "fps_range": [min(r), max(r)], "facts": f} | asdict(side)
@@ -154,7 +161,7 @@ def result(pair: Pair, facts: list[dict[str, Any]], rates: list[list[float]]) ->
 
 
 def _why_not(pair: Pair, folder: Path) -> str:
-    """Why `pair` cannot be measured here; empty if it can."""
+    """Return why `pair` cannot be measured here; empty if it can."""
     if pair.cuda and not torch.cuda.is_available():
         return "needs an NVIDIA GPU"
     if not (folder / pair.theirs.python / "bin" / "python").exists():
@@ -163,7 +170,7 @@ def _why_not(pair: Pair, folder: Path) -> str:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command: exit code 1 if nothing could be measured."""
     arguments = _arguments()
     cores = len(os.sched_getaffinity(0))
     results: list[dict[str, Any]] = []
@@ -179,7 +186,7 @@ def main() -> None:
             print(row(results[-1]), flush=True)
         except WorkerError as error:
             left_out.append({"pair": label, "why": str(error)})
-            print(f"{label}: left out, {error}", file=sys.stderr, flush=True)
+            print(f"{label}: not measured: {error}", file=sys.stderr, flush=True)
     page = {
         "peers": results,
         "left_out": left_out,
@@ -199,19 +206,19 @@ def main() -> None:
 
 
 def row(found: dict[str, Any]) -> str:
-    """A measured pair in one line."""
+    """Format a measured pair as one line."""
     low, high = found["ratio_range"]
     sides = " : ".join(f"{found[s]['fps']:,.0f} ({found[s]['side']})" for s in ("ours", "theirs"))
-    wanted = "" if found["target"] is None else f", wanted {found['target']:g}"
+    wanted = "" if found["target"] is None else f", target {found['target']:g}"
     return f"{found['pair']}: {found['ratio']:.1f} times ({low:.1f} to {high:.1f}{wanted}); frames/s {sides}"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each side")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
-    parser.add_argument("--only", default="", help="only pairs whose name holds this")
-    parser.add_argument("--environments", type=Path, default=FOLDER, help="what make_environments.py made")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats of each side")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a repeat in seconds")
+    parser.add_argument("--only", default="", help="only pairs whose name contains this")
+    parser.add_argument("--environments", type=Path, default=FOLDER, help="folder of the virtual environments")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     return parser.parse_args()
 

@@ -1,9 +1,9 @@
-"""Make the virtual environments that the comparison runs in, one for each peer, into build/peers.
+"""Creates the virtual environments of the comparison, one for each simulator, in build/peers.
 
-python benchmarks/peers/make_environments.py [FOLDER]
+    python benchmarks/peers/make_environments.py [FOLDER]
 
-Needs the network for some minutes and about 2 GB of disk, and nothing but Python's standard library. What is there
-already is left as it is. Miniworld draws headless through EGL, as batchsim does: no display and no xvfb.
+Needs network access, about 2 GB of disk and only Python's standard library. Environments that exist are kept. Miniworld
+renders headless through EGL, as batchsim does; no display is needed.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ FOLDER = ROOT / "build" / "peers"
 CONSTRAINTS = ROOT / "constraints.txt"
 
 PACKAGES = {
-    # pyglet 2 has no fixed-function OpenGL, which Miniworld draws with.
+    # Miniworld draws with fixed-function OpenGL, which pyglet 2 lacks.
     "miniworld": ("miniworld==2.1.0", "pyglet==1.5.31", "stable-baselines3==2.9.2", "torch", "gymnasium", "numpy"),
     "vizdoom": ("vizdoom==1.3.2", "numpy"),
     "mujoco-warp": ("mujoco-warp==4.0.0", "warp-lang==1.19.0", "numpy"),
 }
-"""Packages by environment. Those without a version take it from constraints.txt, as batchsim does."""
+"""Packages by environment. Those without a version use the one in constraints.txt, as batchsim does."""
 
 
 def make(name: str, folder: Path) -> None:
-    """Make the environment `name` in `folder`, unless it is there; raises `CalledProcessError` if pip fails."""
+    """Create the environment `name` in `folder` unless it exists.
+
+    Raises:
+        CalledProcessError: pip failed.
+    """
     home = folder / name
     ready = home / "ready"
     if ready.exists() and ready.read_text("utf-8") == " ".join(PACKAGES[name]):
-        print(f"{home}: there already")
+        print(f"{home}: exists")
         return
     print(f"{home}: {' '.join(PACKAGES[name])}", flush=True)
     venv.create(home, with_pip=True, clear=True)
@@ -41,7 +45,7 @@ def make(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line; exit code 1 where an environment could not be made, after the others were."""
+    """Run the command: exit code 1 if an environment could not be created; the others are created all the same."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     failed = []
     for name in PACKAGES:

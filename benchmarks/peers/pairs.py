@@ -1,4 +1,4 @@
-"""What is compared with what: for each pair the two sides' workers, and what of the two is not the same."""
+"""The pairs that are compared: the workers of both sides, and how the two differ."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a worker, run by the Python of a virtual environment ("" is batchsim's own).
+    """One side of a comparison.
 
-    `copies`: processes that do the same at the same time, their frames counted together. `environment`: variables.
+    Attributes:
+        name: Name in the table.
+        python: Virtual environment that runs the worker; "" for batchsim's own.
+        arguments: File name of the worker and its arguments.
+        copies: Number of processes that run at the same time; their frames are summed.
+        environment: Environment variables.
     """
 
     name: str
@@ -21,7 +26,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """`ours` against `theirs`. `target`: the ratio to reach, where there is one. `cuda`: whether a GPU is needed."""
+    """A comparison of `ours` with `theirs`.
+
+    Attributes:
+        name: The work that both do.
+        differs: How the two sides differ.
+        target: The ratio to reach, if there is one.
+        cuda: Whether a GPU is needed.
+    """
 
     name: str
     ours: Side
@@ -33,7 +45,7 @@ class Pair:
 
 # Miniworld's camera and steps: 60 degrees, 1.5 m high, 15 cm forward, 15 degrees a turn.
 _LIKE_MINIWORLD = ("hfov=60.0", "camera_height=1.5", "forward_step=0.15", "turn_angle=15.0")
-_ALONE = {"LP_NUM_THREADS": "0"}  # llvmpipe draws on the process's own thread: best where each core has a process
+_ALONE = {"LP_NUM_THREADS": "0"}  # llvmpipe renders on the calling thread: fastest with one process per core
 
 
 def _ours(world: str, width: int, height: int, num_envs: int, *options: str) -> Side:
@@ -46,13 +58,13 @@ def _miniworld(world: str, *options: str) -> tuple[str, tuple[str, ...]]:
 
 
 _SAME_ROOMS = (
-    "Miniworld draws four samples a pixel where batchsim draws one, and a red box; batchsim filters its textures, "
-    "works out the walking distance to a goal in every step, and begins episodes anywhere."
+    "Miniworld draws four samples per pixel, batchsim one. Miniworld draws a red box. batchsim filters its textures, "
+    "computes the walking distance to a goal in every step, and starts episodes anywhere."
 )
 
 
 def step_pairs(cores: int) -> list[Pair]:
-    """Environments under random actions."""
+    """Return the pairs of environments under random actions."""
     pairs = []
     for world, theirs, target, limit in (("four-rooms", "FourRooms", 5.0, 250), ("maze", "Maze", 8.0, 1536)):
         ours = _ours(world, 64, 64, 1024, *_LIKE_MINIWORLD, f"max_episode_steps={limit}")
@@ -61,8 +73,10 @@ def step_pairs(cores: int) -> list[Pair]:
         many = Side(f"Miniworld, {cores} tuned processes", python, arguments, cores, _ALONE)
         pairs.append(Pair(f"{world}, rgb 64×64", ours, many, _SAME_ROOMS + _TUNED))
         if world == "four-rooms":
-            plain = Side("Miniworld, one sample a pixel", *_miniworld(theirs, "without-antialiasing"))
-            pairs.append(Pair(f"{world}, rgb 64×64", ours, plain, _SAME_ROOMS + " Here it draws one."))
+            plain = Side("Miniworld, one sample per pixel", *_miniworld(theirs, "without-antialiasing"))
+            pairs.append(
+                Pair(f"{world}, rgb 64×64", ours, plain, _SAME_ROOMS + " Here Miniworld draws one sample as well.")
+            )
     doom = ("vizdoom_steps.py", "my_way_home")
     for copies in (1, cores):
         name = "VizDoom" if copies == 1 else f"VizDoom, {copies} processes"
@@ -72,31 +86,32 @@ def step_pairs(cores: int) -> list[Pair]:
 
 
 _TUNED = (
-    " One process a core, each drawing without threads of its own, side by side: its best, with the images in as "
-    "many processes rather than in one learner's."
+    " One process per core, each rendering on one thread: its fastest setting. The images are spread over as many "
+    "processes instead of being in the learner's."
 )
 _DOOM = (
-    "Not the same scene: VizDoom has a game of 1993 to draw (my_way_home; walls upright, floors level, no perspective "
-    "correction or filtering beyond its columns and spans), batchsim triangles in any pose."
+    "Different scenes: VizDoom draws a game of 1993 (my_way_home: vertical walls, horizontal floors, no texture "
+    "filtering), batchsim draws arbitrary triangles."
 )
 _WARP = (
-    "MuJoCo Warp casts rays at 17 boxes, batchsim at the same rooms as 352 triangles; both textured, no shadows, views "
-    "from random places. Warp's kernels run on one core of a CPU; here one process a core."
+    "MuJoCo Warp casts rays at 17 boxes, batchsim at the same rooms as 352 triangles. Both draw textures and no "
+    "shadows, from random viewpoints. Warp uses one CPU core; here one process runs per core."
 )
 _MUJOCO = (
-    "MuJoCo draws 17 boxes with one light and no shadows, one image at a time, batchsim the same rooms as 352 "
-    "triangles lit from above and from the eye; both textured, one sample a pixel, views from random places."
+    "MuJoCo draws 17 boxes with one light and no shadows, one image at a time. batchsim draws the same rooms as 352 "
+    "triangles, lit from above and from the camera. Both draw textures, one sample per pixel, random viewpoints."
 )
 
 
 def view_pairs(cores: int) -> list[Pair]:
-    """Renderers alone."""
+    """Return the pairs of renderers."""
 
     def ours(views: str, device: str) -> Side:
         return Side(f"batchsim, N = {views}", "", ("batchsim_views.py", "four-rooms", views, "64", device))
 
     pairs = []
-    for copies, environment in ((1, {}), (cores, _ALONE)):
+    single: dict[str, str] = {}
+    for copies, environment in ((1, single), (cores, _ALONE)):
         name = "MuJoCo" if copies == 1 else f"MuJoCo, {copies} tuned processes"
         theirs = Side(name, "mujoco-warp", ("mujoco_views.py", "64"), copies, environment)
         differs = _MUJOCO + ("" if copies == 1 else _TUNED)
@@ -111,15 +126,15 @@ def view_pairs(cores: int) -> list[Pair]:
 
 _ROLLOUT, _EPOCHS, _MINIBATCHES = "4096", "2", "4"
 _TRAINING = (
-    "The same network, frames a rollout, epochs and minibatches; batchsim's agents keep to the three moves that "
-    "Miniworld has, so that none ends its episode. Miniworld looks for a red box, batchsim for a goal that this "
-    "network cannot see: the cost is compared, not what is learned."
+    "Same network, frames per rollout, epochs and minibatches. batchsim's agents use only the three moves that "
+    "Miniworld has, so that none ends its episode. Miniworld searches for a red box, batchsim for a goal that this "
+    "network cannot observe: the comparison is of cost, not of what is learned."
 )
-_HALVED = " Here batchsim acts and learns in bfloat16, which Stable-Baselines3 has no option for."
+_HALVED = " Here batchsim computes in bfloat16, which Stable-Baselines3 has no option for."
 
 
 def train_pairs(cores: int) -> list[Pair]:
-    """Training from end to end."""
+    """Return the pairs of training end to end."""
     shared = (_ROLLOUT, _EPOCHS, _MINIBATCHES)
 
     def ours(network: str, precision: str) -> Side:
@@ -142,5 +157,5 @@ def train_pairs(cores: int) -> list[Pair]:
 
 
 def all_pairs(cores: int) -> list[Pair]:
-    """Everything that is compared, on a CPU of `cores` cores."""
+    """Return all pairs for a CPU with `cores` cores."""
     return step_pairs(cores) + view_pairs(cores) + train_pairs(cores)

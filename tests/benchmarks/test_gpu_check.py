@@ -1,4 +1,4 @@
-"""What `make gpu-check` runs: parts that end well, badly and never; scenes cut finer; facts without a GPU."""
+"""`make gpu-check`: parts that pass, fail and time out; subdivided scenes; facts without a GPU."""
 
 import json
 import sys
@@ -30,20 +30,20 @@ def test_every_part_is_accounted_for(tmp_path, capsys):
     summary = gpu_check(tmp_path / "out", parts)
     assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
     results = summary["parts"]
-    assert [result["ended"] for result in results.values()] == ["well", "well", "badly", "too late"]
+    assert [result["outcome"] for result in results.values()] == ["passed", "passed", "failed", "timeout"]
     assert results["good.json"]["fps_by_triangles"] == results["list.json"]["fps_by_triangles"] == {"1,000": 1234}
-    assert (results["bad.log"]["exit_code"], results["bad.log"]["said"]) == (3, "what was wrong")
+    assert (results["bad.log"]["exit_code"], results["bad.log"]["stderr"]) == (3, "what was wrong")
     assert (tmp_path / "out" / "bad.log").read_text() == "half\n"
     assert (tmp_path / "out" / "slow.log").read_text() == "started\n"
     assert not summary["passed"]
     printed = capsys.readouterr().out
     assert "good.json: 1,234 frames/s at 1,000 triangles" in printed
-    assert "bad.log: ended badly: what was wrong" in printed
+    assert "bad.log: failed: what was wrong" in printed
 
 
 def test_what_no_time_is_left_for_is_skipped(tmp_path):
     summary = gpu_check(tmp_path, (Part("late.json", program("print(1)")),), budget=5.0)
-    assert summary["parts"]["late.json"] == {"ended": "skipped", "why": "no time left"}
+    assert summary["parts"]["late.json"] == {"outcome": "skipped", "reason": "no time left"}
     assert not (tmp_path / "late.json").exists()
 
 
@@ -95,7 +95,7 @@ def test_winding_survives_the_cut(homes):
 def test_facts_are_found_without_a_gpu_too():
     found = facts(torch.device("cpu"))
     assert found["gl_renderer"]
-    assert found["us_per_hand_over"] > 0
+    assert found["us_per_handover"] > 0
     assert found["egl_devices"]
     assert found["versions"]["python"] == sys.version.split()[0]
 

@@ -1,4 +1,4 @@
-"""The comparison with other simulators: taking turns with workers, ratios, what is left out. No peer is needed."""
+"""The comparison with other simulators: alternating workers, ratios, missing peers. Needs no other simulator."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ def test_ratios_are_taken_turn_by_turn():
     found = compare.result(pair, [{}, {}], [[60.0, 20.0, 90.0], [10.0, 5.0, 9.0]])
     assert (found["ratio"], found["ratio_range"]) == (6.0, [4.0, 10.0])
     assert (found["ours"]["fps"], found["theirs"]["fps_range"]) == (60.0, [5.0, 10.0])
-    line = "work: 6.0 times (4.0 to 10.0, wanted 5); frames/s 60 (ours) : 9 (theirs)"
+    line = "work: 6.0 times (4.0 to 10.0, target 5); frames/s 60 (ours) : 9 (theirs)"
     assert compare.row(found) == line
 
 

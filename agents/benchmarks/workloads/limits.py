@@ -1,7 +1,7 @@
-"""What the machine could do at most, measured on the spot: rays walked, bytes copied, numbers multiplied.
+"""Upper bounds of this machine: rays traversed, bytes copied, floating-point operations per second.
 
-A figure alone does not say whether there is more to be had; beside its limit it does. The limits are themselves
-measured, never looked up: a shared processor or a GPU at its power limit has less than its data sheet says.
+They show how much of the machine a benchmark uses. They are measured rather than taken from a data sheet, because a
+shared CPU or a GPU at its power limit reaches less.
 """
 
 from __future__ import annotations
@@ -19,18 +19,23 @@ from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.scenes import Scene
 
 _SECONDS, _REPEATS = 0.2, 3
-_COPIED_BYTES = 1 << 28  # more than any cache holds
+_COPIED_BYTES = 1 << 28  # larger than any cache
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
 def traversal_rays_per_second(
     scenes: list[Scene], views: tuple[Tensor, Tensor], camera: Camera, device: torch.device
 ) -> float:
-    """Rays a second of the ray caster that writes depth and nothing else, where nobody reads what it wrote.
+    """Measure the rays per second of the ray casting backend alone.
 
-    The same rays of the same `views` (poses `[N, 7]`, scene numbers `[N]`) again and again, from a buffer that was
-    filled beforehand: no colour, no hand-over to torch, no new views. What the renderer reaches of it is what all of
-    those leave over.
+    It draws the same views again and again: depth only, without shading, without upload of poses and without
+    hand-over of images to torch.
+
+    Args:
+        scenes: The scenes to draw.
+        views: Poses `[N, 7]` and scene indices `[N]`.
+        camera: The camera of all views.
+        device: Where to draw.
     """
     poses, scene_index = (tensor.cpu() for tensor in views)
     count = len(poses)
@@ -60,7 +65,7 @@ def _traverse(context: moderngl.Context, scenes: list[Scene], packed: Tensor, ca
 
 
 def copy_bytes_per_second(device: torch.device) -> float:
-    """Bytes a second that a large copy reads and writes, both counted."""
+    """Measure the bytes per second that a large copy reads and writes, both counted."""
     source = torch.ones(_COPIED_BYTES, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     timing = time_steps(lambda: target.copy_(source), synchronizer(device), _REPEATS, _SECONDS)
@@ -68,7 +73,7 @@ def copy_bytes_per_second(device: torch.device) -> float:
 
 
 def matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a product of large square matrices of `dtype`; a multiply-add is two."""
+    """Measure the FLOP/s of a product of large square matrices of `dtype`; a multiply-add counts as two."""
     side = _MATRIX_SIDE["cuda" if device.type == "cuda" else "cpu"]
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
@@ -77,5 +82,5 @@ def matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _best_rate(timing: Timing, work_per_step: int) -> float:
-    """A limit is what was reached at best; only noise can make a run slower."""
+    """Return the rate of the fastest run: noise can only make a run slower."""
     return timing.rates(work_per_step)[2]

@@ -1,4 +1,4 @@
-"""The renderer alone: views a second from eye height all over the scenes."""
+"""Benchmark of the renderer alone, with views from eye height all over the scenes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import Scene
 
 _EYE_HEIGHT = 1.25  # metres
-_BATCHES = 8  # different views, drawn in turn: one batch again and again would flatter the caches
+_BATCHES = 8  # different views, drawn in turn: repeating one batch would favour caches
 
 
 def bench_render(options: BenchOptions) -> BenchRecord:
-    """Time `BatchRenderer.render` on views that lie on the device already, into tensors there."""
-    device = choose_device(options.device)  # before the scenes, which can take minutes to bake
+    """Time `BatchRenderer.render`, from poses on the device to images on the device."""
+    device = choose_device(options.device)  # checked before scenes are baked, which can take minutes
     scenes = options.load_scenes()
     views = random_views(scenes, options.num_envs, options.seed, device)
-    camera = {"width": options.width, "height": options.height}
     renderer = BatchRenderer(
-        scenes, options.num_envs, sensors=options.sensors, backend=options.renderer, device=device, **camera
+        scenes,
+        options.num_envs,
+        options.width,
+        options.height,
+        sensors=options.sensors,
+        backend=options.renderer,
+        device=device,
     )
 
     def timed(batches: list[tuple[Tensor, Tensor]], repeats: int) -> Timing:
@@ -46,8 +51,7 @@ def bench_render(options: BenchOptions) -> BenchRecord:
             scenes,
             device,
             stage_times(render=1e6 / timing.rates(options.num_envs)[0]),
-            renderer.backend,
-            renderer.gl_renderer,
+            renderer,
             1e6 / empty.rates(options.num_envs)[0],
             lambda: _limits(scenes, views[0], renderer, device),
         )
@@ -65,7 +69,10 @@ def _limits(
 
 
 def random_views(scenes: list[Scene], count: int, seed: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Batches of poses `[count, 7]` where somebody can stand, and scene numbers `[count]`; scenes in equal shares."""
+    """Draw batches of views: poses `[count, 7]` on walkable floor, and scene indices `[count]`.
+
+    Every scene has an equal share of the views.
+    """
     rng = np.random.default_rng(seed)
     batches = []
     for _ in range(_BATCHES):
@@ -82,7 +89,7 @@ def random_views(scenes: list[Scene], count: int, seed: int, device: torch.devic
 
 
 def _places(scene: Scene, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random points to stand on; the middle of a scene that nobody can walk in."""
+    """Draw random walkable points; the middle of a scene without walkable floor."""
     standing = scene.walkable.positions
     if not len(standing):
         return np.broadcast_to(scene.bounds.mean(0), (count, 3))

@@ -1,4 +1,4 @@
-"""The whole environment: frames a second of `NavVectorEnv.step` under random actions."""
+"""Benchmark of the whole environment: `NavVectorEnv.step` under random actions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
 
 _ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
-"""An agent that walks about: were one action in four a stop, episodes would last four steps."""
-_DRAWN = 64  # steps' worth of actions drawn beforehand
+"""Mostly forward. With uniform actions, one in four would be a stop and episodes would last four steps."""
+_DRAWN = 64  # batches of actions that are drawn in advance
 _STEPS_WITH_CHANGES = 600
-"""Steps of a run where scenes take turns, unless told otherwise: longer than an episode, so that some come and go."""
+"""Default steps of a run when scenes are swapped: longer than an episode, so that swaps happen."""
 
 
 def bench_step(options: BenchOptions) -> BenchRecord:
-    """Time `NavVectorEnv.step` from actions on the device to observations there, new episodes included."""
+    """Time `NavVectorEnv.step`, from actions on the device to observations on the device, resets included."""
     env = NavVectorEnv(
         options.num_envs,
         options.scenes if options.triangles is None else options.load_scenes(),
@@ -61,41 +61,45 @@ def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
         list(env.simulator.scenes.scenes),
         env.device,
         stages,
-        renderer and renderer.backend,
-        renderer and renderer.gl_renderer,
+        renderer,
         single_steps=single_steps,
         measure_limits=lambda: {"copy_bytes_per_second": copy_bytes_per_second(env.device)},
     )
 
 
 def _single_steps(env: NavVectorEnv, step: Callable[[], None], steps: int) -> dict[str, float] | None:
-    """How long single steps take while scenes come and go; None where none does."""
+    """Time single steps while scenes are swapped; None if they are not."""
     streamer = env.simulator.streamer
     if streamer is None:
         return None
     before = streamer.changes
-    seconds = time_single_steps(step, synchronizer(env.device), steps)
-    return seconds | {"scene_changes": streamer.changes - before}
+    single_steps = time_single_steps(step, synchronizer(env.device), steps)
+    return single_steps | {"scene_changes": streamer.changes - before}
 
 
 def _stages(
     env: NavVectorEnv, step: Callable[[], None], options: BenchOptions, timing: Timing
 ) -> dict[str, float | None]:
-    """Microseconds a frame of each stage: the shares of a run of their own, the sum of the undisturbed one."""
+    """Return microseconds per frame by stage: shares from a separate run, scaled to the time of the main run."""
     us_per_frame = 1e6 / timing.rates(options.num_envs)[0]
     renderer = env.simulator.renderer
     if renderer is None:
         return stage_times(simulate=us_per_frame)
     steps = max(1, timing.steps // 2)
-    with Stages(env.device, render=((renderer, "submit"), (renderer, "images"))) as stages:
-        whole = stages.watch(lambda: [step() for _ in range(steps)])
+
+    def run() -> None:
+        for _ in range(steps):
+            step()
+
+    with Stages(env.device, {"render": [(renderer, "submit"), (renderer, "images")]}) as stages:
+        whole = stages.timer(run)
         whole()
     render = us_per_frame * stages.seconds("render") / whole.seconds
     return stage_times(render=render, simulate=us_per_frame - render)
 
 
 def random_actions(num_envs: int, seed: int, device: torch.device) -> list[Tensor]:
-    """Actions int64 `[num_envs]` of some steps, drawn by `_ACTION_SHARES`."""
+    """Draw batches of actions int64 `[num_envs]` with the probabilities of `_ACTION_SHARES`."""
     generator = torch.Generator().manual_seed(seed)
     shares = torch.tensor(list(_ACTION_SHARES.values()))
     drawn = torch.multinomial(shares, _DRAWN * num_envs, replacement=True, generator=generator)

@@ -1,4 +1,4 @@
-"""Training from end to end: frames a second of the real `Trainer`, experience collected and learned from."""
+"""Benchmark of training end to end: iterations (rollout and update) of `Trainer`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from batchsim.agents.train import make_trainer
 
 @dataclass(frozen=True)
 class TrainBenchOptions:
-    """What to train and how long to measure; `command` is what was typed, for the record.
+    """What to train and how long to measure.
 
-    `iterations`: rollouts, each with the update that it gives, of one run; None takes as many as fill `seconds`.
+    Attributes:
+        iterations: Iterations of one run; None for as many as fill `seconds`.
+        command: The command line, for the record.
     """
 
     config: TrainConfig
@@ -37,7 +39,7 @@ class TrainBenchOptions:
 
 
 def bench_train(options: TrainBenchOptions) -> BenchRecord:
-    """Time `Trainer.iteration`: N environments stepped `rollout_steps` times, and the update."""
+    """Time `Trainer.iteration`: `rollout_steps` steps of N environments, and the update."""
     options.config.check()
     trainer = make_trainer(options.config)
     try:
@@ -52,7 +54,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
     wait = synchronizer(env.device)
     timing = time_steps(trainer.iteration, wait, options.repeats, options.seconds, options.iterations)
     stages = _stages(trainer, timing, frames)
-    memory = record.memory(env.device)  # before the limits, which take some of their own
+    memory = record.memory(env.device)  # before the limits, which allocate memory
     known = _limits(trainer) if options.limits else {}
     fps, lowest, highest = timing.rates(frames)
     scenes, renderer = list(env.simulator.scenes.scenes), env.simulator.renderer
@@ -66,8 +68,8 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
         width=config.width,
         height=config.height,
         sensors=sensors,
-        renderer=renderer and renderer.backend,
-        gl_renderer=renderer and renderer.gl_renderer,
+        renderer=None if renderer is None else renderer.backend,
+        gl_renderer=None if renderer is None else renderer.gl_renderer,
         device=str(env.device),
         scenes=config.scenes,
         num_scenes=len(scenes),
@@ -96,20 +98,25 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
 
 
 def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | None]:
-    """Microseconds a frame of each stage: the shares of a run of their own, the sum of the undisturbed one.
+    """Return microseconds per frame by stage: shares from a separate run, scaled to the time of the main run.
 
-    What is neither the environment's nor the update's is inference: the policy, the choice of actions, the storing of
-    experience, and the returns.
+    "infer" is everything outside the environment and the update: the policy, action sampling, the rollout buffer and
+    advantages.
     """
     envs = [collector.env for collector in trainer.collectors]
     renderers = [env.simulator.renderer for env in envs if env.simulator.renderer is not None]
-    methods = {
+    methods: dict[str, list[tuple[object, str]]] = {
         "step": _each(envs, "step_async", "step_wait"),
         "render": _each(renderers, "submit", "images"),
         "learn": [(trainer.ppo, "update")],
     }
-    with Stages(trainer.env.device, **methods) as stages:
-        whole = stages.watch(lambda: [trainer.iteration() for _ in range(max(1, timing.steps // 2))])
+
+    def run() -> None:
+        for _ in range(max(1, timing.steps // 2)):
+            trainer.iteration()
+
+    with Stages(trainer.env.device, methods) as stages:
+        whole = stages.timer(run)
         whole()
     us_per_frame = 1e6 / timing.rates(frames)[0]
     step, learn, render = (us_per_frame * stages.seconds(n) / whole.seconds for n in ("step", "learn", "render"))

@@ -1,8 +1,8 @@
-"""batchsim under random actions: N environments, their images as torch tensors on the host.
+"""batchsim under random actions: N environments, images as torch tensors on the host.
 
-batchsim_steps.py SCENES NUM_ENVS WIDTH HEIGHT [OPTION=VALUE ...]
+    batchsim_steps.py SCENES NUM_ENVS WIDTH HEIGHT [OPTION=VALUE ...]
 
-Never stops of its own accord, as the others' random agents cannot: episodes end when their time is up.
+The agents never choose "stop", because the other simulators have no such action; episodes end by truncation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     scenes, num_envs, width, height = sys.argv[1], *map(int, sys.argv[2:5])
     options = {name: ast.literal_eval(value) for name, value in (word.split("=") for word in sys.argv[5:])}
     env = NavVectorEnv(num_envs, scenes, sensors=("rgb",), width=width, height=height, device="cpu", **options)

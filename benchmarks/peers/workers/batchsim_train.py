@@ -1,4 +1,4 @@
-"""batchsim's four rooms learned by its own trainer, with a network of Stable-Baselines3's kind put in.
+"""batchsim's trainer in four rooms, with the network that Stable-Baselines3 trains on the other side.
 
 batchsim_train.py NETWORK {float32,bfloat16} NUM_ENVS ROLLOUT_FRAMES EPOCHS MINIBATCHES [OPTION=VALUE ...]
 """
@@ -9,7 +9,7 @@ import ast
 import sys
 from collections.abc import Mapping
 
-# Before torch, which networks imports: see batchsim.openmp.
+# Imported before torch, which `networks` imports: see batchsim.openmp.
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim import NavVectorEnv
@@ -20,11 +20,11 @@ import protocol  # isort: skip
 import torch  # isort: skip
 from torch import Tensor, nn  # isort: skip
 
-_NEVER = -1e9  # added to the logit of "stop", for Miniworld's agents have no action that ends an episode
+_NEVER = -1e9  # added to the logit of "stop": Miniworld has no action that ends an episode
 
 
 class ImagePolicy(nn.Module):
-    """Colour image -> features -> logits and value, without memory, goal or previous action."""
+    """Maps a colour image to features, logits and a value; without memory, goal or previous action."""
 
     def __init__(self, network: str, num_actions: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -35,19 +35,19 @@ class ImagePolicy(nn.Module):
         self.register_buffer("allowed", torch.zeros(num_actions).index_fill_(0, torch.tensor(STOP), _NEVER))
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """The memory that the trainer keeps for a policy: one number that nothing reads."""
+        """Return the recurrent state that the trainer expects; unused."""
         return torch.zeros(num_envs, 1)
 
     def step(
         self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits `[N, A]`, values `[N]`, and the state as it came."""
+        """Return logits `[N, A]`, values `[N]`, and the unchanged state."""
         return *self._heads(observation["rgb"]), state
 
     def forward(
         self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Logits `[T, N, A]` and values `[T, N]`."""
+        """Return logits `[T, N, A]` and values `[T, N]`."""
         logits, values = self._heads(observations["rgb"].flatten(0, 1))
         return logits.unflatten(0, episode_start.shape), values.unflatten(0, episode_start.shape)
 
@@ -58,7 +58,7 @@ class ImagePolicy(nn.Module):
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     network, precision = sys.argv[1:3]
     num_envs, rollout, epochs, minibatches = map(int, sys.argv[3:7])
     options = {name: ast.literal_eval(value) for name, value in (word.split("=") for word in sys.argv[7:])}

@@ -1,4 +1,4 @@
-"""batchsim's renderer alone: colour images from random places, as torch tensors on the device.
+"""batchsim's renderer alone: colour images from random viewpoints, as torch tensors on the device.
 
 batchsim_views.py SCENES NUM_VIEWS SIZE DEVICE
 """
@@ -18,7 +18,7 @@ from batchsim.scenes import load_all, resolve
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     name, num_views, size, device = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), torch.device(sys.argv[4])
     scenes = load_all(resolve(name))
     renderer = BatchRenderer(scenes, num_views, size, size, sensors=("rgb",), backend="auto", device=device)

@@ -1,4 +1,4 @@
-"""Four rooms as boxes for MuJoCo's renderers, and places to look from. Needs numpy alone."""
+"""Four rooms as boxes for MuJoCo's renderers, and viewpoints in them. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _EYE_HEIGHT = 1.25
 
 
 def four_rooms() -> str:
-    """Miniworld's four rooms as MJCF, z up: a floor, a ceiling and walls of boxes, textured."""
+    """Return Miniworld's four rooms as MJCF, z up: textured boxes for floor, ceiling and walls."""
     walls = [
         ((-7.1, -7.1), (7.1, -7.0)),
         ((-7.1, 7.0), (7.1, 7.1)),
@@ -46,7 +46,7 @@ def _box(low: tuple[float, float], high: tuple[float, float], bottom: float, top
 
 
 def places(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Places somewhere in the rooms at eye height, `[count, 3]` in metres, and headings `[count]` in radians."""
+    """Draw positions in the rooms at eye height, `[count, 3]` in metres, and headings `[count]` in radians."""
     corner = rng.choice([-7.0, 1.0], (count, 2))
     positions = np.concatenate([corner + rng.uniform(0.2, 5.8, (count, 2)), np.full((count, 1), _EYE_HEIGHT)], 1)
     return positions, rng.uniform(-np.pi, np.pi, count)

@@ -1,4 +1,4 @@
-"""Miniworld under random actions: one environment, its images as numpy arrays.
+"""Miniworld under random actions: one environment, images as numpy arrays.
 
 miniworld_steps.py {MiniWorld-FourRooms-v0,MiniWorld-Maze-v0} SIZE [without-antialiasing]
 """
@@ -12,7 +12,7 @@ import numpy as np
 import protocol
 import pyglet
 
-pyglet.options["headless"] = True  # draws through EGL, without a display
+pyglet.options["headless"] = True  # renders through EGL, without a display
 
 import gymnasium as gym
 import miniworld.opengl
@@ -20,7 +20,7 @@ from pyglet import gl
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     name, size = sys.argv[1], int(sys.argv[2])
     if "without-antialiasing" in sys.argv[3:]:
         _draw_one_sample_a_pixel()

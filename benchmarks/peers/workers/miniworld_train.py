@@ -1,4 +1,4 @@
-"""Miniworld's four rooms learned by Stable-Baselines3's PPO.
+"""Stable-Baselines3's PPO in Miniworld's four rooms.
 
 miniworld_train.py NETWORK NUM_ENVS {dummy,subproc} ROLLOUT_FRAMES EPOCHS MINIBATCHES
 """
@@ -10,7 +10,7 @@ import sys
 import protocol
 import pyglet
 
-pyglet.options["headless"] = True  # draws through EGL, without a display
+pyglet.options["headless"] = True  # renders through EGL, without a display
 
 import gymnasium as gym
 import miniworld  # noqa: F401  (registers the environments)
@@ -22,24 +22,24 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 
 class Features(BaseFeaturesExtractor):
-    """`networks.make_features` as Stable-Baselines3 wants it."""
+    """Wraps `networks.make_features` for Stable-Baselines3."""
 
     def __init__(self, space: gym.Space, network: str) -> None:
         super().__init__(space, networks.FEATURES[network])
         self.layers = networks.make_features(network)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Images `[B, 3, H, W]` in [0, 1] to features."""
+        """Map images `[B, 3, H, W]` in [0, 1] to features."""
         return self.layers(observations)
 
 
 def make_env() -> gym.Env:
-    """One environment."""
+    """Make one environment."""
     return gym.make("MiniWorld-FourRooms-v0", obs_width=networks.SIZE, obs_height=networks.SIZE)
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     network, num_envs, kind, rollout, epochs, minibatches = (
         sys.argv[1],
         int(sys.argv[2]),
@@ -57,7 +57,7 @@ def main() -> None:
         policy_kwargs={
             "features_extractor_class": Features,
             "features_extractor_kwargs": {"network": network},
-            "net_arch": [],  # actor and critic straight from the features, as batchsim_train.py has them
+            "net_arch": [],  # actor and critic directly on the features, as in batchsim_train.py
         },
         device="cpu",
         seed=0,

@@ -1,4 +1,4 @@
-"""MuJoCo's own renderer, OpenGL through EGL: colour images from random places in four rooms of boxes, one at a time.
+"""MuJoCo's renderer, OpenGL through EGL: colour images from random viewpoints in four rooms, one at a time.
 
 mujoco_views.py SIZE
 """
@@ -21,12 +21,12 @@ _VIEWS = 64
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     size = int(sys.argv[1])
     model = mujoco.MjModel.from_xml_string(four_rooms())
     model.vis.global_.fovy = 90.0
-    model.vis.map.znear = 0.002  # of the scene's size: walls as near as 0.2 m are seen
-    model.vis.quality.offsamples = 0  # one sample a pixel, as batchsim
+    model.vis.map.znear = 0.002  # fraction of the scene's size: keeps walls at 0.2 m visible
+    model.vis.quality.offsamples = 0  # one sample per pixel, as in batchsim
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     renderer = mujoco.Renderer(model, size, size)
@@ -48,13 +48,13 @@ def main() -> None:
     first = image.copy()
     _place(camera, *next(views))
     renderer.update_scene(data, camera)
-    assert (first != renderer.render()).mean() > 0.3, "other places should look different"
+    assert (first != renderer.render()).mean() > 0.3, "different viewpoints should look different"
     gl_renderer = GL.glGetString(GL.GL_RENDERER).decode()
     protocol.serve(work, {"environments": 1, "geoms": model.ngeom, "gl_renderer": gl_renderer})
 
 
 def _place(camera: mujoco.MjvCamera, position: np.ndarray, heading: float) -> None:
-    """Put `camera` at `position`, looking along the floor; `heading` in degrees."""
+    """Move `camera` to `position`, looking horizontally; `heading` in degrees."""
     ahead = np.array([np.cos(np.radians(heading)), np.sin(np.radians(heading)), 0.0])
     camera.distance, camera.azimuth, camera.elevation = 1.0, heading, 0.0
     camera.lookat = position + ahead

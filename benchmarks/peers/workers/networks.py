@@ -1,7 +1,7 @@
-"""The networks that both sides train: the same layers from the same lines. Needs torch alone.
+"""The networks that both sides train. Needs only torch.
 
-- nature: three overlapping convolutions and 512 features (Mnih et al., 2015), the usual one of Stable-Baselines3.
-- patches: convolutions whose strides equal their kernels, and 128 features, as batchsim's quickstart has them.
+- nature: three overlapping convolutions and 512 features (Mnih et al., 2015), Stable-Baselines3's default.
+- patches: convolutions with stride equal to kernel size and 128 features, as in batchsim's quickstart.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZE = 64
-"""Height and width of the images, pixels."""
+"""Image height and width in pixels."""
 FEATURES = {"nature": 512, "patches": 128}
 
 
 def make_features(name: str) -> nn.Sequential:
-    """Images `[B, 3, SIZE, SIZE]` in [0, 1] to features `[B, FEATURES[name]]`."""
+    """Return a network from images `[B, 3, SIZE, SIZE]` in [0, 1] to features `[B, FEATURES[name]]`."""
     if name == "nature":
         layers = [nn.Conv2d(3, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(), nn.Conv2d(64, 64, 3, 1)]
         flat = 64 * 4 * 4
@@ -27,7 +27,7 @@ def make_features(name: str) -> nn.Sequential:
 
 
 def sizes(features: nn.Module, policy: nn.Module) -> dict[str, int]:
-    """Parameters of `policy`, and floating-point operations of a frame through `features` once, forward."""
+    """Count the parameters of `policy` and the floating-point operations of one forward pass of `features`."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         features(torch.zeros(1, 3, SIZE, SIZE))
     return {

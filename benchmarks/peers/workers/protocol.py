@@ -1,8 +1,8 @@
-"""What all workers share: run on request, say how much was done in how long. Standard library only.
+"""The protocol of the workers: run on request, report frames and seconds. Standard library only.
 
-A worker prepares its work and warms up, then prints one line of JSON with facts about it, and waits. To every line
-with a number of seconds on its standard input it answers with a line `{"frames": ..., "seconds": ...}`; at the end of
-its input it leaves. Between requests it does nothing, so that workers can take turns on the same machine.
+A worker prepares and warms up, then prints one line of JSON with facts about its work. For each line with a number of
+seconds on standard input it prints a line `{"frames": ..., "seconds": ...}`. It exits at the end of its input. It is
+idle between requests, so that workers can be measured in alternation on one machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def serve(work: Callable[[], int], facts: dict[str, Any], warm_up: float = 1.0) -> None:
-    """Answer requests by calling `work` again and again; it returns the frames of one call."""
+    """Answer requests by calling `work` repeatedly; `work` returns the frames of one call."""
     _repeat(work, warm_up)
     _say({"facts": facts})
     for line in sys.stdin:
@@ -32,7 +32,7 @@ def _repeat(work: Callable[[], int], seconds: float) -> tuple[int, float]:
 
 
 def _keep_stdout() -> Any:
-    """The standard output for answers alone: what libraries print goes to stderr."""
+    """Reserve standard output for answers; output of libraries goes to stderr."""
     kept = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return kept

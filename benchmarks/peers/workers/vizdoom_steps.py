@@ -1,4 +1,4 @@
-"""VizDoom under random actions: one game, its images as numpy arrays, one tic a step.
+"""VizDoom under random actions: one game, images as numpy arrays, one tic per step.
 
 vizdoom_steps.py SCENARIO
 """
@@ -14,10 +14,10 @@ import vizdoom
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     game = vizdoom.DoomGame()
     game.load_config(os.path.join(vizdoom.scenarios_path, f"{sys.argv[1]}.cfg"))
-    game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)  # the smallest it has
+    game.set_screen_resolution(vizdoom.ScreenResolution.RES_160X120)  # its lowest resolution
     game.set_screen_format(vizdoom.ScreenFormat.RGB24)
     game.set_mode(vizdoom.Mode.PLAYER)
     game.set_window_visible(False)

@@ -1,8 +1,8 @@
-"""MuJoCo Warp's ray-traced cameras: colour images from random places in four rooms of boxes, one camera a world.
+"""MuJoCo Warp's ray-traced cameras: colour images from random viewpoints in four rooms, one camera per world.
 
-warp_views.py NUM_WORLDS SIZE {cpu,cuda:0}
+    warp_views.py NUM_WORLDS SIZE {cpu,cuda:0}
 
-On the CPU Warp runs its kernels on one core.
+On a CPU, Warp runs its kernels on one core.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BATCHES = 8
 
 
 def main() -> None:
-    """The worker."""
+    """Run the worker."""
     num_worlds, size, device = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     wp.set_device(device)
     model = mujoco.MjModel.from_xml_string(four_rooms())
@@ -30,7 +30,7 @@ def main() -> None:
     context = mjw.create_render_context(
         model, nworld=num_worlds, cam_res=(size, size), render_rgb=True, render_depth=False, use_shadows=False
     )
-    mjw.refit_bvh(m, d, context)  # the rooms stay as they are
+    mjw.refit_bvh(m, d, context)  # the rooms are static
     batches = [_views(num_worlds, np.random.default_rng(seed), d) for seed in range(_BATCHES)]
     turn = 0
 
@@ -49,15 +49,15 @@ def main() -> None:
     work()
     images = context.rgb_data.numpy()
     assert images.shape == (num_worlds, size * size)
-    assert (first != images).mean() > 0.3, "other places should look different"
+    assert (first != images).mean() > 0.3, "different viewpoints should look different"
     protocol.serve(work, {"environments": num_worlds, "geoms": model.ngeom, "device": str(wp.get_device())})
 
 
 def _views(count: int, rng: np.random.Generator, d: mjw.Data) -> tuple[wp.array, wp.array]:
-    """Places in the rooms, looking along the floor in any direction."""
+    """Draw viewpoints in the rooms, looking horizontally in any direction."""
     positions, heading = places(count, rng)
     cos, sin, zero, one = np.cos(heading), np.sin(heading), np.zeros(count), np.ones(count)
-    # Columns: right, up, backwards; MuJoCo's cameras look along -z of theirs.
+    # Columns: right, up, back; MuJoCo's cameras look along their -z axis.
     matrices = np.stack([np.stack(row, -1) for row in ((cos, zero, sin), (sin, zero, -cos), (zero, one, zero))], 1)
     return (
         wp.array(positions[:, None].astype(np.float32), dtype=d.cam_xpos.dtype),

@@ -7,7 +7,7 @@ import torch
 
 from batchsim.agents import bench
 from batchsim.agents.benchmarks import measure
-from batchsim.agents.benchmarks.measure import Stages, Stopwatch, Timing, time_steps
+from batchsim.agents.benchmarks.measure import CallTimer, Stages, Timing, time_steps
 from batchsim.agents.benchmarks.workloads.step import random_actions
 from batchsim.agents.errors import AgentError
 from benchmarks.pages.page import BEGIN, END, main, read_figures, write_page
@@ -82,9 +82,9 @@ def test_rates_are_the_median_and_the_range():
     assert Timing(10, (1.0, 4.0, 2.0)).rates(6) == (30.0, 15.0, 60.0)
 
 
-def test_stopwatch_adds_up(monkeypatch):
+def test_call_timer_adds_up(monkeypatch):
     clock = Clock(monkeypatch)
-    watch = Stopwatch(lambda factor: (clock.step(), factor)[1], clock.wait)
+    watch = CallTimer(lambda factor: (clock.step(), factor)[1], clock.wait)
     assert [watch(7), watch(factor=8)] == [7, 8]
     assert watch.seconds == 1.0
     assert clock.waits == 4
@@ -171,7 +171,7 @@ def test_stages_are_timed_while_watched_only(monkeypatch):
             clock.step()
 
     worker = Worker()
-    with Stages(torch.device("cpu"), work=[(worker, "work")]) as stages:
+    with Stages(torch.device("cpu"), {"work": [(worker, "work")]}) as stages:
         worker.work()
         worker.work()
     worker.work()
@@ -183,7 +183,7 @@ def test_stages_are_timed_while_watched_only(monkeypatch):
 def test_the_table_is_for_people(capsys):
     code, printed = run(capsys, "render", "--scenes", "one-room", *SMALL)
     assert code == 0
-    assert "frames a second" in printed.out
+    assert "frames per second" in printed.out
     assert "3 of 16 x 8, depth" in printed.out
 
 

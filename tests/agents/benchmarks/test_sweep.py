@@ -9,7 +9,7 @@ import pytest
 
 from batchsim.agents import bench
 from batchsim.agents.benchmarks import sweep as sweep_module
-from batchsim.agents.benchmarks.changes import AS_IT_IS, ratios, run_changes
+from batchsim.agents.benchmarks.changes import UNCHANGED, ratios, run_changes
 from batchsim.agents.benchmarks.command import SWITCHES, TrainBench, with_detail
 from batchsim.agents.benchmarks.plot import lines, main_axis, plot_sweeps
 from batchsim.agents.benchmarks.sweep import Cell, Sweep, parse_axes, why_it_failed, write_csv
@@ -87,7 +87,7 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
     assert said == [[], compiled, last, half, half, compiled, []]
     with pytest.raises(AgentError, match="passes is 0"):
         run_changes("train", [], wanted, passes=0)
-    assert sweep.axes["change"] == ("as it is", "compile_policy=on", "channels_last=on", "precision=bfloat16")
+    assert sweep.axes["change"] == ("unchanged", "compile_policy=on", "channels_last=on", "precision=bfloat16")
     assert sweep.cells[2].failure == "no memory"
     # Costs of 100, 110, 120, 130, 140 and 150: 125 on average for each pair.
     assert ratios(sweep) == [1.0, pytest.approx(2.0), None, pytest.approx(0.5)]
@@ -168,7 +168,7 @@ def test_plots_name_their_lines(tmp_path, ending):
     if ending == "svg":
         text = path.read_text("utf-8")
         assert all(text.count(f">{word}<") == 3 for word in ("low", "high"))
-        assert text.count(">µs a frame<") == 3  # the fourth panel is left empty
+        assert text.count(">µs per frame<") == 3  # the fourth panel is left empty
         assert all(f">{title}<" in text for title in ("One", "Two", "Three"))
     else:
         assert matplotlib.image.imread(path).shape[0] > 500
@@ -189,7 +189,7 @@ def test_the_page_says_how_cost_grows_and_what_failed(tmp_path):
     text = page_of(sweep.to_json(), tmp_path / "day-sweep-n.json")
     assert f"![Cost of a frame]({tmp_path.name}/day-growth.png)" in text
     assert "| A step (environments at once, N) | — | 16 | 1,024 | 100.0 to 40.0 | **0.40** |" in text
-    assert "Not to be had: num_envs 4096 (too many views)." in text
+    assert "Failed: num_envs 4096 (too many views)." in text
     assert "Commit abc." in text
     assert "batchsim-bench step" in text
 
@@ -197,15 +197,15 @@ def test_the_page_says_how_cost_grows_and_what_failed(tmp_path):
 def test_the_page_says_what_each_speed_up_is_worth(tmp_path):
     about = {"machine": "a machine", "date": "2026-01-02", "commit": "abc"}
     about |= {"us_per_frame": {"render": 50.0, "learn": 30.5, "infer": None}}
-    cells = [Cell({"change": name}, measured(fps, **about)) for name, fps in ((AS_IT_IS, 1000.0), ("fast=on", 1250.0))]
+    cells = [Cell({"change": name}, measured(fps, **about)) for name, fps in ((UNCHANGED, 1000.0), ("fast=on", 1250.0))]
     cells.append(Cell({"change": "wild=on"}, failure="no compiler"))
-    sweep = Sweep({"change": (AS_IT_IS, "fast=on", "wild=on")}, cells, "batchsim-bench train --speed-ups", "mine")
+    sweep = Sweep({"change": (UNCHANGED, "fast=on", "wild=on")}, cells, "batchsim-bench train --speed-ups", "mine")
     text = page_of(sweep.to_json(), tmp_path / "day-changes-mine.json")
-    assert "## What each speed-up is worth: mine, a machine, 2026-01-02" in text
-    assert "| `as it is` | **1.00** | 1,000 |" in text
+    assert "## Effect of each performance option: mine, a machine, 2026-01-02" in text
+    assert "| `unchanged` | **1.00** | 1,000 |" in text
     assert "| `fast=on` | **1.25** | 1,250 |" in text
     assert "render 50.0, learn 30.5 |" in text
-    assert "| `wild=on` | — | — | — | not to be had: no compiler |" in text
+    assert "| `wild=on` | — | — | — | failed: no compiler |" in text
     assert "growth.png" not in text
 
 
