@@ -1,4 +1,4 @@
-"""From a seed to a furnished home."""
+"""Generates a furnished home from a seed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Home:
 
     - `mesh`: all its triangles, metres, y up, the ground floor at y = 0, the footprint centred on the origin.
     - `plan`: rooms, doorways, windows and furniture; the same for every detail of one seed.
-    - `seed`, `detail`: what it was made from.
+    - `seed`, `detail`: the arguments it was generated from.
     """
 
     mesh: Mesh
@@ -36,25 +36,28 @@ class Home:
 
     @property
     def rooms(self) -> tuple[Room, ...]:
-        """Kind, rectangle and floor height of every room."""
+        """The rooms, each with its kind, rectangle and floor height."""
         return self.plan.rooms
 
 
 def generate_home(seed: int, detail: str = "low", storeys: int | None = None) -> Home:
-    """The home of a seed (a non-negative int), the same arrays bit for bit each time.
+    """Generates a home. The same arguments give the same arrays, bit for bit.
 
-    - `detail`: "low" (hundreds of triangles), "medium" (tens of thousands) or "high" (hundreds of thousands); walls,
-      doorways and furniture footprints do not depend on it.
-    - `storeys`: 1, or 2 for an upper floor and stairs; None lets the seed decide (one home in six has two).
+    Args:
+        seed: A non-negative int.
+        detail: "low" (hundreds of triangles), "medium" (tens of thousands) or "high" (hundreds of thousands). Walls,
+            doorways and furniture footprints do not depend on it.
+        storeys: 1, or 2 for an upper floor and stairs; None lets the seed decide (one home in six has two).
 
-    Raises SceneError for an unknown detail, a bad seed or a bad number of storeys.
+    Raises:
+        SceneError: For an unknown detail, a bad seed or a bad number of storeys.
     """
     if detail not in DETAILS:
-        raise SceneError(f"Unknown detail {detail!r} of a home; expected one of {', '.join(DETAILS)}.")
+        raise SceneError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}.")
     if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise SceneError(f"The seed of a home must be a non-negative int; got {seed!r}.")
+        raise SceneError(f"seed is {seed!r}; expected a non-negative int.")
     if storeys not in (None, 1, 2):
-        raise SceneError(f"A home has 1 or 2 storeys, or None to let the seed decide; got {storeys!r}.")
+        raise SceneError(f"storeys is {storeys!r}; expected 1, 2, or None to let the seed decide.")
     plan = plan_home(seed, storeys)
     look_seed = np.random.SeedSequence(int(seed)).spawn(4)[2]
     parts = Parts(DETAILS[detail])

@@ -1,10 +1,9 @@
-"""The surfaces of a home: which colour and texture each named surface has in a palette."""
+"""Palettes: the colour and texture of each named surface of a home."""
 
 from __future__ import annotations
 
 import colorsys
 import zlib
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,10 +18,11 @@ PALETTES = 8
 _NOT_OBJECTS = ("nothing", "floor", "ceiling", "wall")
 
 Colour = tuple[float, float, float]
+Range = tuple[float, float]
 
 
 class Surface(NamedTuple):
-    """Colour (linear), name of the texture it multiplies, if any, and the metres that one repeat of it covers."""
+    """A linear colour, the name of the texture it multiplies (if any), and the metres that one repeat covers."""
 
     colour: Colour
     texture: str | None = None
@@ -31,7 +31,7 @@ class Surface(NamedTuple):
 
 @lru_cache(maxsize=PALETTES)
 def palette(index: int) -> dict[str, Surface]:
-    """Every surface by name; the same for all homes of a palette."""
+    """Returns every surface by name; the same for all homes with this palette."""
     rng = np.random.default_rng(np.random.SeedSequence((index, 0x484F4D45)))
     surfaces = _fixed() | _chosen(rng) | _walls_and_floors(rng, index)
     return {name: surface._replace(colour=_linear(surface.colour)) for name, surface in surfaces.items()}
@@ -39,19 +39,19 @@ def palette(index: int) -> dict[str, Surface]:
 
 @lru_cache(maxsize=16 * PALETTES)
 def texture(index: int, name: str) -> np.ndarray:
-    """A texture of a palette, uint8 `[128, 128, 3]` sRGB; every home of the palette holds this same array."""
+    """Returns a texture of a palette, uint8 `[128, 128, 3]` sRGB; all homes with this palette share the array."""
     image = draw(name, np.random.default_rng(np.random.SeedSequence((index, zlib.crc32(name.encode())))))
     image.setflags(write=False)
     return image
 
 
 def to_mesh(parts: Parts, index: int) -> Mesh:
-    """The gathered triangles in the colours and textures of a palette; only what is used is listed."""
+    """Returns a mesh of `parts` in the colours and textures of a palette; lists only the materials in use."""
     surfaces = palette(index)
     used = sorted({name for name, _ in parts.surfaces})
     number = {name: k for k, name in enumerate(used)}
     materials = np.repeat([number[name] for name, _ in parts.surfaces], [count for _, count in parts.surfaces])
-    images = sorted({surfaces[name].texture for name in used} - {None})
+    images = sorted({name for surface in map(surfaces.__getitem__, used) if (name := surface.texture)})
     table = tuple(
         Material(name, s.colour, images.index(s.texture) if s.texture else NO_TEXTURE)
         for name, s in ((name, surfaces[name]) for name in used)
@@ -79,7 +79,7 @@ def _instances(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _fixed() -> dict[str, Surface]:
-    """Surfaces that look alike in every home."""
+    """Returns the surfaces that look the same in every home."""
     return {
         "ceiling": Surface((0.97, 0.97, 0.96), "plaster"),
         "frame": Surface((0.93, 0.93, 0.91)),
@@ -102,7 +102,7 @@ def _fixed() -> dict[str, Surface]:
 
 
 def _chosen(rng: np.random.Generator) -> dict[str, Surface]:
-    """Surfaces whose colour each palette chooses."""
+    """Returns the surfaces whose colour depends on the palette."""
     wood = _tone(rng, (0.07, 0.1), (0.35, 0.6), (0.65, 0.95))
     dark_wood = _tone(rng, (0.04, 0.08), (0.45, 0.65), (0.28, 0.48))
     fabric = _tone(rng, (0.0, 1.0), (0.08, 0.35), (0.45, 0.8))
@@ -124,7 +124,7 @@ def _chosen(rng: np.random.Generator) -> dict[str, Surface]:
 
 
 def _walls_and_floors(rng: np.random.Generator, index: int) -> dict[str, Surface]:
-    """Wood or tile underfoot, plaster, paper, brick or tile on the walls, by kind of room."""
+    """Returns walls and floors by kind of room: wood or tiled floors; plaster, wallpaper, brick or tiles on walls."""
     plank = _tone(rng, (0.06, 0.1), (0.25, 0.55), (0.6, 0.95))
     plain = _tone(rng, (0.06, 0.16), (0.02, 0.1), (0.93, 1.0))
     surfaces = {}
@@ -143,14 +143,12 @@ def _walls_and_floors(rng: np.random.Generator, index: int) -> dict[str, Surface
     return surfaces
 
 
-def _tone(
-    rng: np.random.Generator, hue: Sequence[float], saturation: Sequence[float], value: Sequence[float]
-) -> Colour:
-    """A random sRGB colour from ranges of hue, saturation and value, all in [0, 1]."""
+def _tone(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> Colour:
+    """Returns a random sRGB colour from ranges of hue, saturation and value, all in [0, 1]."""
     return colorsys.hsv_to_rgb(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 
 
 def _linear(colour: Colour) -> Colour:
-    """SRGB to linear light (IEC 61966-2-1)."""
+    """Converts sRGB to linear light (IEC 61966-2-1)."""
     red, green, blue = (float(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for c in colour)
     return red, green, blue

@@ -1,6 +1,6 @@
-"""Procedural textures: wood, tiles, plaster, cloth, pictures. Seeded noise; square, sRGB, and seamless at the edges.
+"""Draws procedural textures: wood, tiles, plaster, cloth, pictures; square, sRGB, seamless, from seeded noise.
 
-Textures that several surfaces share are pale and nearly grey: the colour of a surface multiplies them.
+Textures shared by several surfaces are pale and nearly grey, because the surface's colour multiplies them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ SIZE = 128  # pixels along an edge
 
 
 def draw(name: str, rng: np.random.Generator) -> np.ndarray:
-    """The texture of that name, uint8 `[SIZE, SIZE, 3]`."""
+    """Returns the texture of that name, uint8 `[SIZE, SIZE, 3]`."""
     painter = PAINTERS[name.rstrip("0123456789").rstrip("_")]
     return np.clip(painter(rng) * 255.0 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _noise(rng: np.random.Generator, across: float, down: float | None = None) -> np.ndarray:
-    """Seamless smooth noise `[SIZE, SIZE]` of zero mean and unit variance; blur in pixels."""
+    """Returns seamless smooth noise `[SIZE, SIZE]` of zero mean and unit variance; blur in pixels."""
     field = rng.standard_normal((SIZE, SIZE))
     field = ndimage.gaussian_filter(field, (down if down is not None else across, across), mode="wrap")
     return (field - field.mean()) / field.std()
@@ -31,7 +31,7 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 
 def _grain(rng: np.random.Generator) -> np.ndarray:
-    """Fibres that run down the image, warped into long waves, around 1."""
+    """Returns wood grain `[SIZE, SIZE]` with a mean of 1: fibres down the image, warped into long waves."""
     fine, coarse = _noise(rng, 0.6, 16.0), _noise(rng, 3.0, 24.0)
     x = np.arange(SIZE)[None, :] / SIZE
     rings = np.sin(2 * np.pi * (6 * x + 0.5 * coarse))
@@ -44,7 +44,7 @@ def _wood(rng: np.random.Generator) -> np.ndarray:
 
 
 def _parquet(rng: np.random.Generator) -> np.ndarray:
-    """Planks of two lengths a repeat, their joints staggered, dark lines between them."""
+    """Draws planks with staggered joints, two lengths per repeat, and dark lines between them."""
     planks, grain = 8, _grain(rng)
     row, column = np.arange(SIZE) * planks // SIZE, np.arange(SIZE)
     tone, gap = np.ones((SIZE, SIZE)), np.zeros((SIZE, SIZE), bool)
@@ -60,7 +60,7 @@ def _parquet(rng: np.random.Generator) -> np.ndarray:
 
 
 def _tiles(rng: np.random.Generator, count: int, joint: float, spread: float) -> np.ndarray:
-    """`count` by `count` tiles with grey joints `joint` pixels wide."""
+    """Draws `count` by `count` tiles with grey joints `joint` pixels wide."""
     place = (np.arange(SIZE) + 0.5) * count / SIZE
     inside = np.abs(place % 1.0 - 0.5) < 0.5 - joint * count / SIZE / 2
     shade = 0.92 + spread * rng.standard_normal((count, count))
@@ -82,7 +82,7 @@ def _plaster(rng: np.random.Generator) -> np.ndarray:
 
 
 def _brick(rng: np.random.Generator) -> np.ndarray:
-    """Courses of bricks in running bond."""
+    """Draws rows of bricks, every second one shifted by half a brick."""
     courses, across = 8, 4
     y = (np.arange(SIZE) + 0.5) * courses / SIZE
     course = y.astype(int)
@@ -97,7 +97,7 @@ def _brick(rng: np.random.Generator) -> np.ndarray:
 
 
 def _wallpaper(rng: np.random.Generator) -> np.ndarray:
-    """Stripes, or a lattice of small flowers."""
+    """Draws stripes, or a grid of small flowers."""
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     if rng.random() < 0.5:
         figure = (x * 8 // SIZE) % 2 == 0
@@ -109,20 +109,20 @@ def _wallpaper(rng: np.random.Generator) -> np.ndarray:
 
 
 def _fabric(rng: np.random.Generator) -> np.ndarray:
-    """A plain weave."""
+    """Draws a plain weave."""
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     over = (x // 2 + y // 2) % 2
     return _grey(0.84 + 0.07 * over + 0.035 * _noise(rng, 0.7) + 0.02 * _noise(rng, 5.0))
 
 
 def _stone(rng: np.random.Generator) -> np.ndarray:
-    """Polished stone: veins where a smooth field crosses zero, and speckles."""
+    """Draws polished stone: veins where a smooth field crosses zero, and speckles."""
     vein = np.exp(-np.abs(_noise(rng, 7.0)) * 9.0)
     return _grey(0.9 - 0.2 * vein + 0.03 * _noise(rng, 0.6) + 0.02 * _noise(rng, 3.0))
 
 
 def _colours(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Colours `[count, 3]` that go together: neighbouring hues and one that is opposite."""
+    """Returns colours `[count, 3]` that match: similar hues and one opposite hue."""
     hue = (rng.random() + np.append(rng.uniform(-0.1, 0.1, count - 1), 0.5)) % 1.0
     value, saturation = rng.uniform(0.35, 0.95, count), rng.uniform(0.2, 0.65, count)
     sector = np.array([5, 3, 1]) + hue[:, None] * 6
@@ -131,14 +131,14 @@ def _colours(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _pattern(rng: np.random.Generator) -> np.ndarray:
-    """Zigzags for pillows."""
+    """Draws zigzags for pillows."""
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     wave = np.abs(x % 32 - 16) + y
     return _colours(rng, 4)[(wave // 8) % 4] * (1 + 0.04 * _noise(rng, 0.7))[..., None]
 
 
 def _rug(rng: np.random.Generator) -> np.ndarray:
-    """Borders around a field of diamonds."""
+    """Draws borders around a field of diamonds."""
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     rim = np.minimum(np.minimum(x, SIZE - 1 - x), np.minimum(y, SIZE - 1 - y))
     diamonds = (np.abs(x % 32 - 16) + np.abs(y % 32 - 16)) // 6 % 3
@@ -147,7 +147,7 @@ def _rug(rng: np.random.Generator) -> np.ndarray:
 
 
 def _picture(rng: np.random.Generator) -> np.ndarray:
-    """A landscape of hills, or an abstract of blocks and discs."""
+    """Draws a landscape of hills, or an abstract picture of blocks and discs."""
     x, y = np.meshgrid(np.linspace(0, 1, SIZE), np.linspace(0, 1, SIZE))
     colour = _colours(rng, 6)
     if rng.random() < 0.5:
@@ -167,7 +167,7 @@ def _picture(rng: np.random.Generator) -> np.ndarray:
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:
-    """What is seen through a window: sky with clouds, trees, a lawn. Seamless sideways."""
+    """Draws the view through a window: sky with clouds, trees, a lawn. Seamless only horizontally."""
     y = np.linspace(0, 1, SIZE)[:, None]
     sky = (1 - y)[..., None] * (0.45, 0.68, 0.95) + y[..., None] * (0.85, 0.93, 1.0)
     clouds = np.clip(_noise(rng, 14.0, 5.0) - 0.4, 0, 1)[..., None] * 0.6

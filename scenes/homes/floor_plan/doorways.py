@@ -8,12 +8,12 @@ import numpy as np
 
 from batchsim.scenes.homes.floor_plan.plan import Door, Rect, Room, before_wall
 
-# How gladly a room is passed through on the way to another: doors are chosen so that the sum is least.
+# Cost of passing through a room on the way to another; doors minimise the sum.
 DETOUR = {"hall": -1.5, "living": -0.4, "dining": 0.0, "kitchen": 0.2, "study": 0.7, "bedroom": 0.8, "bath": 2.5}
 
 
 def _shared_wall(a: Rect, b: Rect) -> tuple[int, float, float] | None:
-    """The side of cell `a` that touches cell `b` and the stretch they share, or None."""
+    """Returns the side of cell `a` that touches cell `b` and the stretch they share, or None."""
     x0, x1, z0, z1 = max(a.x0, b.x0), min(a.x1, b.x1), max(a.z0, b.z0), min(a.z1, b.z1)
     if x1 > x0 and z1 == z0:
         return (0 if z0 == a.z0 else 2), x0, x1
@@ -23,7 +23,7 @@ def _shared_wall(a: Rect, b: Rect) -> tuple[int, float, float] | None:
 
 
 def _without(shared: tuple[int, float, float], own: bool, taken: Rect, room: Rect) -> tuple[int, float, float]:
-    """The longer rest of a shared wall once the stretch before a taken part of the floor is left out."""
+    """Returns the longest part of a shared wall that is not in front of a `taken` part of the floor."""
     side, low, high = shared
     side_of_room = side if own else (side + 2) % 4
     if not before_wall(room, side_of_room, low, high, 0.5).overlaps(taken):
@@ -40,10 +40,10 @@ def join_rooms(
     wall: float,
     taken: tuple[int, Rect] | None = None,
 ) -> list[Door]:
-    """Doorways that join all rooms of a storey: a least spanning tree, seldom with one more.
+    """Returns doorways that join all rooms of a storey: a minimum spanning tree, sometimes with one more.
 
-    `cells` are the rooms out to the middle of their walls. `taken` names a room and a part of its floor, along one of
-    its walls, that no doorway may open onto.
+    `cells` are the rooms including half of their walls. `taken` is a room and a part of its floor, along one of its
+    walls, that no doorway may open onto.
     """
     edges = []
     for a in range(len(cells)):
@@ -70,7 +70,7 @@ def join_rooms(
 
 
 def _without_leaf_in_the_way(door: Door, doors: list[Door], rooms: tuple[Room, ...]) -> Door:
-    """The door, stripped of its leaf if that would stand before another doorway or in a hall."""
+    """Returns the door without its leaf if that would block another doorway or stand in a hall."""
     if door.leaf is None:
         return door
     index = door.rooms[door.leaf]
@@ -94,7 +94,7 @@ def _door(
     shared: tuple[int, float, float],
     wall: float,
 ) -> Door:
-    """A doorway near one end of the shared wall, seldom in its middle."""
+    """Returns a doorway in the shared wall, usually near one of its ends."""
     side, low, high = shared
     width = _cm(rng.uniform(0.9, 1.1))
     low, high = low + wall / 2 + 0.12, high - wall / 2 - 0.12 - width
@@ -111,5 +111,5 @@ def _door(
 
 
 def _cm(value: float) -> float:
-    """To whole centimetres, so that neighbours share exact coordinates."""
+    """Rounds to whole centimetres, so that neighbours share exact coordinates."""
     return round(float(value), 2)

@@ -1,4 +1,4 @@
-"""Draws floor plans: divides a footprint into rooms, says what each is for, and joins them by doorways."""
+"""Generates floor plans: divides a footprint into rooms, gives each a kind, and joins them by doorways."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST_SIDE = 2.5  # of a room, metres between wall centres
 SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 7.0, 15.0
 ROOM_COUNTS = {2: 0.18, 3: 0.28, 4: 0.25, 5: 0.13, 6: 0.06, 7: 0.03, 8: 0.02, 9: 0.02, 10: 0.01, 11: 0.01, 12: 0.01}
 
-# What rooms are wanted for, the most needed first.
+# Kinds of rooms, the most needed first.
 ONE_STOREY = (
     "living",
     "bedroom",
@@ -34,7 +34,7 @@ UPPER_FLOOR = ("bedroom", "bedroom", "bath", "study", "bedroom", "bedroom")
 
 
 def draw_plan(rng: np.random.Generator, storeys: int) -> Plan:
-    """An unfurnished plan of one storey or two."""
+    """Returns an unfurnished plan with one or two storeys."""
     wall = round(float(rng.uniform(0.10, 0.15)), 2)
     ceiling = round(float(rng.uniform(2.5, 2.7)), 2)
     draw = _one_storey if storeys == 1 else _two_storeys
@@ -45,7 +45,7 @@ def draw_plan(rng: np.random.Generator, storeys: int) -> Plan:
 
 
 def _is_joined(plan: Plan) -> bool:
-    """Whether doorways and stairs lead from every room to every other. Walls too short for a door may prevent it."""
+    """Returns whether doorways and stairs join all rooms. A wall too short for a door may prevent it."""
     reached, waiting = {0}, [0]
     steps = [door.rooms for door in plan.doors] + ([plan.stairs.rooms] if plan.stairs else [])
     while waiting:
@@ -72,7 +72,7 @@ def _one_storey(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
 
 
 def _two_storeys(rng: np.random.Generator, wall: float, ceiling: float) -> Plan:
-    """The same walls on both storeys; a flight of stairs along one wall of the hall."""
+    """Returns a plan with the same walls on both storeys and a flight of stairs along one wall of the hall."""
     breadth = wall + FLIGHT_WIDTH + rng.uniform(1.1, 1.3)
     rise = ceiling + SLAB
     width = _round(flight_length(rise) + rng.uniform(2.9, 3.6))
@@ -103,7 +103,7 @@ def _with_windows(rng: np.random.Generator, cells: list[Rect], plan: Plan) -> Pl
 
 
 def _footprint(rng: np.random.Generator, count: int) -> tuple[float, float]:
-    """Width and depth, metres, for that many rooms."""
+    """Returns width and depth, metres, for that many rooms."""
     area = 12.0 + count * rng.uniform(9.5, 12.5)
     width = np.clip(np.sqrt(area * rng.uniform(1.0, 1.6)), SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT)
     depth = np.clip(area / width, SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT)
@@ -111,12 +111,12 @@ def _footprint(rng: np.random.Generator, count: int) -> tuple[float, float]:
 
 
 def _round(value: float) -> float:
-    """To whole centimetres, so that neighbours share exact coordinates."""
+    """Rounds to whole centimetres, so that neighbours share exact coordinates."""
     return round(float(value), 2)
 
 
 def _halve(rng: np.random.Generator, width: float, depth: float, count: int) -> list[Rect]:
-    """Cut the largest room across, again and again."""
+    """Divides a rectangle into rooms by repeatedly cutting the largest one."""
     cells = [Rect(0.0, 0.0, width, depth)]
     while len(cells) < count:
         cells.sort(key=lambda c: c.area * rng.uniform(0.8, 1.25))
@@ -125,7 +125,7 @@ def _halve(rng: np.random.Generator, width: float, depth: float, count: int) -> 
 
 
 def _cut(cell: Rect, at: float) -> list[Rect]:
-    """Two parts of a cell, cut across its longer side."""
+    """Returns the two parts of a cell cut across its longer side."""
     if cell.width >= cell.depth:
         middle = _round(cell.x0 + at * cell.width)
         return [cell._replace(x1=middle), cell._replace(x0=middle)]
@@ -136,7 +136,10 @@ def _cut(cell: Rect, at: float) -> list[Rect]:
 def _along_a_hall(
     rng: np.random.Generator, width: float, depth: float, count: int, breadth: float, end_room: bool | None = None
 ) -> tuple[list[Rect], int]:
-    """Rooms on both sides of a hall; often a large room closes its end. Returns the cells and which is the hall."""
+    """Divides a rectangle into a hall with rooms on both sides, often with a large room at its end.
+
+    Returns the cells and the index of the hall.
+    """
     near = _round((depth - breadth) * rng.uniform(0.42, 0.58))
     far = _round(near + breadth)
     if end_room is None:
@@ -155,13 +158,13 @@ def _along_a_hall(
 
 
 def _shares(rng: np.random.Generator, number: int) -> np.ndarray:
-    """`number + 1` ascending fractions from 0 to 1, unevenly apart."""
+    """Returns `number + 1` ascending fractions from 0 to 1, unevenly spaced."""
     parts = rng.uniform(0.8, 1.25, number)
     return np.concatenate([[0.0], np.cumsum(parts) / parts.sum()])
 
 
 def _turned_about(rng: np.random.Generator, cells: list[Rect], width: float, depth: float) -> list[Rect]:
-    """The same plan mirrored or turned at random, centred on the origin."""
+    """Returns the same plan, mirrored or turned at random and centred on the origin."""
     mirror_x, mirror_z, swap = rng.random(3) < 0.5
     dx, dz = _round(width / 2), _round(depth / 2)
     turned = []
@@ -174,7 +177,7 @@ def _turned_about(rng: np.random.Generator, cells: list[Rect], width: float, dep
 
 
 def _uses(rng: np.random.Generator, rects: list[Rect], hall: int | None, uses: tuple[str, ...]) -> list[str]:
-    """What each room is for: the smallest are baths, the largest has the first of the uses."""
+    """Returns the kind of each room: the smallest are baths, the largest has the first of the uses."""
     kinds = ["hall"] * len(rects)
     order = sorted((k for k in range(len(rects)) if k != hall), key=lambda k: rects[k].area)
     wanted = list(uses[: len(order)])
@@ -190,7 +193,7 @@ def _uses(rng: np.random.Generator, rects: list[Rect], hall: int | None, uses: t
 
 
 def _outside_walls(cells: list[Rect]) -> list[tuple[int, int]]:
-    """(room, side) of every wall that lies on the outline."""
+    """Returns (room, side) of every wall on the outline."""
     outline = (
         min(c.z0 for c in cells),
         max(c.x1 for c in cells),
@@ -201,7 +204,7 @@ def _outside_walls(cells: list[Rect]) -> list[tuple[int, int]]:
 
 
 def _entrance(rng: np.random.Generator, rooms: tuple[Room, ...], outside: list[tuple[int, int]]) -> Door:
-    """The closed front door: into the hall if there is one, else into the living room."""
+    """Returns the closed front door: of the hall if there is one, else of the living room."""
     kinds = [room.kind for room in rooms]
     home = kinds.index("hall") if "hall" in kinds else kinds.index("living")
     sides = [s for k, s in outside if k == home]
@@ -218,7 +221,7 @@ def _extent(rect: Rect, side: int) -> tuple[float, float]:
 def _windows(
     rng: np.random.Generator, rooms: tuple[Room, ...], outside: list[tuple[int, int]], entrance: Door
 ) -> tuple[Window, ...]:
-    """One window in most outside walls, high and small in a bath."""
+    """Returns one window for most outside walls, high and small in a bath."""
     windows = []
     for k, side in outside:
         low, high = _extent(rooms[k].rect, side)

@@ -1,17 +1,19 @@
-"""What a home consists of before it is given a shape: rooms, doorways, windows and pieces of furniture."""
+"""The floor plan of a home: rooms, doorways, windows, stairs and pieces of furniture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
 
 LEAF_THICKNESS = 0.04  # of a door, metres
 RAIL_THICKNESS = 0.05  # of a stair rail, metres
-COVERED_STEPS = 2  # the lowest steps of a flight, over which the upper floor goes on
+COVERED_STEPS = 2  # number of the lowest steps of a flight that the upper floor covers
 
 
 class Rect(NamedTuple):
-    """An upright rectangle on the floor, metres: x0 < x1 and z0 < z1."""
+    """An axis-aligned rectangle on the floor, metres: x0 < x1 and z0 < z1."""
 
     x0: float
     z0: float
@@ -30,19 +32,19 @@ class Rect(NamedTuple):
 
     @property
     def area(self) -> float:
-        """Square metres."""
+        """Area, square metres."""
         return self.width * self.depth
 
     def grown(self, margin: float) -> Rect:
-        """The rectangle widened by `margin` metres on all four sides."""
+        """Returns the rectangle widened by `margin` metres on all four sides."""
         return Rect(self.x0 - margin, self.z0 - margin, self.x1 + margin, self.z1 + margin)
 
     def overlaps(self, other: Rect) -> bool:
-        """Whether the two share an area."""
+        """Returns whether the two share an area."""
         return self.x0 < other.x1 and other.x0 < self.x1 and self.z0 < other.z1 and other.z0 < self.z1
 
     def contains(self, other: Rect) -> bool:
-        """Whether the other lies within, borders included (to a micrometre)."""
+        """Returns whether the other lies inside, borders included (to a micrometre)."""
         e = 1e-6
         return (
             self.x0 <= other.x0 + e and self.z0 <= other.z0 + e and other.x1 <= self.x1 + e and other.z1 <= self.z1 + e
@@ -59,42 +61,46 @@ class Frame(NamedTuple):
     z: float
     quarter: int
 
-    def point(self, right: float, out: float) -> tuple[float, float]:
-        """World (x, z) of a local point."""
+    @overload
+    def point(self, right: float, out: float) -> tuple[float, float]: ...
+    @overload
+    def point(self, right: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def point(self, right, out):
+        """Returns the world (x, z) of a local point, or of arrays of them."""
         cos, sin = ((1, 0), (0, -1), (-1, 0), (0, 1))[self.quarter]
         return self.x + right * cos + out * sin, self.z - right * sin + out * cos
 
     def rect(self, left: float, near: float, right: float, far: float) -> Rect:
-        """World rectangle of a local one."""
+        """Returns the world rectangle of a local one."""
         (xa, za), (xb, zb) = self.point(left, near), self.point(right, far)
         return Rect(min(xa, xb), min(za, zb), max(xa, xb), max(za, zb))
 
     def moved(self, right: float, out: float, quarter: int = 0) -> Frame:
-        """The frame at a local point, turned by further quarter turns."""
+        """Returns the frame at a local point, turned by further quarter turns."""
         x, z = self.point(right, out)
         return Frame(x, z, (self.quarter + quarter) % 4)
 
 
 def wall_frame(rect: Rect, side: int) -> Frame:
-    """The frame in the middle of one wall of a room; sides 0 to 3 lie at z0, x1, z1, x0."""
+    """Returns the frame in the middle of one wall of a room; sides 0 to 3 lie at z0, x1, z1, x0."""
     x, z = (rect.x0 + rect.x1) / 2, (rect.z0 + rect.z1) / 2
     return (Frame(x, rect.z0, 0), Frame(rect.x1, z, 1), Frame(x, rect.z1, 2), Frame(rect.x0, z, 3))[side]
 
 
 def wall_length(rect: Rect, side: int) -> float:
-    """Length in metres of a room's wall on that side."""
+    """Returns the length in metres of a room's wall on that side."""
     return rect.width if side % 2 == 0 else rect.depth
 
 
 def along_wall(rect: Rect, side: int, low: float, high: float) -> tuple[float, float]:
-    """World extent along a wall -> local x of its wall frame, left to right."""
+    """Converts a world extent along a wall to local x of its wall frame, left to right."""
     frame = wall_frame(rect, side)
     middle = frame.x if side % 2 == 0 else frame.z
     return (low - middle, high - middle) if side in (0, 1) else (middle - high, middle - low)
 
 
 def before_wall(rect: Rect, side: int, low: float, high: float, depth: float) -> Rect:
-    """The floor of a room before a stretch of its wall, `depth` metres deep."""
+    """Returns the floor in front of a stretch of a room's wall, `depth` metres deep."""
     frame = wall_frame(rect, side)
     x, z = frame.point(0.0, depth)
     if side % 2 == 0:
@@ -123,9 +129,9 @@ class Door:
 
     - `rooms`: indices of the rooms it joins; `sides`: the wall of each in which it lies.
     - `low`, `high`: its extent along the wall, world coordinates (x for sides 0 and 2, else z).
-    - `height`: of the opening; above it is a lintel.
-    - `leaf`: the room into which a door leaf stands open (0 or 1, an index into `rooms`), or None for an open passage.
-    - `hinge`: "low" or "high", the jamb that carries the leaf.
+    - `height`: of the opening, below the lintel.
+    - `leaf`: the room into which the open door leaf points (0 or 1, an index into `rooms`), or None for no leaf.
+    - `hinge`: "low" or "high", the jamb that the leaf hangs on.
     """
 
     rooms: tuple[int, int]
@@ -137,12 +143,12 @@ class Door:
     hinge: str = "low"
 
     def leaf_rect(self, rect: Rect) -> Rect:
-        """The strip of floor under the open leaf in the room `rect`: beside the opening, square to the wall."""
+        """Returns the strip of floor under the open leaf in the room `rect`, beside the opening."""
         start = self.low - LEAF_THICKNESS if self.hinge == "low" else self.high
         return before_wall(rect, self.sides[self.leaf or 0], start, start + LEAF_THICKNESS, self.high - self.low)
 
     def opens_into(self, room: int) -> bool:
-        """Whether its leaf stands in that room."""
+        """Returns whether its leaf opens into that room."""
         return self.leaf is not None and self.rooms[self.leaf] == room
 
 
@@ -164,7 +170,7 @@ class Stairs:
 
     - `rooms`: indices of the rooms below and above.
     - `foot`: the middle of the lowest riser; local z runs up the flight.
-    - `open_side`: -1 or 1, the local x direction of the side that does not lean on a wall.
+    - `open_side`: -1 or 1, the local x direction of the side that is not at a wall.
     - `width`, `tread`: of the flight and of one step; `steps`: number of risers; `rise`: from floor to floor. Metres.
     """
 
@@ -194,7 +200,7 @@ class Stairs:
 
     @property
     def rails(self) -> tuple[Rect, Rect]:
-        """The strips of the upper floor that carry rails: beside the opening, and across it above the foot."""
+        """The strips of the upper floor under rails: beside the opening, and across it above the foot."""
         near, side = COVERED_STEPS * self.tread, self.open_side * (self.width / 2 + 0.01)
         a, b = sorted((side, side + self.open_side * RAIL_THICKNESS))
         left, right = sorted((side - self.open_side * 0.001, -self.open_side * (self.width / 2 - 0.001)))
@@ -204,14 +210,14 @@ class Stairs:
         )
 
     def landing(self, upper: bool, depth: float) -> Rect:
-        """The floor before the lowest step or behind the highest one."""
+        """Returns the floor in front of the lowest step or behind the highest one."""
         near = self.length if upper else -depth
         return self.foot.rect(-self.width / 2, near, self.width / 2, near + depth)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of furniture: what it is, how large, where it stands, and the seed of its looks.
+    """A piece of furniture: its kind, size and place, and the seed of its looks.
 
     Its body fills local x in [-width/2, width/2], z in [0, depth], y in [0, height], above `base`.
     """
@@ -233,7 +239,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole home on paper. `wall` is the thickness of walls, `ceiling` the height of rooms, metres."""
+    """The plan of a whole home. `wall` is the thickness of walls, `ceiling` the height of rooms, metres."""
 
     rooms: tuple[Room, ...]
     doors: tuple[Door, ...]
@@ -244,5 +250,5 @@ class Plan:
     stairs: Stairs | None = None
 
     def doors_of(self, room: int) -> list[tuple[int, Door]]:
-        """The doorways of a room, each with the side of the room it lies in."""
+        """Returns the doorways of a room, each with the side of the room it lies in."""
         return [(d.sides[k], d) for d in self.doors for k in (0, 1) if d.rooms[k] == room]

@@ -1,4 +1,4 @@
-"""A straight flight of stairs between two storeys: where it runs, and its shape."""
+"""Places and builds a straight flight of stairs between two storeys."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SLAB = 0.25  # thickness of the floor between two storeys, metres
 FLIGHT_WIDTH = 1.0
 TREAD = 0.27
 STEEPEST_RISE = 0.18  # of one step, metres
-LANDING = 1.05  # floor kept free at both ends of the flight, metres
+LANDING = 1.05  # length of floor kept free at both ends of the flight, metres
 RAIL_HEIGHT = 0.9
 
 
 def steps_for(rise: float) -> int:
-    """Number of risers for a height between floors, metres."""
+    """Returns the number of risers for a height between floors, metres."""
     return math.ceil(rise / STEEPEST_RISE)
 
 
 def flight_length(rise: float) -> float:
-    """Length on the floor of the flight for a height between floors, metres: the last riser ends on the upper floor."""
+    """Returns the flight's length on the floor for a height between floors, metres; the last riser has no tread."""
     return (steps_for(rise) - 1) * TREAD
 
 
 def place_stairs(rng: np.random.Generator, hall: Rect, rise: float, rooms: tuple[int, int]) -> Stairs:
-    """A flight along one long wall of a hall, with a landing before and behind it."""
+    """Returns a flight along one long wall of a hall, with a landing at both ends."""
     side = (0 if hall.width > hall.depth else 1) + 2 * int(rng.integers(2))
     length, steps = flight_length(rise), steps_for(rise)
     slack = wall_length(hall, side) - length - 2 * LANDING
@@ -43,7 +43,7 @@ def place_stairs(rng: np.random.Generator, hall: Rect, rise: float, rooms: tuple
 
 
 def build_stairs(parts: Parts, stairs: Stairs, floor: float, ceiling: float) -> None:
-    """The flight, its rail, the edges of the opening above it and the rails around that."""
+    """Adds the flight and its rail, and the edges and rails of the opening above it."""
     local = Parts(parts.detail)
     _flight(local, stairs)
     _flight_rail(local, stairs)
@@ -54,7 +54,7 @@ def build_stairs(parts: Parts, stairs: Stairs, floor: float, ceiling: float) -> 
 
 
 def _flight(local: Parts, stairs: Stairs) -> None:
-    """A solid flight: risers, treads, the open side and the back; what leans on the wall is left out."""
+    """Adds a solid flight: risers, treads, the open side and the back, but no side at the wall."""
     half, tread, step = stairs.width / 2, stairs.tread, stairs.rise / stairs.steps
     count = stairs.steps - 1
     k = np.arange(count)
@@ -79,12 +79,12 @@ def _flight(local: Parts, stairs: Stairs) -> None:
     side = np.stack([np.full(flat.shape[:2], stairs.open_side * half), flat[..., 1], flat[..., 0]], -1)
     side = side if stairs.open_side < 0 else side[:, ::-1]
     local.add(side, side[..., [2, 1]] * (1.0, -1.0), "wall_hall", "stairs")
-    lo, hi = (-half, 0.0, stairs.length - 0.01), (half, stairs.rise - SLAB, stairs.length)
-    local.box(lo, hi, "wall_hall", "stairs", skip="left right bottom top back")
+    low, high = (-half, 0.0, stairs.length - 0.01), (half, stairs.rise - SLAB, stairs.length)
+    local.box(low, high, "wall_hall", "stairs", skip="left right bottom top back")
 
 
 def _flight_rail(local: Parts, stairs: Stairs) -> None:
-    """A sloping rail on the open side from the second step on: a panel at low detail, else balusters."""
+    """Adds a sloping rail on the open side from the second step up: a panel at low detail, else balusters."""
     tread, step = stairs.tread, stairs.rise / stairs.steps
     a, b = sorted((stairs.open_side * (stairs.width / 2 - 0.005), stairs.open_side * (stairs.width / 2 - 0.045)))
     z = np.array([tread, stairs.length])
@@ -110,14 +110,14 @@ def _flight_rail(local: Parts, stairs: Stairs) -> None:
 
 
 def _opening_edges(parts: Parts, opening: Rect, low: float, high: float) -> None:
-    """The four faces of the floor's thickness around the opening; they look inwards."""
+    """Adds the four faces of the floor's thickness around the opening; they face inwards."""
     hole = Parts(parts.detail)
     hole.box((opening.x0, low, opening.z0), (opening.x1, high, opening.z1), "frame", "floor", skip="top bottom")
     parts.add(hole.triangles[0][:, ::-1], hole.uvs[0][:, ::-1], "frame", "floor")
 
 
 def _level_rail(parts: Parts, rect: Rect, floor: float) -> None:
-    """A rail that stands on a strip of the upper floor."""
+    """Adds a rail on a strip of the upper floor."""
     low, high = (rect.x0, floor, rect.z0), (rect.x1, floor + RAIL_HEIGHT, rect.z1)
     if parts.detail == LOW:
         parts.box(low, high, "wood", "stairs", skip="bottom")

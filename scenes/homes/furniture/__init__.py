@@ -1,4 +1,4 @@
-"""Parametric furniture: one function a kind, from a piece's size and seed to triangles."""
+"""Builds furniture: one function for each kind turns a piece's size and seed into triangles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 def build_piece(parts: Parts, plan: Plan, piece: Piece) -> None:
-    """Add a piece of furniture where the plan has it."""
+    """Adds a piece of furniture to `parts` at its place in the plan."""
     local = Parts(parts.detail)
     BUILDERS[piece.kind](local, piece)
     parts.take(local, (piece.frame.x, plan.rooms[piece.room].floor + piece.base, piece.frame.z), piece.frame.quarter)

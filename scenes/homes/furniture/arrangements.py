@@ -1,4 +1,4 @@
-"""Which furniture belongs in which kind of room, and how pieces stand around one another."""
+"""Lists the furniture that each kind of room should have, and arranges pieces in groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Item(NamedTuple):
-    """A piece in the frame of its group: `right` and `out` metres from the anchor, turned by quarter turns."""
+    """A piece in its group: `right` and `out` are metres from the group's anchor, `quarter` counts quarter turns."""
 
     kind: str
     width: float
@@ -24,7 +24,7 @@ class Item(NamedTuple):
 class Group(NamedTuple):
     """Items that are placed together, and where: "wall", "corner", "middle", or "facing" the sofa.
 
-    Where space is short the last items are left out, but `least` remain or none.
+    If space is short, the last items are left out; a group with fewer than `least` items is dropped.
     """
 
     items: tuple[Item, ...]
@@ -33,7 +33,7 @@ class Group(NamedTuple):
 
 
 def groups_for(kind: str, rng: np.random.Generator, width: float, depth: float) -> list[Group]:
-    """What a room of that kind and size (metres) should hold, the most important first."""
+    """Returns what a room of that kind and size (metres) should hold, most important first."""
     return WISHES[kind](rng, width * depth)
 
 
@@ -49,33 +49,33 @@ def single(
     height: tuple[float, float],
     where: str = "wall",
 ) -> Group:
-    """One piece by itself, its size drawn from the given ranges in metres."""
+    """Returns one piece by itself, its size drawn from the given ranges in metres."""
     return Group((Item(kind, _cm(rng, *width), _cm(rng, *depth), _cm(rng, *height)),), where)
 
 
 def wardrobe(rng: np.random.Generator) -> Group:
-    """A wardrobe of one to three doors."""
+    """Returns a wardrobe of one to three doors."""
     return Group((Item("wardrobe", float(rng.choice([1.0, 1.5, 1.8])), 0.6, _cm(rng, 1.95, 2.2)),), "corner")
 
 
 def shelf(rng: np.random.Generator) -> Group:
-    """A bookshelf."""
+    """Returns a bookshelf."""
     return single(rng, "shelf", (0.7, 1.2), (0.28, 0.34), (1.6, 2.1))
 
 
 def plant(rng: np.random.Generator) -> Group:
-    """A potted plant in a corner."""
+    """Returns a potted plant in a corner."""
     size = _cm(rng, 0.35, 0.5)
     return Group((Item("plant", size, size, _cm(rng, 0.9, 1.6)),), "corner")
 
 
 def floor_lamp(rng: np.random.Generator) -> Group:
-    """A standing lamp."""
+    """Returns a standing lamp."""
     return Group((Item("lamp", 0.36, 0.36, _cm(rng, 1.5, 1.7)),), "corner")
 
 
 def bed(rng: np.random.Generator, wide: bool) -> Group:
-    """A bed with its head to the wall and nightstands beside it."""
+    """Returns a bed with its head to the wall and nightstands beside it."""
     width, length = (_cm(rng, 1.5, 1.7), 2.1) if wide else (_cm(rng, 0.95, 1.15), 2.05)
     items = [Item("bed", width, length, _cm(rng, 0.9, 1.05))]
     sides = (-1, 1) if wide else (int(rng.choice([-1, 1])),)
@@ -85,14 +85,14 @@ def bed(rng: np.random.Generator, wide: bool) -> Group:
 
 
 def desk(rng: np.random.Generator) -> Group:
-    """A desk against the wall and a chair pulled out from it."""
+    """Returns a desk against the wall and a chair pulled out from it."""
     width, depth = _cm(rng, 1.1, 1.5), _cm(rng, 0.6, 0.7)
     chair = Item("chair", 0.46, 0.5, 0.9, 0.0, depth + 0.42, 2)
     return Group((Item("desk", width, depth, 0.74), chair))
 
 
 def dining(rng: np.random.Generator, seats: int) -> Group:
-    """A table with chairs on its long sides, facing it."""
+    """Returns a table with chairs on its long sides, facing it."""
     width = 0.72 * max(1, seats // 2) + _cm(rng, 0.1, 0.25)
     depth = _cm(rng, 0.75, 0.9)
     items = [Item("table", width, depth, 0.75)]
@@ -104,7 +104,7 @@ def dining(rng: np.random.Generator, seats: int) -> Group:
 
 
 def sofa_corner(rng: np.random.Generator) -> Group:
-    """A sofa with a low table before it on a rug, at times with an armchair beside the table."""
+    """Returns a sofa with a low table before it on a rug, sometimes with an armchair beside the table."""
     width, depth = float(rng.choice([1.6, 1.9, 2.2])), _cm(rng, 0.85, 0.95)
     table = _cm(rng, 0.8, 1.1)
     items = [
@@ -119,7 +119,7 @@ def sofa_corner(rng: np.random.Generator) -> Group:
 
 
 def media(rng: np.random.Generator) -> Group:
-    """A low board with a screen on it."""
+    """Returns a low board with a screen on it."""
     width = _cm(rng, 1.2, 1.8)
     screen = min(width - 0.2, 1.25)
     return Group(
@@ -128,7 +128,7 @@ def media(rng: np.random.Generator) -> Group:
 
 
 def kitchen_row(rng: np.random.Generator, area: float) -> Group:
-    """Fridge, base units, sink and stove side by side along a wall, hanging cabinets above."""
+    """Returns a fridge, base units, sink and stove side by side along a wall, with hanging cabinets above."""
     units = [Item("fridge", 0.6, 0.62, _cm(rng, 1.7, 1.95), 0.3)]
     middle = ["counter", "sink_unit", "stove", "counter"] if area > 8.0 else ["sink_unit", "stove"]
     left = 0.62

@@ -1,4 +1,4 @@
-"""Bathtub, toilet and wash basin."""
+"""Builds bathtub, toilet and wash basin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def bathtub(parts: Parts, piece: Piece) -> None:
-    """A tub with a rim, its basin rounded, and a tap at one end."""
+    """Adds a tub with a rim, its basin rounded, and a tap at one end."""
     w, d, h = piece.width / 2, piece.depth / 2, piece.height
     outside = [(w, d, 0.02, 0.0), (w, d, 0.02, h - 0.02), (w, d, 0.02, h)]
     if parts.detail == LOW:
@@ -35,7 +35,7 @@ def bathtub(parts: Parts, piece: Piece) -> None:
 
 
 def toilet(parts: Parts, piece: Piece) -> None:
-    """A cistern, a bowl on its foot, and the lid."""
+    """Adds a cistern, a bowl on its foot, and the lid."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.38, 0.0), (w, h, 0.18), "white", "toilet", skip="back bottom")
@@ -58,7 +58,7 @@ def toilet(parts: Parts, piece: Piece) -> None:
 
 
 def basin(parts: Parts, piece: Piece) -> None:
-    """A wash basin on a cabinet, a tap, and a mirror above."""
+    """Adds a wash basin on a cabinet, a tap, and a mirror above."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h - 0.12, d - 0.04), "wood", "cabinet", skip="bottom back top")
@@ -92,7 +92,7 @@ def _tap(parts: Parts, x: float, y: float, z: float, reach: float, along_x: bool
 
 
 def _basin_rings(parts: Parts, w: float, d: float, h: float) -> None:
-    """Rim and inside of a tub at low detail."""
+    """Adds the rim and the inside of a tub at low detail."""
     rim, deep = 0.07, 0.38
     outer, inner = np.array([(w, d), (w, -d), (-w, -d), (-w, d)]), np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
     inner = inner * (w - rim, d - rim)

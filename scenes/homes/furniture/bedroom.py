@@ -1,4 +1,4 @@
-"""Beds."""
+"""Builds beds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def bed(parts: Parts, piece: Piece) -> None:
-    """A headboard, a frame, a mattress under a blanket, a pillow for each sleeper."""
+    """Adds a headboard, a frame, a mattress under a blanket, a pillow for each sleeper."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface, sleepers = wood(piece), 2 if piece.width > 1.3 else 1
     middles = [(k - (sleepers - 1) / 2) * piece.width / 2 for k in range(sleepers)]
@@ -40,7 +40,7 @@ def bed(parts: Parts, piece: Piece) -> None:
 
 
 def _blanket(parts: Parts, piece: Piece, w: float, d: float) -> None:
-    """A quilt that hangs over both sides and the foot of the mattress."""
+    """Adds a quilt that hangs over both sides and the foot of the mattress."""
     rng, cells = look(piece), 2 * WEAVE[parts.detail]
     hang, top, start = 0.17, 0.52, 0.72
     u = np.linspace(-w - hang, w + hang, cells + 1)

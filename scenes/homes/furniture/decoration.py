@@ -1,4 +1,4 @@
-"""Plants, lamps, rugs, pictures and screens."""
+"""Builds plants, lamps, rugs, pictures and screens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def plant(parts: Parts, piece: Piece) -> None:
-    """A pot with earth, stems and leaves; at low detail a crown."""
+    """Adds a pot with soil, stems and leaves; a single closed shape for the leaves at low detail."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     pot, rng, z = 0.62 * w, look(piece), d / 2
     if parts.detail == LOW:
@@ -26,7 +26,7 @@ def plant(parts: Parts, piece: Piece) -> None:
 
 
 def _bush(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: float) -> None:
-    """A stem with broad leaves all around, the lower ones larger."""
+    """Adds a stem with broad leaves all around, the lower ones larger."""
     tube(parts, [(0.0, 0.25, z), (0.02, 0.3 + 0.3 * h, z + 0.01), (-0.01, h - 0.12, z)], 0.012, "dark_wood", "plant")
     count = 34
     for k in range(count):
@@ -38,7 +38,7 @@ def _bush(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: flo
 
 
 def _blades(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: float) -> None:
-    """Stiff upright blades out of the earth."""
+    """Adds stiff upright leaves."""
     for k in range(26):
         turn, lean = 2.4 * k, rng.uniform(0.1, 0.5) * reach
         root = np.array([0.25 * reach * np.sin(turn), 0.26, z + 0.25 * reach * np.cos(turn)])
@@ -47,7 +47,7 @@ def _blades(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: f
 
 
 def _palm(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: float) -> None:
-    """Arching stems with leaflets on both sides."""
+    """Adds arching stems with leaflets on both sides."""
     for k in range(9):
         turn, out = 2 * np.pi * k / 9 + rng.uniform(-0.2, 0.2), reach * rng.uniform(0.75, 0.95)
         t = np.linspace(0, 1, (2, 7, 12)[parts.detail])[:, None]
@@ -66,7 +66,7 @@ def _palm(parts: Parts, rng: np.random.Generator, reach: float, z: float, h: flo
 
 
 def lamp(parts: Parts, piece: Piece) -> None:
-    """A standing lamp: foot, pole and shade."""
+    """Adds a standing lamp: foot, pole and shade."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     centre = (0.0, 0.0, d / 2)
     if parts.detail == LOW:
@@ -80,7 +80,7 @@ def lamp(parts: Parts, piece: Piece) -> None:
 
 
 def rug(parts: Parts, piece: Piece) -> None:
-    """A rug, one centimetre thick, with a pattern that covers it once."""
+    """Adds a rug, one centimetre thick, with a pattern that covers it once."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     if parts.detail != LOW:
         parts.block((-w, 0.0, 0.0), (w, h - 0.001, d), "rug_edge", "rug", 0.004, skip="bottom top")
@@ -91,7 +91,7 @@ def rug(parts: Parts, piece: Piece) -> None:
 
 
 def screen(parts: Parts, piece: Piece) -> None:
-    """A television on a foot."""
+    """Adds a television on a foot."""
     w, h = piece.width / 2, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.06), (w, h, 0.1), "dark", "screen", skip="bottom")
@@ -104,7 +104,7 @@ def screen(parts: Parts, piece: Piece) -> None:
 
 
 def picture(parts: Parts, piece: Piece) -> None:
-    """A framed picture that hangs on the wall."""
+    """Adds a framed picture that hangs on the wall."""
     w, h, deep = piece.width / 2, piece.height, piece.depth
     frame, motif = ("dark_wood", "wood", "dark", "white")[piece.seed % 4], f"picture_{piece.seed // 4 % 4}"
     if parts.detail == LOW:
@@ -123,7 +123,7 @@ def picture(parts: Parts, piece: Piece) -> None:
 
 
 def pendant(parts: Parts, piece: Piece) -> None:
-    """A lamp that hangs from the ceiling; nothing at low detail."""
+    """Adds a lamp that hangs from the ceiling; nothing at low detail."""
     if parts.detail == LOW:
         return
     h, z, r = piece.height, piece.depth / 2, piece.width / 2
@@ -135,7 +135,7 @@ def pendant(parts: Parts, piece: Piece) -> None:
 
 
 def _panel(parts: Parts, corners: np.ndarray, z: float, surface: str, label: str) -> None:
-    """A flat picture on corners `[4, 2]` (counter-clockwise from the lower left) that shows a texture once."""
+    """Adds a flat picture on corners `[4, 2]` (counter-clockwise from the lower left) that shows a texture once."""
     points = np.concatenate([corners, np.full((4, 1), z)], 1)
     uv = np.array([(0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
     order = [[0, 1, 2], [0, 2, 3]]

@@ -1,4 +1,4 @@
-"""Places furniture in the rooms of a plan: against walls and around tables, never in the way of a doorway."""
+"""Places furniture in the rooms of a plan: against walls and around tables, never blocking a doorway."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from batchsim.scenes.homes.floor_plan.plan import Frame, Piece, Plan, Rect, befo
 from batchsim.scenes.homes.furniture.arrangements import Group, Item, groups_for
 
 CELL = 0.1  # of the occupancy check, metres
-CLEARANCE = 0.27  # half the free passage that every doorway keeps to every other, metres
-DOOR_ZONE = 0.9  # depth of the floor kept free before a doorway, metres
+CLEARANCE = 0.27  # half the width of the passage kept free between doorways, metres
+DOOR_ZONE = 0.9  # depth of the floor kept free in front of a doorway, metres
 GAP = 0.02  # between furniture and wall, metres
-MOST_COVERED = 0.45  # share of a room's floor
+MOST_COVERED = 0.45  # largest share of a room's floor under furniture
 TRIES = 18
-WALKED_UNDER = 1.4  # pieces that hang higher do not take up floor, metres
 
 
 def furnish(plan: Plan, rng: np.random.Generator) -> Plan:
-    """The plan with furniture in every room."""
+    """Returns the plan with furniture in every room."""
     pieces: list[Piece] = []
     for index, room in enumerate(plan.rooms):
         floor = _Floor(plan, index)
@@ -32,7 +31,7 @@ def furnish(plan: Plan, rng: np.random.Generator) -> Plan:
 
 
 class _Floor:
-    """The floor of one room while it fills up."""
+    """The floor of one room while it is being furnished."""
 
     def __init__(self, plan: Plan, index: int) -> None:
         self.index = index
@@ -61,7 +60,7 @@ class _Floor:
         self.zs = self.rect.z0 + (np.arange(nz) + 0.5) * self.rect.depth / nz
 
     def place(self, group: Group, rng: np.random.Generator) -> list[Piece]:
-        """Find room for a group; what cannot be placed as a whole is tried without its last items, else dropped."""
+        """Places a group, without its last items if it does not fit as a whole, and returns the pieces placed."""
         items = group.items
         while len(items) >= group.least:
             for anchor in self._anchors(items, group.where, rng):
@@ -80,7 +79,7 @@ class _Floor:
             self.seat = anchor
 
     def hang(self, rng: np.random.Generator) -> list[Piece]:
-        """Pictures on free stretches of wall, and a lamp from the ceiling."""
+        """Hangs pictures on free stretches of wall, and a lamp from the ceiling."""
         middle = Frame((self.rect.x0 + self.rect.x1) / 2, (self.rect.z0 + self.rect.z1) / 2, 0)
         size = round(float(rng.uniform(0.3, 0.45)), 2)
         lamp = Item("pendant", size, size, 0.45, 0.0, -size / 2, 0, self.ceiling - 0.45)
@@ -113,7 +112,7 @@ class _Floor:
         return pieces
 
     def _anchors(self, items: tuple[Item, ...], where: str, rng: np.random.Generator) -> Iterator[Frame]:
-        """Places to try for a group, in random order."""
+        """Yields places to try for a group, in random order."""
         if where == "facing" and self.seat:
             across = wall_length(self.rect, self.seat.quarter + 1) - 2 * GAP
             for aside in rng.uniform(-0.5, 0.5, 6):
@@ -161,7 +160,7 @@ class _Floor:
         return not standing or (covered <= MOST_COVERED * self.rect.area and self._connected([*self.taken, *standing]))
 
     def _connected(self, rects: list[Rect]) -> bool:
-        """Whether one passage joins all doorways, and no spot where an agent fits is cut off from it."""
+        """Returns whether one passage joins all doorways and reaches every spot where an agent fits."""
         wide = self._components(rects, CLEARANCE)
         starts = [wide[self._cell(zone)] for zone in self.zones]
         if 0 in starts or len(set(starts)) > 1:
@@ -183,9 +182,10 @@ class _Floor:
 
     def _cell(self, zone: Rect) -> tuple[int, int]:
         x, z = (zone.x0 + zone.x1) / 2, (zone.z0 + zone.z1) / 2
-        return min(np.searchsorted(self.xs, x), len(self.xs) - 1), min(np.searchsorted(self.zs, z), len(self.zs) - 1)
+        i, j = int(np.searchsorted(self.xs, x)), int(np.searchsorted(self.zs, z))
+        return min(i, len(self.xs) - 1), min(j, len(self.zs) - 1)
 
 
 def _stands(piece: Piece) -> bool:
-    """Whether a piece takes up floor of its own: not a rug, not hung high, not on top of another."""
+    """Returns whether a piece takes up floor: it is no rug, does not hang, and is not on top of another."""
     return piece.kind != "rug" and piece.base == 0.0

@@ -1,4 +1,4 @@
-"""The kitchen row: base units, sink, stove, fridge, hanging cabinets."""
+"""Builds kitchens: base units, sink, stove, fridge, hanging cabinets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FACE = 0.045  # how far the fronts' back lies behind the worktop's edge, metres
 
 
 def counter(parts: Parts, piece: Piece) -> None:
-    """A base unit of drawers or with a door, under a worktop with crockery on it."""
+    """Adds a base unit of drawers or with a door, under a worktop with crockery on it."""
     drawers = 3 if piece.seed % 2 else 1
     _unit(parts, piece, 1, drawers, "stone")
     h, rng = piece.height, look(piece)
@@ -29,7 +29,7 @@ def counter(parts: Parts, piece: Piece) -> None:
 
 
 def sink_unit(parts: Parts, piece: Piece) -> None:
-    """A base unit with a steel sink let into its worktop, and a tap."""
+    """Adds a base unit with a steel sink let into its worktop, and a tap."""
     h = piece.height
     if parts.detail == LOW:
         _unit(parts, piece, 1, 1, "stone")
@@ -58,7 +58,7 @@ def sink_unit(parts: Parts, piece: Piece) -> None:
 
 
 def stove(parts: Parts, piece: Piece) -> None:
-    """An oven under a hob with four plates, a pot on one of them."""
+    """Adds an oven under a hob with four plates, a pot on one of them."""
     w, d, h = piece.width / 2 - JOINT, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h - TOP, d - 0.03), "dark", "stove", skip="bottom back top left right")
@@ -81,7 +81,7 @@ def stove(parts: Parts, piece: Piece) -> None:
 
 
 def fridge(parts: Parts, piece: Piece) -> None:
-    """A tall fridge with a freezer door below."""
+    """Adds a tall fridge with a freezer door below."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = "white" if piece.seed % 3 else "metal"
     if parts.detail == LOW:
@@ -99,7 +99,7 @@ def fridge(parts: Parts, piece: Piece) -> None:
 
 
 def hanging_cabinet(parts: Parts, piece: Piece) -> None:
-    """A row of wall cabinets."""
+    """Adds a row of wall cabinets."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h, d), "kitchen_front", "cabinet", skip="back")
@@ -111,7 +111,7 @@ def hanging_cabinet(parts: Parts, piece: Piece) -> None:
 
 
 def _unit(parts: Parts, piece: Piece, columns: int, rows: int, top: str | None) -> None:
-    """Plinth, carcass, fronts and worktop of a base unit; without a worktop if `top` is None."""
+    """Adds the plinth, carcass, fronts and worktop of a base unit; no worktop if `top` is None."""
     w, d, h = piece.width / 2 - JOINT, piece.depth, piece.height
     if parts.detail == LOW:
         parts.box((-w, 0.0, 0.0), (w, h - TOP, d - 0.03), "kitchen_front", "counter", skip="bottom back top")
@@ -147,7 +147,7 @@ def _pot(parts: Parts, x: float, y: float, z: float) -> None:
 
 
 def _board_and_jars(parts: Parts, y: float) -> None:
-    """A chopping board that stands against the wall, and three jars."""
+    """Adds a chopping board that stands against the wall, and three jars."""
     parts.block((-0.28, y, 0.015), (-0.02, y + 0.34, 0.035), "wood", "decoration", 0.008, skip="bottom")
     for k, size in enumerate((0.1, 0.085, 0.07)):
         wall = [(0.0, 0.0), (0.45, 0.0), (0.5, 0.1), (0.5, 0.9), (0.45, 1.0), (0.48, 1.0), (0.48, 1.25), (0.0, 1.28)]

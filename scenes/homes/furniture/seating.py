@@ -1,4 +1,4 @@
-"""Chairs, armchairs and sofas."""
+"""Builds chairs, armchairs and sofas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEAT = 0.45  # height of a chair's seat, metres
 
 
 def chair(parts: Parts, piece: Piece) -> None:
-    """A seat on four legs with a back of slats, of rails, or upholstered."""
+    """Adds a seat on four legs with a back of slats, of rails, or upholstered."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = wood(piece)
     if parts.detail == LOW:
@@ -44,7 +44,7 @@ def chair(parts: Parts, piece: Piece) -> None:
 
 
 def sofa(parts: Parts, piece: Piece) -> None:
-    """A seat between two arms with a back; cushions on both, pillows in the corners."""
+    """Adds a seat between two arms with a back; cushions on both, pillows in the corners."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = cloth(piece)
     arm = 0.17 if piece.width > 1.2 else 0.13
@@ -82,7 +82,7 @@ def _lean(
     surface: str,
     angle: float,
 ) -> None:
-    """An upright cushion that leans back by `angle` degrees."""
+    """Adds an upright cushion that leans back by `angle` degrees."""
     cushion = Parts(parts.detail)
     cushion.block((-width / 2, 0.0, 0.0), (width / 2, height, thick), surface, "sofa", 0.055)
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))

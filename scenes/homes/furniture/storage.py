@@ -1,4 +1,4 @@
-"""Wardrobes, shelves, sideboards and other cabinets."""
+"""Builds wardrobes, shelves, sideboards and other cabinets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ BOARD = 0.024  # thickness of a shelf's boards, metres
 
 
 def wardrobe(parts: Parts, piece: Piece) -> None:
-    """A tall cupboard with doors and a drawer below each."""
+    """Adds a tall cupboard with doors and a drawer below each."""
     doors = max(2, round(piece.width / 0.5))
     _carcass(parts, piece, "wardrobe", doors, split=0.28)
 
 
 def shelf(parts: Parts, piece: Piece) -> None:
-    """An open bookcase: boards between two sides, rows of books and a few other things."""
+    """Adds an open bookcase: boards between two sides, rows of books and a few other things."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface, rng = wood(piece), look(piece)
     rows = max(3, round(h / 0.36)) if parts.detail != LOW else 3
@@ -36,7 +36,7 @@ def shelf(parts: Parts, piece: Piece) -> None:
 
 
 def _fill(parts: Parts, piece: Piece, rng: np.random.Generator, y: float, room: float) -> None:
-    """Books, and beside them at times a vase or a bowl."""
+    """Fills a row with books, sometimes with a vase or a bowl beside them."""
     left, right, deep = -piece.width / 2 + BOARD + 0.01, piece.width / 2 - BOARD - 0.01, piece.depth - 0.05
     end = left + rng.uniform(0.45, 1.0) * (right - left)
     if parts.detail == LOW:
@@ -50,7 +50,7 @@ def _fill(parts: Parts, piece: Piece, rng: np.random.Generator, y: float, room: 
 
 
 def sideboard(parts: Parts, piece: Piece) -> None:
-    """A low cupboard with a lamp or a vase on it."""
+    """Adds a low cupboard with a lamp or a vase on it."""
     _carcass(parts, piece, "cabinet", max(2, round(piece.width / 0.5)), split=0.7)
     on = piece.width / 2 - 0.25
     if piece.seed % 3 and parts.detail != LOW:
@@ -60,7 +60,7 @@ def sideboard(parts: Parts, piece: Piece) -> None:
 
 
 def dresser(parts: Parts, piece: Piece) -> None:
-    """A chest of drawers."""
+    """Adds a chest of drawers."""
     _carcass(parts, piece, "cabinet", 2 if piece.width > 0.9 else 1, drawers=4)
     vase(parts, -piece.width / 4, piece.height, piece.depth / 2, 0.26)
     books_on_top = look(piece)
@@ -69,23 +69,26 @@ def dresser(parts: Parts, piece: Piece) -> None:
 
 
 def media_board(parts: Parts, piece: Piece) -> None:
-    """A low board for a screen."""
+    """Adds a low board for a screen."""
     _carcass(parts, piece, "cabinet", 3, drawers=1)
 
 
 def shoe_cabinet(parts: Parts, piece: Piece) -> None:
-    """A flat cabinet for a hall."""
+    """Adds a flat cabinet for a hall."""
     _carcass(parts, piece, "cabinet", 1, drawers=2)
     bowl(parts, 0.1, piece.height, piece.depth / 2, 0.08)
 
 
 def tall_cabinet(parts: Parts, piece: Piece) -> None:
-    """A narrow cabinet for a bath."""
+    """Adds a narrow cabinet for a bath."""
     _carcass(parts, piece, "cabinet", 1, split=0.5)
 
 
 def _carcass(parts: Parts, piece: Piece, label: str, columns: int, drawers: int = 0, split: float = 0.0) -> None:
-    """The body on a plinth, closed by drawers, or by doors above `split` of its height and drawers below."""
+    """Adds a cabinet on a plinth.
+
+    It is closed by `drawers`, or by doors above the fraction `split` of its height and drawers below.
+    """
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = wood(piece)
     if parts.detail == LOW:

@@ -1,4 +1,4 @@
-"""What the furniture builders share: choices of looks from a piece's seed, legs, fronts, handles, small things."""
+"""Shared by the furniture builders: looks chosen by a piece's seed, legs, cabinet fronts, handles, small objects."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ TURNED = ((0.3, 0.0), (0.42, 0.06), (0.36, 0.1), (0.5, 0.5), (0.4, 0.62), (0.55,
 
 
 def pick(piece: Piece, *options: str, salt: int = 0) -> str:
-    """One of the options, decided by the piece's seed; different salts choose independently."""
+    """Returns one of the options, chosen by the piece's seed; different salts choose independently."""
     return options[(piece.seed // (7**salt + 1)) % len(options)]
 
 
 def wood(piece: Piece) -> str:
-    """The surface of a wooden piece."""
+    """Returns the surface of a wooden piece."""
     return pick(piece, "wood", "wood", "dark_wood", "white_wood")
 
 
 def cloth(piece: Piece) -> str:
-    """The surface of an upholstered piece."""
+    """Returns the surface of an upholstered piece."""
     return pick(piece, "fabric", "fabric", "accent", "leather", salt=1)
 
 
 def look(piece: Piece) -> np.random.Generator:
-    """Random choices of a piece's looks; never of its place or size."""
+    """Returns the random generator for a piece's looks; its place and size do not depend on it."""
     return np.random.default_rng(piece.seed)
 
 
 def leg(
     parts: Parts, x: float, z: float, top: float, thick: float, surface: str, label: str, turned: bool = False
 ) -> None:
-    """One leg from the floor to `top`: three-sided at low detail, square or turned on a lathe above."""
+    """Adds one leg from the floor to `top`: three-sided at low detail, else square or round (`turned`)."""
     if parts.detail == LOW:
         lathe(parts, (x, 0.0, z), [(0.55 * thick, 0.0), (0.55 * thick, top)], surface, label, sides=3)
     elif turned:
@@ -56,7 +56,7 @@ def legs(
     parts: Parts, width: float, near: float, far: float, top: float, thick: float, surface: str, label: str,
     turned: bool = False,
 ) -> None:  # fmt: skip
-    """Four legs, their centres at x = +-width and z = near, far."""
+    """Adds four legs with centres at x = +-width and z = near, far."""
     for x in (-width, width):
         for z in (near, far):
             leg(parts, x, z, top, thick, surface, label, turned)
@@ -66,9 +66,9 @@ def fronts(
     parts: Parts, lo: tuple[float, float], hi: tuple[float, float], z: float, columns: int, rows: int,
     surface: str, label: str, upright: bool = False,
 ) -> None:  # fmt: skip
-    """Doors or drawers that cover a cabinet's face from `lo` to `hi` (x, y), standing out from depth z by FRONT.
+    """Adds doors or drawers that cover a cabinet's face from `lo` to `hi` (x, y) and protrude from depth z by FRONT.
 
-    `upright` handles are for doors, level ones for drawers. Nothing at low detail.
+    Doors have `upright` handles, drawers level ones. Adds nothing at low detail.
     """
     if parts.detail == LOW:
         return
@@ -93,7 +93,7 @@ def _handle(parts: Parts, ends: list[tuple[float, float]], z: float, label: str)
 
 
 def table_lamp(parts: Parts, x: float, y: float, z: float) -> None:
-    """A small lamp: a bellied foot and a shade."""
+    """Adds a small lamp: a round foot and a shade."""
     if parts.detail == LOW:
         lathe(parts, (x, y, z), [(0.04, 0.0), (0.1, 0.34), (0.0, 0.34)], "shade", "lamp", sides=4)
         return
@@ -103,7 +103,7 @@ def table_lamp(parts: Parts, x: float, y: float, z: float) -> None:
 
 
 def vase(parts: Parts, x: float, y: float, z: float, size: float, surface: str = "pot") -> None:
-    """A vase; nothing at low detail."""
+    """Adds a vase; nothing at low detail."""
     if parts.detail == LOW:
         return
     outside = [
@@ -121,7 +121,7 @@ def vase(parts: Parts, x: float, y: float, z: float, size: float, surface: str =
 
 
 def bowl(parts: Parts, x: float, y: float, z: float, radius: float, surface: str = "ceramic") -> None:
-    """A bowl; nothing at low detail."""
+    """Adds a bowl; nothing at low detail."""
     if parts.detail == LOW:
         return
     outside = [(0.4, 0.0), (0.75, 0.15), (1.0, 0.5), (0.95, 0.5), (0.7, 0.2), (0.35, 0.08), (0.0, 0.08)]
@@ -129,7 +129,7 @@ def bowl(parts: Parts, x: float, y: float, z: float, radius: float, surface: str
 
 
 def cup(parts: Parts, x: float, y: float, z: float) -> None:
-    """A mug with its handle; nothing at low detail."""
+    """Adds a mug with a handle; nothing at low detail."""
     if parts.detail == LOW:
         return
     wall = [(0.034, 0.0), (0.038, 0.01), (0.04, 0.09), (0.036, 0.09), (0.034, 0.012), (0.0, 0.012)]
@@ -142,7 +142,7 @@ def cup(parts: Parts, x: float, y: float, z: float) -> None:
 def books_in_row(
     parts: Parts, rng: np.random.Generator, start: float, end: float, y: float, tallest: float, z0: float, z1: float
 ) -> None:
-    """Upright books side by side from x = start to about `end`, of four colours."""
+    """Adds upright books of four colours, side by side from x = start to about `end`."""
     width = rng.uniform(0.018, 0.05, max(2, int((end - start) / 0.03)))
     x = start + np.concatenate([[0.0], np.cumsum(width)])
     count = int(np.searchsorted(x, end) - 1)

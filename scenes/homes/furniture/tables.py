@@ -1,4 +1,4 @@
-"""Tables, low tables, desks and nightstands."""
+"""Builds tables, low tables, desks and nightstands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from batchsim.scenes.homes.geometry.shapes import LOW, Parts
 
 
 def table(parts: Parts, piece: Piece) -> None:
-    """A dining table: a top on an apron and four legs, laid with crockery."""
+    """Adds a dining table: a top on an apron and four legs, laid with crockery."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface, thick, rng = wood(piece), 0.07, look(piece)
     _top(parts, piece, 0.035, surface)
@@ -42,7 +42,7 @@ def table(parts: Parts, piece: Piece) -> None:
 
 
 def low_table(parts: Parts, piece: Piece) -> None:
-    """A coffee table: a thick top, a board below, books and a cup."""
+    """Adds a coffee table: a thick top, a board below, books and a cup."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface, rng = wood(piece), look(piece)
     _top(parts, piece, 0.04, surface)
@@ -59,7 +59,7 @@ def low_table(parts: Parts, piece: Piece) -> None:
 
 
 def desk(parts: Parts, piece: Piece) -> None:
-    """A top on a chest of drawers and two legs; on it a screen, a keyboard, a lamp and books."""
+    """Adds a top on a chest of drawers and two legs; on it a screen, a keyboard, a lamp and books."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface, rng = wood(piece), look(piece)
     side = 1.0 if piece.seed % 2 else -1.0
@@ -94,7 +94,7 @@ def desk(parts: Parts, piece: Piece) -> None:
 
 
 def nightstand(parts: Parts, piece: Piece) -> None:
-    """A small chest of drawers with a lamp and a book on it."""
+    """Adds a small chest of drawers with a lamp and a book on it."""
     w, d, h = piece.width / 2, piece.depth, piece.height
     surface = wood(piece)
     deep = d if parts.detail == LOW else d - 0.025
@@ -112,7 +112,7 @@ def _top(parts: Parts, piece: Piece, thick: float, surface: str) -> None:
 
 
 def _apron(parts: Parts, w: float, near: float, far: float, top: float, surface: str) -> None:
-    """Boards between the legs, under the top."""
+    """Adds boards between the legs, under the top."""
     for z in (near, far):
         parts.box((-w, top - 0.09, z - 0.011), (w, top, z + 0.011), surface, "table", skip="top left right")
     for x in (-w, w):

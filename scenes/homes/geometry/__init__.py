@@ -1,1 +1,1 @@
-"""Geometric building blocks of homes: polygons, solids, curved surfaces."""
+"""Geometry for homes: polygons, solids, curved surfaces."""

@@ -1,21 +1,23 @@
-"""Curved shapes: turned legs, tubes, pillows, cloth and leaves. Their fineness follows the detail of the pile."""
+"""Adds curved shapes to `Parts`: lathed bodies, tubes, pillows, cloth, leaves, as fine as its detail asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from batchsim.scenes.homes.geometry.shapes import Parts
 
-SIDES = (5, 12, 36)  # of a round thing, by detail
+SIDES = (5, 12, 36)  # of a round object, by detail
 WEAVE = (2, 8, 40)  # cells along an edge of a pillow or a cloth, by detail
 
 
 def sheet(parts: Parts, points: np.ndarray, surface: str, label: str, uv: np.ndarray | None = None) -> None:
-    """A curved surface through a grid of points `[rows, columns, 3]`, front where rows turn left into columns.
+    """Adds a curved surface through a grid of points `[rows, columns, 3]`.
 
-    Texture coordinates default to the lengths along the grid's lines.
+    Its front is where turning left leads from the direction of the rows to that of the columns. Texture coordinates
+    default to the lengths along the grid's lines.
     """
     if uv is None:
         across = np.linalg.norm(np.diff(points, axis=1), axis=-1).mean(0)
@@ -33,14 +35,14 @@ def sheet(parts: Parts, points: np.ndarray, surface: str, label: str, uv: np.nda
 
 def lathe(
     parts: Parts,
-    centre: Sequence[float],
+    centre: ArrayLike,
     profile: Sequence[tuple[float, float]],
     surface: str,
     label: str,
     smooth: bool = False,
     sides: int | None = None,
 ) -> None:
-    """A body turned about the upright line through `centre` (x, y, z).
+    """Adds a body of revolution about the vertical line through `centre` (x, y, z).
 
     `profile` lists (radius, height above the centre) from the bottom up on the outside; `smooth` rounds it at high
     detail. `sides` overrides the number of sides.
@@ -57,11 +59,11 @@ def lathe(
     sheet(parts, points + np.asarray(centre), surface, label)
 
 
-def tube(parts: Parts, path: np.ndarray, radius: float, surface: str, label: str, sides: int | None = None) -> None:
-    """A round rod along a path `[P, 3]`, open at its ends."""
-    path = np.asarray(path, float)
+def tube(parts: Parts, path: ArrayLike, radius: float, surface: str, label: str, sides: int | None = None) -> None:
+    """Adds a round rod along a path `[P, 3]`, open at its ends."""
+    points = np.asarray(path, float)
     sides = sides or (3, 6, 18)[parts.detail]
-    along = np.gradient(path, axis=0)
+    along = np.gradient(points, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     helper = np.eye(3)[np.abs(along).sum(0).argmin()]
     first = np.cross(along, helper)
@@ -70,17 +72,17 @@ def tube(parts: Parts, path: np.ndarray, radius: float, surface: str, label: str
     turn = np.linspace(0.0, 2 * np.pi, sides + 1)[:, None]
     ring = np.cos(turn) * first[:, None] + np.sin(turn) * second[:, None]
     ring[:, -1] = ring[:, 0]
-    sheet(parts, (path[:, None] + radius * ring)[:, ::-1], surface, label)
+    sheet(parts, (points[:, None] + radius * ring)[:, ::-1], surface, label)
 
 
 def loft(
     parts: Parts,
-    centre: Sequence[float],
+    centre: ArrayLike,
     sections: Sequence[tuple[float, float, float, float]],
     surface: str,
     label: str,
 ) -> None:
-    """A body through level rounded rectangles, listed from the bottom up on the outside.
+    """Adds a body through level rounded rectangles, listed from the bottom up on the outside.
 
     Each section is (half width, half depth, corner radius, height above the centre).
     """
@@ -97,21 +99,21 @@ def loft(
     sheet(parts, points + np.asarray(centre), surface, label)
 
 
-def pillow(parts: Parts, lo: Sequence[float], hi: Sequence[float], surface: str, label: str) -> None:
-    """A stuffed pillow that fills a box: thick in the middle, thin at its seam. Lies flat."""
-    lo, hi = np.asarray(lo, float), np.asarray(hi, float)
+def pillow(parts: Parts, lo: ArrayLike, hi: ArrayLike, surface: str, label: str) -> None:
+    """Adds a pillow that lies flat in a box: thick in the middle, thin at its seam."""
+    low, high = np.asarray(lo, float), np.asarray(hi, float)
     t = np.sin(np.linspace(-np.pi / 2, np.pi / 2, WEAVE[parts.detail] + 1))
     u, v = np.meshgrid(t, t)
     thickness = ((1 - u**4) * (1 - v**4)) ** 0.5
     pinch = 1 - 0.08 * (1 - thickness)
     u, v = u * pinch, v * pinch
     for side in (1, -1):
-        points = lo + (hi - lo) * (np.stack([u, side * thickness, v], -1) + 1) / 2
+        points = low + (high - low) * (np.stack([u, side * thickness, v], -1) + 1) / 2
         sheet(parts, points[::side], surface, label)
 
 
 def leaf(parts: Parts, root: np.ndarray, tip: np.ndarray, width: float, sag: float, surface: str, label: str) -> None:
-    """A leaf from root to tip that bends down by `sag` metres; two-sided by doubling."""
+    """Adds a leaf from root to tip that bends down by `sag` metres."""
     cells = (1, 4, 20)[parts.detail]
     t = np.linspace(0.0, 1.0, cells + 1)[:, None]
     across = np.cross(tip - root, (0.0, 1.0, 0.0))
@@ -123,7 +125,7 @@ def leaf(parts: Parts, root: np.ndarray, tip: np.ndarray, width: float, sag: flo
 
 
 def _smoothed(outline: np.ndarray, times: int) -> np.ndarray:
-    """More points on the same outline, by Catmull-Rom interpolation with the ends repeated."""
+    """Returns more points on the same outline, by Catmull-Rom interpolation with the ends repeated."""
     if times <= 1:
         return outline
     padded = np.concatenate([outline[:1], outline, outline[-1:]])

@@ -1,4 +1,4 @@
-"""Triangulation of small flat polygons with holes: walls with doorways and windows, floors with stair openings."""
+"""Triangulates small flat polygons with holes: walls with doorways and windows, floors with stair openings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ Ring = list[Point]
 
 
 def triangulate(outer: Sequence[Point], holes: Sequence[Sequence[Point]] = ()) -> list[tuple[Point, Point, Point]]:
-    """Cut a simple polygon into triangles by ear clipping; no vertex is added and none lies inside an edge.
+    """Triangulates a simple polygon by ear clipping, without adding vertices or leaving T-junctions.
 
-    `outer` and the `holes` wind counter-clockwise; holes must lie strictly inside. Returns counter-clockwise triangles.
-    Meant for tens of vertices (quadratic to cubic time).
+    Takes quadratic to cubic time: meant for tens of vertices.
+
+    Args:
+        outer: The outline, counter-clockwise.
+        holes: Counter-clockwise outlines strictly inside `outer`.
+
+    Returns:
+        Counter-clockwise triangles.
+
+    Raises:
+        ValueError: If the polygon crosses itself or its holes overlap.
     """
     ring = list(outer)
     waiting = [list(reversed(hole)) for hole in holes]
@@ -28,12 +37,12 @@ def _squared(p: Point, q: Point) -> float:
 
 
 def _area(a: Point, b: Point, c: Point) -> float:
-    """Twice the signed area of a triangle, positive when counter-clockwise."""
+    """Returns twice the signed area of a triangle, positive if counter-clockwise."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _join(ring: Ring, hole: Ring, others: list[Ring]) -> Ring:
-    """Open the hole into the ring by a bridge between their nearest pair of vertices that see each other."""
+    """Joins a hole to the ring by a bridge between the nearest pair of vertices that see each other."""
     edges = [(r[k - 1], r[k]) for r in (ring, hole, *others) for k in range(len(r))]
     pairs = sorted((_squared(p, q), i, j) for i, p in enumerate(ring) for j, q in enumerate(hole))
     for _, i, j in pairs:
@@ -43,7 +52,7 @@ def _join(ring: Ring, hole: Ring, others: list[Ring]) -> Ring:
 
 
 def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Whether the open segments ab and cd cross in one point."""
+    """Returns whether the open segments ab and cd cross in one point."""
     return _area(a, b, c) * _area(a, b, d) < 0 and _area(c, d, a) * _area(c, d, b) < 0
 
 
@@ -58,7 +67,7 @@ def _clip_ears(ring: Ring) -> list[tuple[Point, Point, Point]]:
 
 
 def _best_ear(ring: Ring) -> int:
-    """The ear whose sides are shortest: long slivers are left for last, where fewer remain."""
+    """Returns the ear with the shortest base, which leaves few long slivers."""
     best, shortest = -1, float("inf")
     for k, tip in enumerate(ring):
         before, after = ring[k - 1], ring[(k + 1) % len(ring)]

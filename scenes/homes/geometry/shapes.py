@@ -1,4 +1,4 @@
-"""A growing pile of triangles, and the solid shapes from which walls and furniture are put together."""
+"""Collects triangles, and adds the solid shapes that walls and furniture consist of."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FACES = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1), "back
 FACE_NORMALS = np.array([axis for axis, _ in FACES.values()])
 FACE_AXES = np.array([(2, 1), (2, 1), (0, 2), (0, 2), (0, 1), (0, 1)])  # texture u and v run along these
 
-Corner = Sequence[float]
+Corner = Sequence[float] | np.ndarray
 
 
 class Parts:
-    """Triangles gathered piece by piece, each with texture coordinates, a surface name and a label.
+    """A growing list of triangles, each with texture coordinates, a surface name and a label.
 
-    Texture coordinates are metres along the surface; the palette turns them into repeats of its textures.
-    `detail` is LOW, MEDIUM or HIGH and decides how finely the shapes are rounded.
+    Texture coordinates are metres along the surface; the palette converts them to repeats of its textures.
+    `detail` is LOW, MEDIUM or HIGH and decides how finely shapes are rounded.
     """
 
     def __init__(self, detail: int = LOW) -> None:
@@ -53,7 +53,7 @@ class Parts:
         return sum(len(t) for t in self.triangles)
 
     def add(self, triangles: np.ndarray, uvs: np.ndarray, surface: str, label: str) -> None:
-        """Append triangles `[T, 3, 3]` with texture coordinates `[T, 3, 2]` in metres."""
+        """Appends triangles `[T, 3, 3]` with texture coordinates `[T, 3, 2]` in metres."""
         self.triangles.append(triangles)
         self.uvs.append(uvs)
         self.surfaces.append((surface, len(triangles)))
@@ -61,12 +61,12 @@ class Parts:
         self.objects.append((self._object, len(triangles)))
 
     def take(self, other: Parts, origin: Corner, quarter: int = 0) -> None:
-        """Append another pile, turned by `quarter` quarter turns to the right about y, then moved to `origin`."""
+        """Appends `other`, turned by `quarter` quarter turns to the right about y, then moved to `origin`."""
         cos, sin = ((1, 0), (0, -1), (-1, 0), (0, 1))[quarter % 4]
         self.take_turned(other, origin, np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]]))
 
     def take_turned(self, other: Parts, origin: Corner, turn: np.ndarray) -> None:
-        """Append another pile, turned by a rotation matrix (which multiplies columns), then moved to `origin`."""
+        """Appends `other`, turned by a rotation matrix (which multiplies columns), then moved to `origin`."""
         if not other.triangles:
             return
         self.triangles.append(np.concatenate(other.triangles) @ turn.T + np.asarray(origin))
@@ -76,16 +76,16 @@ class Parts:
         self.objects.append((self._object, len(other)))
 
     def box(self, lo: Corner, hi: Corner, surface: str, label: str, skip: str = "") -> None:
-        """A box between two corners; `skip` names the faces that are left out, by the names in FACES."""
+        """Adds a box between two corners; `skip` names the faces to leave out, by the names in FACES."""
         self.boxes(np.array([lo], float), np.array([hi], float), surface, label, skip)
 
     def cupboard(self, lo: Corner, hi: Corner, surface: str, label: str) -> None:
-        """A tall plain box against a wall; it is solid inside, so that nothing takes its floor for free floor."""
+        """Adds a tall plain box against a wall, with a closed bottom inside so that the floor in it is not walkable."""
         self.box(lo, hi, surface, label, skip="bottom back")
         self.box((lo[0], lo[1] + 0.4, lo[2]), hi, surface, label, skip="left right top back front")
 
     def boxes(self, lo: np.ndarray, hi: np.ndarray, surface: str, label: str, skip: str = "") -> None:
-        """Many boxes at once: corners `[N, 3]`."""
+        """Adds many boxes at once: corners `[N, 3]`."""
         shape = _template(0)
         keep = _kept_faces(skip)[shape.faces]
         ends = np.stack([lo, hi], 1)
@@ -95,29 +95,31 @@ class Parts:
         self.add(triangles.reshape(-1, 3, 3), uvs.reshape(-1, 3, 2), surface, label)
 
     def block(self, lo: Corner, hi: Corner, surface: str, label: str, radius: float = 0.01, skip: str = "") -> None:
-        """A box whose edges are rounded at higher detail; towards a skipped face its sides run straight."""
+        """Adds a box with edges rounded at higher detail; edges of skipped faces stay sharp."""
         rounding = ROUNDING[self.detail]
         if not rounding:
             self.box(lo, hi, surface, label, skip)
             return
         shape, kept = _template(rounding), _kept_faces(skip)
-        lo, hi = np.array(lo, float), np.array(hi, float)
+        low, high = np.array(lo, float), np.array(hi, float)
         open_lo, open_hi = ~kept[[0, 2, 4]], ~kept[[1, 3, 5]]
-        radius = min(radius, *(0.499 * (hi - lo) / np.where(open_lo | open_hi, 0.5, 1.0)))
-        inner = np.stack([np.where(open_lo, lo - radius, lo) + radius, np.where(open_hi, hi + radius, hi) - radius])
+        radius = min(radius, *(0.499 * (high - low) / np.where(open_lo | open_hi, 0.5, 1.0)))
+        inner = np.stack(
+            [np.where(open_lo, low - radius, low) + radius, np.where(open_hi, high + radius, high) - radius]
+        )
         inner = inner[shape.ends, np.arange(3)]
-        corners = np.clip(inner + radius * shape.directions, lo, hi)
+        corners = np.clip(inner + radius * shape.directions, low, high)
         triangles = corners[shape.triangles]
         cut_off = np.zeros(len(triangles), bool)
-        for plane, is_open in ((lo, open_lo), (hi, open_hi)):
+        for plane, is_open in ((low, open_lo), (high, open_hi)):
             flat = (triangles == plane).all(1)
             cut_off |= (flat & is_open).any(1)
         triangles, faces = triangles[~cut_off], shape.faces[~cut_off]
-        self.add(triangles, _planar(triangles, faces, hi - lo), surface, label)
+        self.add(triangles, _planar(triangles, faces, high - low), surface, label)
 
 
 class _Template:
-    """A box with rounded edges before it is given a size.
+    """A box with rounded edges, independent of its size.
 
     - `ends` `[V, 3]`: which end of each axis a vertex belongs to.
     - `directions` `[V, 3]`: unit vectors from the centre of a vertex's rounding.
@@ -161,9 +163,9 @@ def _kept_faces(skip: str) -> np.ndarray:
 
 
 def _planar(triangles: np.ndarray, faces: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Texture coordinates `[.., T, 3, 2]` in metres: each face projected straight on, v along its longer side.
+    """Returns texture coordinates `[.., T, 3, 2]` in metres: projects each face straight on, v along its longer side.
 
-    Grain that runs along v thus follows boards and legs, however they lie.
+    So grain along v follows boards and legs in any orientation.
     """
     axes = FACE_AXES[faces]
     longest_last = np.take_along_axis(np.broadcast_to(size[..., None, :], (*size.shape[:-1], len(faces), 3)),

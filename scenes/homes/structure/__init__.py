@@ -1,1 +1,1 @@
-"""Walls, floors, ceilings and trim of a home, as triangles."""
+"""Builds the walls, floors, ceilings and trim of a home from triangles."""

@@ -1,4 +1,4 @@
-"""Gives a plan its shell: floors, ceilings, walls with doorways and windows, door leaves."""
+"""Builds the shell of a plan: floors, ceilings, walls with doorways and windows, door leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WINDOW_DEPTH = 0.14
 
 
 def build_shell(parts: Parts, plan: Plan) -> None:
-    """Add everything of a home but its furniture. Closed as seen from inside; outer faces are left out."""
+    """Adds everything of a home except furniture. It is closed as seen from inside and has no outer faces."""
     for index, room in enumerate(plan.rooms):
         _floor_and_ceiling(parts, plan, index, room)
         for side in range(4):
@@ -43,7 +43,7 @@ def build_shell(parts: Parts, plan: Plan) -> None:
 
 
 def _on_wall(frame: Frame, floor: float, points: np.ndarray, recess: float | np.ndarray = 0.0) -> np.ndarray:
-    """Local wall points `[.., 2]` (right, up), set back behind the wall's face -> world `[.., 3]`."""
+    """Returns world points `[.., 3]` of wall points `[.., 2]` (right, up), `recess` metres behind the wall's face."""
     x, z = frame.point(points[..., 0], -recess + 0.0 * points[..., 0])
     return np.stack([x, floor + points[..., 1], z], -1)
 
@@ -62,14 +62,14 @@ def _floor_and_ceiling(parts: Parts, plan: Plan, index: int, room: Room) -> None
 
 
 def _flat(parts: Parts, triangles: np.ndarray, height: float, surface: str, label: str) -> None:
-    """Level triangles `[T, 3, 2]` (x, z). Counter-clockwise in x, z is clockwise from above, hence the flip."""
+    """Adds level triangles `[T, 3, 2]` (x, z). Counter-clockwise in x, z is clockwise from above: they are flipped."""
     flipped = triangles[:, ::-1]
     level = np.full(flipped.shape[:2], height)
     parts.add(np.stack([flipped[..., 0], level, flipped[..., 1]], -1), flipped, surface, label)
 
 
 def _floor_outline(plan: Plan, index: int, rect: Rect) -> list[Point]:
-    """The room's outline with a vertex at every door jamb, so that floors meet without cracks."""
+    """Returns the room's outline with a vertex at every door jamb, so that floors meet without cracks."""
     outline: list[Point] = []
     corners = [(rect.x0, rect.z0), (rect.x1, rect.z0), (rect.x1, rect.z1), (rect.x0, rect.z1)]
     for side, corner in enumerate(corners):
@@ -98,7 +98,7 @@ def _wall(parts: Parts, plan: Plan, index: int, room: Room, side: int) -> None:
 
 
 def _doorway(parts: Parts, plan: Plan, door: Door) -> None:
-    """The inside of the opening, from one room's wall face to the other's; the entrance is shut."""
+    """Adds the inside of the opening, from one room's wall face to the other's, and a closed door at the entrance."""
     room = plan.rooms[door.rooms[0]]
     frame = wall_frame(room.rect, door.sides[0])
     left, right = along_wall(room.rect, door.sides[0], door.low, door.high)
@@ -127,7 +127,7 @@ def _reveal(
     label: str,
     skip_sill: bool = False,
 ) -> None:
-    """The four inner sides of an opening `[4, 2]` (counter-clockwise from its lower left), `deep` metres deep."""
+    """Adds the four inner sides of an opening `[4, 2]` (counter-clockwise from its lower left), `deep` metres deep."""
     front, back = _on_wall(frame, floor, opening), _on_wall(frame, floor, opening, deep)
     for k in range(1 if skip_sill else 0, 4):
         n = (k + 1) % 4
@@ -148,7 +148,7 @@ def _threshold(parts: Parts, frame: Frame, room: Room, span: tuple[float, float]
 
 
 def _window(parts: Parts, room: Room, window: Window) -> None:
-    """A pane set back into the wall."""
+    """Adds a pane set back into the wall."""
     frame = wall_frame(room.rect, window.side)
     left, right = along_wall(room.rect, window.side, window.low, window.high)
     opening = np.array([(left, window.sill), (right, window.sill), (right, window.head), (left, window.head)])

@@ -1,4 +1,4 @@
-"""What finishes a shell at higher detail: skirting boards, door casings, panelled doors, window frames and blinds."""
+"""Adds trim to a shell at higher detail: skirting boards, door casings, panelled doors, window frames, blinds."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GLAZING = 0.05  # width of a window's frame, metres
 
 
 def skirting(parts: Parts, plan: Plan, index: int, side: int) -> None:
-    """A board along the foot of a wall, from door to door. Nothing at low detail."""
+    """Adds a board along the foot of a wall, from door to door. Nothing at low detail."""
     if parts.detail == LOW:
         return
     room = plan.rooms[index]
     height, thick = SKIRTING
-    # Every second wall's boards stop short of the others', so that none overlap in the corners.
+    # Boards of every second wall are shorter by their thickness, so that none overlap in the corners.
     half = wall_length(room.rect, side) / 2 - (thick if side % 2 else 0.0)
     gaps = sorted(along_wall(room.rect, side, d.low, d.high) for s, d in plan.doors_of(index) if s == side)
     edges = [-half, *(x for a, b in gaps for x in (a - CASING[0], b + CASING[0])), half]
@@ -41,7 +41,7 @@ def skirting(parts: Parts, plan: Plan, index: int, side: int) -> None:
 
 
 def casing(parts: Parts, plan: Plan, door: Door, end: int) -> None:
-    """The boards around a doorway on the wall of one of its two rooms. Nothing at low detail."""
+    """Adds the boards around a doorway on the wall of one of its two rooms. Nothing at low detail."""
     if parts.detail == LOW:
         return
     room, side = plan.rooms[door.rooms[end]], door.sides[end]
@@ -57,7 +57,7 @@ def casing(parts: Parts, plan: Plan, door: Door, end: int) -> None:
 
 
 def leaf(parts: Parts, room: Room, door: Door) -> None:
-    """The open door leaf, square to its wall: panels between stiles and rails, a handle on both faces."""
+    """Adds the open door leaf at a right angle to its wall: panels between stiles and rails, a handle on both faces."""
     side = door.sides[door.leaf or 0]
     start = door.low - LEAF_THICKNESS if door.hinge == "low" else door.high
     left, right = along_wall(room.rect, side, start, start + LEAF_THICKNESS)
@@ -72,7 +72,7 @@ def leaf(parts: Parts, room: Room, door: Door) -> None:
 
 
 def _panelled(local: Parts, left: float, right: float, length: float, height: float) -> None:
-    """A door that stands along z between x = left and x = right."""
+    """Adds a door that stands along z between x = left and x = right."""
     stile, near = 0.11, 0.016
     thin = 0.009
     core_lo, core_hi = (left + thin, 0.05, near + 0.05), (right - thin, height - 0.05, length - 0.05)
@@ -89,7 +89,7 @@ def _panelled(local: Parts, left: float, right: float, length: float, height: fl
 
 
 def front_door(parts: Parts, room: Room, door: Door, deep: float) -> None:
-    """Relief and handle of the shut front door, whose plane lies `deep` metres behind the wall's face."""
+    """Adds relief and handle of the shut front door, whose plane lies `deep` metres behind the wall's face."""
     if parts.detail == LOW:
         return
     left, right = along_wall(room.rect, door.sides[0], door.low, door.high)
@@ -106,7 +106,7 @@ def front_door(parts: Parts, room: Room, door: Door, deep: float) -> None:
 
 
 def window_frame(parts: Parts, room: Room, window: Window, deep: float) -> None:
-    """Frame, mullions, sill and at times a blind in a window whose pane lies `deep` metres behind the wall's face."""
+    """Adds frame, mullions, sill and sometimes a blind to a window; its pane is `deep` metres behind the wall's face."""
     if parts.detail == LOW:
         return
     left, right = along_wall(room.rect, window.side, window.low, window.high)
@@ -130,7 +130,7 @@ def window_frame(parts: Parts, room: Room, window: Window, deep: float) -> None:
 
 
 def _blind(local: Parts, left: float, right: float, top: float, drop: float) -> None:
-    """A pleated blind in the upper part of a window's recess."""
+    """Adds a pleated blind in the upper part of a window's recess."""
     folds = (0, 10, 40)[local.detail]
     y = np.linspace(top - 0.002, top - drop, folds + 1)
     z = -0.03 + 0.012 * np.sin(np.linspace(0.0, 5 * 2 * np.pi, folds + 1) + 0.7)
