@@ -106,7 +106,7 @@ def front_door(parts: Parts, room: Room, door: Door, deep: float) -> None:
 
 
 def window_frame(parts: Parts, room: Room, window: Window, deep: float) -> None:
-    """Adds frame, mullions, sill and sometimes a blind to a window; its pane is `deep` metres behind the wall's face."""
+    """Adds frame, mullions, sill and sometimes a blind; the pane is `deep` metres behind the wall's face."""
     if parts.detail == LOW:
         return
     left, right = along_wall(room.rect, window.side, window.low, window.high)
