@@ -15,7 +15,8 @@ from batchsim.agents.benchmarks.record import BenchRecord
 from batchsim.agents.benchmarks.workloads.render import bench_render
 from batchsim.agents.benchmarks.workloads.step import bench_step
 from batchsim.agents.benchmarks.workloads.train import TrainBenchOptions, bench_train
-from batchsim.agents.config import TrainConfig, preset
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.presets import preset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""Training in several processes under torchrun."""
+"""Training in several processes that torchrun starts."""

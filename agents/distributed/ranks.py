@@ -1,4 +1,4 @@
-"""Training by several processes that `torchrun` starts: which of them this is, and what they tell each other.
+"""The processes that `torchrun` starts for one training run, and the communication between them.
 
 torchrun --nproc-per-node 8 -m batchsim.agents.train --preset pointnav-depth --out runs/NAME
 """
@@ -17,40 +17,39 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 
-from batchsim.agents.errors import AgentError
+from batchsim.agents.errors import AgentError, require_positive
+from batchsim.scenes.errors import first_line
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class DistributedConfig:
-    """Several processes under torchrun; of no effect in one alone."""
+    """Options of training in several processes under torchrun; ignored in a single process."""
 
     gradient_compression: Literal["none", "fp16", "bf16"] = "none"
-    """Precision in which gradients travel between ranks; bf16 needs GPUs."""
+    """Precision in which gradients are exchanged between ranks; bf16 needs GPUs."""
     preemption: bool = False
-    """Cut a rollout short where this rank is late, so that the others need not wait for it."""
+    """Stop the rollout of a rank that is late, so that the others need not wait for it."""
     preemption_ranks: float = 0.6
-    """Share of the ranks that must be done before the others are late."""
+    """Fraction of the ranks that must have finished before the others count as late."""
     preemption_steps: float = 0.25
-    """Share of its rollout that even a late rank collects."""
+    """Fraction of its rollout that even a late rank collects."""
     rank_timeout_minutes: float = 10.0
-    """Minutes after which a rank that does not answer ends the job; more than an evaluation during training takes."""
+    """Minutes after which a rank that does not respond ends the job; must exceed the time of a periodic evaluation."""
 
     def check(self) -> None:
-        """Raise `AgentError` for values that no run can use."""
+        """Raises `AgentError` if a value cannot be used."""
         for name in ("preemption_ranks", "preemption_steps"):
-            if not 0 < getattr(self, name) <= 1:
-                raise AgentError(f"{name} is {getattr(self, name)}; expected a share, more than 0 and at most 1.")
-        if not self.rank_timeout_minutes > 0:
-            raise AgentError(f"rank_timeout_minutes is {self.rank_timeout_minutes}; expected more than 0.")
+            require_positive(self, name, 1)
+        require_positive(self, "rank_timeout_minutes", 1e6)
 
 
 class Ranks:
-    """The processes that train together: `size` of them, of which this one is number `rank`.
+    """The `size` processes that train together; this one is number `rank`.
 
-    In a process alone, `size` is 1 and nothing is sent anywhere. Every method but the properties must be called by all
-    ranks, in the same order.
+    In a single process `size` is 1 and nothing is communicated. All ranks must call the methods in the same order;
+    properties may be read at any time.
     """
 
     def __init__(
@@ -61,9 +60,12 @@ class Ranks:
 
     @staticmethod
     def init(config: DistributedConfig) -> Ranks:
-        """Meet the others that torchrun has started, each with the GPU of its local rank; without torchrun, be alone.
+        """Joins the process group that torchrun has started, and takes the GPU of the local rank.
 
-        Raises `AgentError` where they do not come, and where there are fewer GPUs than ranks.
+        Without torchrun, returns the single process.
+
+        Raises:
+            AgentError: If the other processes do not join, or if there are fewer GPUs than ranks.
         """
         if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
             return Ranks()
@@ -77,20 +79,20 @@ class Ranks:
             mine = dist.PrefixStore("training", store)
             dist.init_process_group(backend, store=mine, rank=rank, world_size=size, timeout=timeout)
         except (RuntimeError, ValueError) as error:
-            raise AgentError(f"The ranks could not meet: {_first_line(error)}") from None
+            raise AgentError(f"The ranks could not connect: {first_line(error)}") from None
         return Ranks(rank, size, store, config.gradient_compression)
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that logs, saves and evaluates."""
+        """Whether this rank writes the log and checkpoints, and evaluates."""
         return self.rank == 0
 
     def shard(self, items: Sequence[T]) -> Sequence[T]:
-        """This rank's share of `items`: each once among all ranks, or all of them where there are fewer than ranks."""
+        """Returns this rank's share of `items`, or all of them if there are fewer than ranks."""
         return items[self.rank :: self.size] if len(items) >= self.size else items
 
     def learner(self, policy: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
-        """`policy` to be called with a sequence; its gradients are averaged over the ranks as they come."""
+        """Returns `policy` as a callable on sequences whose gradients are averaged over the ranks."""
         if self.size == 1:
             return policy
         device = next(policy.parameters()).device
@@ -108,7 +110,7 @@ class Ranks:
         return wrapped
 
     def standardized(self, values: Tensor) -> Tensor:
-        """`values` less their mean and divided by their standard deviation, both taken over all ranks' values."""
+        """Returns `values` minus their mean, divided by their standard deviation, both over the values of all ranks."""
         if self.size == 1:
             return (values - values.mean()) / (values.std() + 1e-5)
         count_and_sum = torch.stack((values.new_full((), values.numel()), values.sum()))
@@ -120,7 +122,7 @@ class Ranks:
         return centred / ((squares / (count - 1)).sqrt() + 1e-5)
 
     def sum(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """The sums of the ranks' figures, which have the same names everywhere."""
+        """Returns the sums of the ranks' figures, which have the same names on all ranks."""
         if self.size == 1:
             return dict(figures)
         totals = torch.tensor(list(figures.values()), dtype=torch.float64)
@@ -128,7 +130,7 @@ class Ranks:
         return dict(zip(figures, totals.tolist(), strict=True))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """For each of `flags`: whether some rank raised it."""
+        """Returns for each of `flags` whether it is set on any rank."""
         if self.size == 1:
             return flags
         raised = torch.tensor(flags, dtype=torch.int64)
@@ -136,7 +138,7 @@ class Ranks:
         return tuple(bool(flag) for flag in raised)
 
     def gather(self, value: T) -> list[T] | None:
-        """All ranks' values in their order, on the first rank; None elsewhere."""
+        """Returns the values of all ranks in their order, on the first rank; None on the others."""
         if self.size == 1:
             return [value]
         values: list[Any] | None = [None] * self.size if self.is_first else None
@@ -144,12 +146,12 @@ class Ranks:
         return values
 
     def is_loss_of_a_rank(self, error: Exception) -> bool:
-        """Whether `error` is what torch raises when another rank is gone or does not answer."""
-        # Gloo's errors are plain RuntimeErrors, told by the place in its sources that they begin with.
+        """Returns whether `error` is what torch raises when another rank is gone or does not respond."""
+        # Gloo's errors are plain RuntimeErrors, recognised by the source path at their start.
         return self.size > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
     def shutdown(self) -> None:
-        """Say goodbye in good order."""
+        """Leaves the process group."""
         if self.size > 1:
             dist.destroy_process_group()
 
@@ -164,7 +166,3 @@ def _take_gpu(local_rank: int) -> None:
             "ranks on this machine: torchrun --nproc-per-node."
         )
     torch.cuda.set_device(local_rank)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

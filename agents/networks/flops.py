@@ -1,4 +1,4 @@
-"""How much arithmetic a policy takes, for the share of a device's peak that it uses."""
+"""Counts the floating-point operations of a policy, to compare its speed with a device's peak."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from batchsim.agents.networks.policy import Policy
 
 @dataclass(frozen=True)
 class FrameFlops:
-    """Floating-point operations of one frame, a multiplication and an addition counted as two."""
+    """Floating-point operations per frame; a multiplication and an addition count as two."""
 
     forward: int
-    """To choose an action."""
+    """Operations of the forward pass."""
     backward: int
-    """For the gradients, once the forward pass is there."""
+    """Operations of the backward pass alone."""
 
     def training(self, epochs: int = 1) -> int:
-        """To collect a frame and to learn from it `epochs` times."""
+        """Returns the operations to collect a frame and to learn from it `epochs` times."""
         return self.forward + epochs * (self.forward + self.backward)
 
 
 def flops_per_frame(policy: Policy) -> FrameFlops:
-    """Count the matrix products and convolutions of `policy`; the rest, a few in a hundred, is left out.
+    """Counts the matrix products and convolutions of `policy`; the rest, a few per cent, is not counted.
 
-    A policy of the same shape is run once on the CPU; `policy` itself and torch's random numbers stay as they are.
+    Runs a policy of the same architecture once on the CPU; `policy` and torch's random numbers are not changed.
     """
     with torch.random.fork_rng(devices=[]):
         twin = Policy(policy.config)
     observation = twin.blank_observation(1, 1)
     action = torch.zeros(1, 1, dtype=torch.int64)
     episode_start = torch.zeros(1, 1, dtype=torch.bool)
-    state = twin.initial_state(1).requires_grad_()  # in a sequence gradients flow into the state of all steps but one
+    state = twin.initial_state(1).requires_grad_()  # in a sequence, all steps but the first need its gradient
     with FlopCounterMode(display=False) as forward:
         logits, values = twin.sequence(observation, action, episode_start, state)
     with FlopCounterMode(display=False) as backward:

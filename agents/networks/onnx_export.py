@@ -1,4 +1,4 @@
-"""A policy as an ONNX file, which runs without torch."""
+"""Exports a policy as an ONNX file, which runs without torch."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ from torch import Tensor, nn
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy
 
-_ROWS = 2  # of the example that is traced; more than one, which the exporter would take for a constant
+_ROWS = 2  # of the traced example; the exporter would treat a single row as a constant
 
 
 def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | None = None) -> None:
-    """Write one step of `policy` to `path`, for any number N of environments; needs the extra `onnx`.
+    """Writes one step of `policy` to `path`, for any number N of environments; needs the extra `onnx`.
 
-    Inputs: the observations that the policy reads, by their names; `previous_action` int64 `[N]`; `episode_start` bool `[N]`,
-    set where an episode begins, which forgets the two others; `state` float32 `[N, S]`, zeros at the start.
-    Outputs: `logits` float32 `[N, A]` of the actions, `value` `[N]`, `next_state` `[N, S]`. The file's
-    metadata hold as JSON the policy's config, under `policy`, and under `environment` the options of `NavVectorEnv`
-    that it was trained with, if given.
+    Inputs: the observations that the policy reads, by name; `previous_action` int64 `[N]`; `episode_start` bool `[N]`,
+    where set, previous action and state are ignored; `state` float32 `[N, S]`, zeros at first. Outputs: `logits` float32
+    `[N, A]`, `value` `[N]`, `next_state` `[N, S]`. The file's metadata hold two JSON objects: the policy's config under
+    `policy`, and the options of `NavVectorEnv` that it was trained with under `environment`.
 
-    Raises `AgentError` where onnx is not installed or the file cannot be written.
+    Args:
+        policy: The policy.
+        path: The file to write.
+        environment: The environment's options.
+
+    Raises:
+        AgentError: If onnx is not installed, or the file cannot be written.
     """
     try:
-        import onnxscript  # noqa: F401  (what torch's exporter is made with)
+        import onnxscript  # noqa: F401  (used by torch's exporter)
     except ImportError:
         raise AgentError('--export needs the extra "onnx": pip install "batchsim[onnx]"') from None
     plain = Policy(policy.config).eval()
@@ -50,6 +55,8 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
             dynamo=True,
             verbose=False,
         )
+    if program is None:
+        raise AgentError(f"{path}: torch could not export this policy.")
     metadata = {"policy": asdict(policy.config), "environment": dict(environment or {})}
     program.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})
     try:
@@ -61,7 +68,7 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter talks of packages that are not there and of names it does not need."""
+    """Silences the exporter's warnings of missing optional packages and unused names."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,10 +1,10 @@
-"""The recurrent actor-critic: what an agent sees and senses -> action logits and value."""
+"""The recurrent actor-critic network: observations to action logits and a value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
@@ -12,53 +12,54 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import PIXELS
+from batchsim.agents.networks.encoders.images import PIXELS, ConvolutionalEncoder
 from batchsim.agents.networks.encoders.registry import make_encoder
 from batchsim.agents.networks.recurrent.registry import make_core
 from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
+from batchsim.cuda_graph import Graphed
 
 _VECTOR_UNITS = 32
-_RARELY = -3.0  # the first logit of an action that ends the episode: about one in seventy
+_STOP_LOGIT = -3.0  # the initial bias of the action that ends the episode: taken about once in seventy steps
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """The shape of a policy network, kept beside its weights."""
+    """The architecture of a policy network, saved beside its weights."""
 
     visual: str = "patches"
-    """The visual encoder: patches, se_resnet9, resnet18."""
+    """Visual encoder: patches, se_resnet9 or resnet18."""
     images: tuple[str, ...] = ("depth",)
-    """Images it reads: depth, rgb; none for a blind agent."""
+    """Images that are read: depth, rgb; none for a blind agent."""
     image_size: tuple[int, int] = (64, 64)
     """Height and width of the images, pixels."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
-    """Channels of the layers of "patches"."""
+    """Channels of the layers of the encoder "patches"."""
     vectors: dict[str, int] = field(default_factory=lambda: {GOAL: 2})
-    """Sensors of a few numbers that the policy reads, and how many they give."""
+    """Vector sensors that are read: the size of each by its name."""
     fine_goal: bool = True
-    """Give the goal's distance with fine resolution near it."""
+    """Encode the distance to the goal with fine resolution near it."""
     action_embedding_size: int = 16
-    """Numbers that stand for the previous action."""
+    """Size of the embedding of the previous action."""
     core: str = "gru"
-    """The recurrent core: gru, lstm, mt_lstm."""
+    """Recurrent core: gru, lstm or mt_lstm."""
     hidden_size: int = 128
-    """Units of a layer of the core, and what the encoder gives it."""
+    """Units of each layer of the core, and outputs of the visual encoder."""
     core_layers: int = 1
     """Layers of the core."""
     num_actions: int = 4
-    """Actions to choose from."""
+    """Number of actions."""
     stop_action: int | None = 0
-    """The action that ends an episode, which a first policy seldom takes; None where there is none."""
+    """The action that ends an episode, which an untrained policy rarely takes; None if there is none."""
 
 
 class Policy(nn.Module):
     """Images, vector sensors and previous action -> recurrent core -> logits `[N, A]` and value `[N]`.
 
     Observations are dicts: `depth` `[..., height, width, 1]` in [0, 1], `rgb` uint8 `[..., height, width, 3]`, and the
-    sensors of `config.vectors` `[..., K]`; what the config does not name is not read.
+    sensors of `config.vectors` `[..., K]`. Other entries are ignored.
 
-    Weights, memory, logits and values are float32. Where `compute_dtype` is set, what lies between is computed in it by
-    autocast.
+    Weights, recurrent state, logits and values are float32. If `compute_dtype` is set, autocast computes everything
+    between in it.
     """
 
     def __init__(self, config: PolicyConfig) -> None:
@@ -76,9 +77,8 @@ class Policy(nn.Module):
                 for name, size in config.vectors.items()
             }
         )
-        self.previous_action = nn.Embedding(
-            config.num_actions + 1, config.action_embedding_size
-        )  # last row: an episode begins
+        # The last row stands for the start of an episode.
+        self.previous_action = nn.Embedding(config.num_actions + 1, config.action_embedding_size)
         inputs = _VECTOR_UNITS * len(self.vectors) + config.action_embedding_size + (hidden if self.visual else 0)
         self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
@@ -88,16 +88,17 @@ class Policy(nn.Module):
         nn.init.zeros_(self.actor.bias)
         if config.stop_action is not None:
             with torch.no_grad():
-                self.actor.bias[config.stop_action] = _RARELY
+                self.actor.bias[config.stop_action] = _STOP_LOGIT
         nn.init.orthogonal_(self.critic.weight, 0.1)
         nn.init.zeros_(self.critic.bias)
+        self._run_step: Callable[..., tuple[Tensor, Tensor, Tensor]] = self._plain_step
 
     def initial_state(self, num_envs: int) -> Tensor:
-        """The memory before anything was seen, `[N, S]`."""
+        """Returns the recurrent state before the first step, `[N, S]`."""
         return self.critic.weight.new_zeros(num_envs, self.core.state_size)
 
     def blank_observation(self, *shape: int) -> dict[str, Tensor]:
-        """Zeros for everything that this policy reads, `[*shape, ...]` each."""
+        """Returns zeros for every observation that this policy reads, `[*shape, ...]` each."""
         device, config = self.critic.weight.device, self.config
         images = {name: ((*config.image_size, PIXELS[name][0]), PIXELS[name][1]) for name in config.images}
         vectors = {name: ((size,), torch.float32) for name, size in config.vectors.items()}
@@ -109,10 +110,22 @@ class Policy(nn.Module):
     def step(
         self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of N environments: logits `[N, A]`, values `[N]`, next state `[N, S]`.
+        """Takes one step in N environments.
 
-        `previous_action` int64 `[N]` and `state` are ignored where `episode_start` (bool `[N]`) is set.
+        Args:
+            observation: The observations, `[N, ...]` each.
+            previous_action: The previous actions, int64 `[N]`; ignored where an episode starts.
+            episode_start: Where an episode starts, bool `[N]`.
+            state: The recurrent state `[N, S]`; ignored where an episode starts.
+
+        Returns:
+            Logits `[N, A]`, values `[N]` and the next state `[N, S]`.
         """
+        return self._run_step(observation, previous_action, episode_start, state)
+
+    def _plain_step(
+        self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with self._autocast():
             features = self._features(observation, previous_action, episode_start)
             hidden, state = self.core.step(features, episode_start, state)
@@ -121,7 +134,7 @@ class Policy(nn.Module):
     def sequence(
         self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """T steps of N environments from `state`: logits `[T, N, A]` and values `[T, N]`."""
+        """Returns logits `[T, N, A]` and values `[T, N]` of T steps in N environments, starting from `state`."""
         steps, num_envs = episode_start.shape
         flat = {name: value.flatten(0, 1) for name, value in observations.items()}
         with self._autocast():
@@ -132,23 +145,27 @@ class Policy(nn.Module):
     def forward(
         self, observations: Mapping[str, Tensor], previous_actions: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The same as `sequence`, for wrappers that call a module."""
+        """Calls `sequence`; wrappers such as `DistributedDataParallel` call a module."""
         return self.sequence(observations, previous_actions, episode_start, state)
 
     def use_channels_last(self) -> None:
-        """Let convolutions keep the channels of a pixel together, as tensor cores read them."""
+        """Makes convolutions store the channels of a pixel together, the layout that tensor cores read."""
         for module in self.modules():
-            if hasattr(module, "memory_format"):
+            if isinstance(module, ConvolutionalEncoder):
                 module.memory_format = torch.channels_last
 
     def compile_step(self) -> None:
-        """Compile `step` as a whole, at its first call."""
-        self.step = torch.compile(self.step)
+        """Compiles `step` with `torch.compile`, when it is first called."""
+        self._run_step = torch.compile(self._plain_step)
+
+    def record_step(self) -> None:
+        """Records `step` as a CUDA graph when it is first called, and replays the graph from then on."""
+        self._run_step = Graphed(self._run_step)
 
     def compile_sequence(self) -> None:
-        """Compile what `sequence` is made of: the encoder, and the cell that its loop repeats.
+        """Compiles the parts of `sequence`: the visual encoder, and the recurrent cell.
 
-        As a whole it would be unrolled over all steps, which takes minutes to compile and gains nothing more.
+        Compiled as a whole the loop over the steps would be unrolled, which takes minutes and is no faster.
         """
         if self.visual is not None:
             self.visual.compile()
@@ -171,7 +188,7 @@ class Policy(nn.Module):
     def _autocast(self) -> AbstractContextManager:
         if self.compute_dtype is None:
             return nullcontext()
-        # Without a cache each step casts the core's weights anew, and their gradients are added up in float32.
+        # Without the cache each step casts the core's weights again, so that their gradients are summed in float32.
         return torch.autocast(self.critic.weight.device.type, self.compute_dtype, cache_enabled=False)
 
 
@@ -181,13 +198,20 @@ def config_for(
     action_names: tuple[str, ...] = ("stop", "forward", "left", "right"),
     **options: Any,
 ) -> PolicyConfig:
-    """A config that fits an environment's single spaces: it reads every image and sensor that policies can.
+    """Returns a config for an environment's single spaces, which reads every image and vector sensor.
 
-    Raises `AgentError` where there are images and it can read none, as those of several cameras.
+    Args:
+        observation_space: The observation space of one environment.
+        action_space: The action space of one environment.
+        action_names: The names of the actions; "stop" is the one that ends an episode.
+        **options: Other fields of `PolicyConfig`.
+
+    Raises:
+        AgentError: If there are images, but none that a policy can read, as with several cameras.
     """
-    spaces = observation_space.spaces
-    images = tuple(name for name in PIXELS if name in spaces)
-    offered = [name for name, space in spaces.items() if len(space.shape) == 3]
+    shapes = {name: space.shape or () for name, space in observation_space.spaces.items()}
+    images = tuple(name for name in PIXELS if name in shapes)
+    offered = [name for name, shape in shapes.items() if len(shape) == 3]
     if offered and not images:
         raise AgentError(
             f"A policy reads the images {' and '.join(PIXELS)} of one camera; these observations hold "
@@ -196,19 +220,11 @@ def config_for(
     config = PolicyConfig(
         **options,
         images=images,
-        vectors={name: space.shape[0] for name, space in spaces.items() if len(space.shape) == 1},
+        vectors={name: shape[0] for name, shape in shapes.items() if len(shape) == 1},
         num_actions=int(action_space.n),
         stop_action=action_names.index("stop") if "stop" in action_names else None,
     )
-    return replace(config, image_size=spaces[images[0]].shape[:2]) if images else config
-
-
-def config_to_json(config: PolicyConfig) -> dict[str, object]:
-    """Plain lists and numbers."""
-    return asdict(config)
-
-
-def config_from_json(data: Mapping[str, object]) -> PolicyConfig:
-    """What `config_to_json` gave."""
-    as_tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-    return PolicyConfig(**as_tuples)
+    if not images:
+        return config
+    height, width, _ = shapes[images[0]]
+    return replace(config, image_size=(height, width))

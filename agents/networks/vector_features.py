@@ -1,4 +1,4 @@
-"""Sensors that give a few numbers: where the goal is, where the agent has come to."""
+"""Features of the vector sensors: the goal, and the agent's own position and heading."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ GOAL = "pointgoal_with_gps_compass"
 
 
 def vector_features(name: str, value: Tensor, fine_goal: bool) -> Tensor:
-    """Numbers that a linear layer can use, `[..., K]` with K = `feature_count(name, size, fine_goal)`.
+    """Returns the features of a sensor for a linear layer, `[..., K]` with K = `feature_count(name, size, fine_goal)`.
 
-    - `pointgoal_with_gps_compass` `[..., 2]`, metres and radians: distance, cosine and sine; with `fine_goal`
-      `goal_features`, where the last metre counts for more.
-    - `gps` `[..., 2]`, metres from the start. `compass` `[..., 1]`, radians from the first heading: cosine and sine.
-    - Others as they are.
+    - `pointgoal_with_gps_compass` `[..., 2]`, metres and radians: distance, cosine and sine, or `goal_features` with
+      `fine_goal`.
+    - `gps` `[..., 2]`, metres from the start: scaled. `compass` `[..., 1]`, radians from the first heading: cosine and
+      sine.
+    - Other sensors are not changed.
     """
     if name == GOAL:
         return goal_features(value) if fine_goal else _polar(value)
@@ -26,12 +27,12 @@ def vector_features(name: str, value: Tensor, fine_goal: bool) -> Tensor:
 
 
 def feature_count(name: str, size: int, fine_goal: bool) -> int:
-    """How many numbers `vector_features` makes of a sensor of `size`."""
+    """Returns the number of features of a sensor of `size`."""
     return {GOAL: 5 if fine_goal else 3, "compass": 2}.get(name, size)
 
 
 def goal_features(goal: Tensor) -> Tensor:
-    """(rho, phi) `[..., 2]` as numbers of order one, `[..., 5]`, with fine resolution near the goal."""
+    """Maps (rho, phi) `[..., 2]` to five features of order one that resolve distances near the goal finely."""
     rho, phi = goal.unbind(-1)
     return torch.stack((rho / 5, torch.exp(-2 * rho), torch.exp(-8 * rho), torch.cos(phi), torch.sin(phi)), -1)
 

@@ -1,4 +1,4 @@
-"""Actions drawn from a policy's logits, on the device that these are on."""
+"""Samples actions from a policy's logits, on their device."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from batchsim.random_streams import mix, uniform
 
-_ACTIONS = 0x5AC7  # keeps a stream of actions apart from the stream of episodes with the same seed
-_BLOCK = 32  # steps whose noise is made together: made singly it takes longer than all the rest of a draw
+_ACTIONS = 0x5AC7  # separates the stream of actions from the stream of episodes with the same seed
+_BLOCK = 32  # steps whose noise is generated together, because one at a time it takes most of the time of a draw
 
 
 class ActionSampler:
-    """Draws actions for N environments from streams of their own, seeded with int64 `[N]`.
+    """Samples actions for N environments, each from its own random stream, seeded with int64 `[N]`.
 
-    What an environment draws depends on its seed and on the number of draws before alone: neither on how many others
-    are drawn beside it, nor on the device.
+    An environment's draws depend only on its seed and on the number of draws before: not on the other environments, and
+    not on the device.
     """
 
     def __init__(self, seeds: Tensor) -> None:
@@ -24,29 +24,29 @@ class ActionSampler:
         self._noise: Tensor | None = None
 
     def draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Actions int64 `[N]` from `logits` `[N, A]`, and the logarithms of their probabilities, float32 `[N]`."""
+        """Returns actions int64 `[N]` sampled from `logits` `[N, A]`, and their log probabilities, float32 `[N]`."""
         log_probs = torch.log_softmax(logits, -1)
         place = self._count % _BLOCK
         if self._noise is None or place == 0:
             self._noise = self._block(self._count - place, logits.shape[-1])
         self._count += 1
-        # The Gumbel-max trick draws from the distribution without leaving the device.
+        # The Gumbel-max trick samples without leaving the device.
         action = (log_probs + self._noise[place]).argmax(-1)
         return action, log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def _block(self, first: int, actions: int) -> Tensor:
-        """Gumbel noise `[_BLOCK, N, A]` for the draws from number `first` on."""
+        """Returns Gumbel noise `[_BLOCK, N, A]` for the draws starting with number `first`."""
         counts = torch.arange(first, first + _BLOCK, device=self._streams.device)
         counts = counts.unsqueeze(1).expand(-1, len(self._streams)).reshape(-1)
         chances = uniform(self._streams.repeat(_BLOCK), counts, actions).clamp(1e-20)
         return -(-chances.log()).log().view(_BLOCK, -1, actions)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The streams and the place in them, as copies by name."""
+        """Returns copies of the streams and of the position in them."""
         return {"streams": self._streams.clone(), "count": torch.tensor(self._count)}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        """Go on where another's `state_dict` was."""
+        """Continues from another sampler's `state_dict`."""
         self._streams = tensors["streams"].to(self._streams.device)
         self._count = int(tensors["count"])
         self._noise = None

@@ -1,4 +1,4 @@
-"""One batch of environments and the policy that acts in them: experience, a step at a time."""
+"""Collects experience: one batch of environments and the policy that acts in them, step by step."""
 
 from __future__ import annotations
 
@@ -11,89 +11,96 @@ from batchsim import NavVectorEnv
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.action_sampler import ActionSampler
 from batchsim.agents.ppo.episode_statistics import EpisodeStatistics
-from batchsim.agents.ppo.rollout_buffer import Rollout
+from batchsim.agents.ppo.rollout_buffer import RolloutBuffer
 from batchsim.agents.ppo.truncation_bootstrap import TruncationBootstrap
+from batchsim.scenes.prefixes import with_prefix, without_prefix
+
+_OWN = ("episode_start", "action", "memory")
 
 
 class Collector:
-    """Lets `policy` act in the N environments of `env`, and keeps what goes on from one step to the next.
+    """Lets `policy` act in the N environments of `env` and stores the experience in `buffer`.
 
-    A step has two halves, `decide` and `receive`. Between them the images are drawn, and other collectors may use
-    the device. `begin_episodes` and `write_to` come first.
+    A step has two halves, `decide` and `receive`. Between them the images are rendered, and other collectors may use
+    the device.
+
+    Args:
+        env: The environments.
+        policy: The policy that acts.
+        buffer: The rollout buffer, of N environments.
+        gamma: The discount factor, for truncated episodes.
+        seed: The seed of the first episodes, see `begin_episodes`.
+        elapsed: Steps that count as done in the first episodes, int `[N]`.
     """
 
-    def __init__(self, env: NavVectorEnv, policy: Policy) -> None:
+    def __init__(
+        self, env: NavVectorEnv, policy: Policy, buffer: RolloutBuffer, gamma: float, seed: int, elapsed: Tensor
+    ) -> None:
         self.env = env
         self.policy = policy
-        self.observation: dict[str, Tensor] = {}
-        self.memory = policy.initial_state(env.num_envs)
-        self._episode_start = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-        self._action = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self.buffer = buffer
+        self.begin_episodes(seed, elapsed)
+        self.truncation_bootstrap = TruncationBootstrap(buffer, self.observation, env.max_episode_steps, gamma)
 
     def begin_episodes(self, seed: int, elapsed: Tensor) -> None:
-        """Begin new episodes: environment i's with the seed `seed` + i and `elapsed` (int `[N]`) steps behind it."""
-        num_envs = self.env.num_envs
+        """Begins new episodes.
+
+        Args:
+            seed: The seed of environment 0; that of environment i is `seed` + i.
+            elapsed: Steps that count as done in each episode, int `[N]`.
+        """
+        num_envs, device = self.env.num_envs, self.env.device
         self.observation, _ = self.env.reset(seed=seed, options={"elapsed_steps": elapsed})
-        self._sampler = ActionSampler(seed + torch.arange(num_envs, device=self.env.device))
+        self._sampler = ActionSampler(seed + torch.arange(num_envs, device=device))
         self.memory = self.policy.initial_state(num_envs)
-        self._episode_start.fill_(True)
-        self._action.zero_()
+        self._episode_start = torch.ones(num_envs, dtype=torch.bool, device=device)
+        self._action = torch.zeros(num_envs, dtype=torch.int64, device=device)
 
-    def write_to(self, rollout: Rollout, gamma: float) -> None:
-        """Put all experience to come into `rollout`, of N columns; `gamma` discounts what time limits cut off."""
-        self.rollout = rollout
-        self.truncation_bootstrap = TruncationBootstrap(rollout, self.observation, self.env.max_episode_steps, gamma)
-
-    def begin(self, episodes: EpisodeStatistics) -> None:
-        """Begin a rollout; the episodes that end in it are added to `episodes`."""
-        self.rollout.begin(self.memory)
-        self._episodes = episodes
+    def begin(self) -> None:
+        """Begins a rollout."""
+        self.buffer.begin(self.memory)
 
     def decide(self, t: int) -> None:
-        """Let the policy choose at step `t` of the rollout, and set the environments going."""
+        """Lets the policy choose at step `t` of the rollout, and starts the environments' step."""
         logits, value, memory = self.policy.step(self.observation, self._action, self._episode_start, self.memory)
         action, log_prob = self._sampler.draw(logits)
-        self.rollout.store_decision(t, self.observation, self._action, self._episode_start, action, log_prob, value)
+        self.buffer.store_decision(t, self.observation, self._action, self._episode_start, action, log_prob, value)
         self._action, self.memory = action, memory
         self.env.step_async(action)
 
-    def receive(self, t: int) -> None:
-        """Take what step `t` brought."""
+    def receive(self, t: int, episodes: EpisodeStatistics) -> None:
+        """Stores the outcome of step `t`, and adds the episodes that ended to `episodes`."""
         self.observation, reward, terminated, truncated, info = self.env.step_wait()
         self._episode_start = terminated | truncated
-        self.rollout.store_outcome(t, reward, self._episode_start)
+        self.buffer.store_outcome(t, reward, self._episode_start)
         self.truncation_bootstrap.add(t, self.policy, truncated, info["final_obs"], self._action, self.memory)
-        self._episodes.add(info["episode"], self._episode_start)
+        episodes.add(info["episode"], self._episode_start)
 
     def finish(self) -> Tensor:
-        """End the rollout; returns the values float32 `[N]` of where its last step led."""
+        """Ends the rollout; returns the values float32 `[N]` of the observations after its last step."""
         self.truncation_bootstrap.finish(self.policy)
         _, value, _ = self.policy.step(self.observation, self._action, self._episode_start, self.memory)
         return value
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All beside the policy that decides how the episodes go on, as copies by name; not between steps' halves."""
-        own = {
-            "episode_start": self._episode_start.clone(),
-            "action": self._action.clone(),
-            "memory": self.memory.clone(),
-        }
+        """Returns copies of everything but the policy that determines how the episodes continue.
+
+        Call it between whole steps only.
+        """
+        own = (self._episode_start.clone(), self._action.clone(), self.memory.clone())
         return (
-            own | self._sampler.state_dict() | {f"env.{name}": value for name, value in self.env.state_dict().items()}
+            dict(zip(_OWN, own, strict=True)) | self._sampler.state_dict() | with_prefix("env.", self.env.state_dict())
         )
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on with the episodes of another's `state_dict`.
+        """Continues the episodes of the collector whose `state_dict` returned `tensors`.
 
-        Raises `OptionError` where they are of other environments, and KeyError where something is missing.
+        Raises:
+            OptionError: If they belong to different environments.
+            KeyError: If a tensor is missing.
         """
-        own = {name: tensors[name].to(self.env.device) for name in ("episode_start", "action", "memory")}
-        self.env.load_state_dict(part(tensors, "env."))
+        own = [tensors[name].to(self.env.device) for name in _OWN]
+        self.env.load_state_dict(without_prefix("env.", tensors))
         self._sampler.load_state_dict({name: tensors[name] for name in ("streams", "count")})
-        self._episode_start, self._action, self.memory = own["episode_start"], own["action"], own["memory"]
+        self._episode_start, self._action, self.memory = own
         self.observation = self.env.observe()
-
-
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin with `prefix`, by the rest of their names."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,31 +1,33 @@
-"""How long the parts of an update take, on whatever device."""
+"""Measures how long the parts of an update take, on the CPU or a GPU."""
 
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import torch
 
 
-class Stopwatch:
-    """Marks moments without waiting for the device; `laps` reads the seconds between them."""
+class DeviceTimer:
+    """Marks moments without waiting for the device; `laps` returns the seconds between them."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
-        self._marks: list[float | torch.cuda.Event] = []
+        self._times: list[float] = []
+        self._events: list[torch.cuda.Event] = []
 
     def mark(self) -> None:
-        """Now: on a GPU, when it has done all that was asked of it so far."""
+        """Marks this moment. On a GPU it is the moment when all work queued so far is done."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
-            self._marks.append(event)
+            self._events.append(event)
         else:
-            self._marks.append(time.perf_counter())
+            self._times.append(time.perf_counter())
 
     def laps(self) -> list[float]:
-        """Seconds from each mark to the next. On a GPU this waits for the last one."""
-        if self._on_gpu:
-            self._marks[-1].synchronize()
-        pairs = zip(self._marks, self._marks[1:], strict=False)
-        return [a.elapsed_time(b) / 1000 if self._on_gpu else b - a for a, b in pairs]
+        """Returns the seconds from each mark to the next. On a GPU this waits for the last mark."""
+        if not self._on_gpu:
+            return [after - before for before, after in pairwise(self._times)]
+        self._events[-1].synchronize()
+        return [before.elapsed_time(after) / 1000 for before, after in pairwise(self._events)]

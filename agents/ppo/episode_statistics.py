@@ -1,4 +1,4 @@
-"""Sums over the episodes that ended, for figures of training."""
+"""Sums over the episodes that ended, for the training log."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ _NAMES = {"r": "reward", "l": "episode_length"}  # Gymnasium's short names in fu
 
 
 class EpisodeStatistics:
-    """Sums of `measures` over the episodes that ended, kept on the device so that no step waits for them.
+    """Sums of `measures` over the episodes that ended, on the device, so that no step waits for them.
 
-    `num_envs`: how many environments are counted at a time.
+    Args:
+        measures: Names of the measures.
+        num_envs: Environments per call of `add`.
+        device: Where the sums are.
     """
 
     def __init__(self, measures: Sequence[str], num_envs: int, device: torch.device) -> None:
@@ -21,16 +24,16 @@ class EpisodeStatistics:
         self._sums = torch.zeros(1 + len(measures), num_envs, device=device)
 
     def add(self, measures: Mapping[str, Tensor], done: Tensor) -> None:
-        """Count the episodes where `done` (bool `[N]`) is set."""
+        """Adds the episodes where `done` (bool `[N]`) is set."""
         rows = [done.float(), *(measures[name].float() for name in self._measures)]
         self._sums += torch.where(done, torch.stack(rows), 0.0)
 
     def totals(self) -> dict[str, float]:
-        """`episodes`, how many ended, and the sum of each measure over them, by its `full_name`."""
+        """Returns the number of `episodes`, and the sum of each measure over them by its `full_name`."""
         names = ("episodes", *map(full_name, self._measures))
         return dict(zip(names, self._sums.double().sum(1).tolist(), strict=True))
 
 
 def full_name(measure: str) -> str:
-    """What a measure of episodes is called in figures."""
+    """Returns the name of an episode measure in logs."""
     return _NAMES.get(measure, measure)

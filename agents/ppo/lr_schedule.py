@@ -1,4 +1,4 @@
-"""The learning rate: how it grows with the batch, and how it changes while training goes on."""
+"""Learning-rate schedule: scaling with the batch size, warm-up and decay."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _REFERENCE_BATCH = 256
 
 
 def batch_scale(frames: int, minibatches: int) -> float:
-    """Factor on the learning rate for a rollout of `frames` (over all ranks) learned from in `minibatches`.
+    """Returns the factor on the learning rate for a rollout of `frames` (of all ranks) split into `minibatches`.
 
-    The square root of a minibatch's frames over 256, at least 1 (Shacklett et al., 2021).
+    It is the square root of a minibatch's frames over 256, at least 1 (Shacklett et al., 2021).
     """
     return max(1.0, math.sqrt(frames / (minibatches * _REFERENCE_BATCH)))
 
 
 def decay_factor(share: float, decay: Decay, warmup: float, final: float) -> float:
-    """Factor on the learning rate after `share` of training, in [0, 1].
+    """Returns the factor on the learning rate when the fraction `share` of training is done.
 
-    It rises from 0 to 1 in a straight line over the first `warmup` of training, then falls to `final` at the end:
-    straight, or along half a cosine.
+    It rises linearly from 0 to 1 over the first fraction `warmup` of training, then falls to `final` at the end,
+    linearly or along half a cosine.
     """
     if share < warmup:
         return share / warmup

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
-from batchsim.agents.errors import AgentError
+from batchsim.agents.errors import AgentError, require_between, require_positive
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.lamb import Lamb, lamb_groups
-from batchsim.agents.ppo.rollout_buffer import Batch, Rollout
+from batchsim.agents.ppo.rollout_buffer import Batch, RolloutBuffer
 
 
 @dataclass(frozen=True)
@@ -20,42 +20,42 @@ class PPOConfig:
     """Constants of the algorithm."""
 
     gamma: float = 0.99
-    """Discount of a reward one step later."""
+    """Discount factor per step."""
     gae_lambda: float = 0.95
     """Decay of the generalised advantage estimate."""
     clip: float = 0.2
-    """How far the probability of an action may move, as a ratio, before its gain no longer counts."""
+    """Clipping range of the probability ratio."""
     value_coefficient: float = 0.5
     """Weight of the value loss."""
     entropy_coefficient: float = 0.01
     """Weight of the entropy bonus."""
     max_gradient_norm: float = 1.0
-    """Gradients longer than this are shortened to it."""
+    """Maximum norm of the gradient; longer ones are scaled down."""
     epochs: int = 2
-    """How often each rollout is learned from."""
+    """Passes over each rollout."""
     minibatches: int = 4
-    """Parts that a rollout is learned in, split by environment."""
+    """Minibatches per pass; a rollout is split by environment."""
     learning_rate: float = 1e-3
-    """The optimiser's step size before any scaling and decay."""
+    """Learning rate before scaling and decay."""
     optimizer: Literal["adam", "lamb"] = "adam"
-    """adam; lamb for large batches."""
+    """Optimiser: adam, or lamb for large batches."""
     fused_optimizer: bool = True
-    """Let the optimiser work on all weights at once; without, on one tensor after the other."""
+    """Let the optimiser update all tensors at once instead of one after the other."""
     normalize_advantage: bool = True
-    """Scale each minibatch's advantages to mean 0 and deviation 1."""
+    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
 
     def check(self) -> None:
-        """Raise `AgentError` for values that nothing can be learned with."""
+        """Raises `AgentError` if a value cannot be used."""
         for name in ("clip", "max_gradient_norm", "epochs", "minibatches", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise AgentError(f"{name} is {getattr(self, name)}; expected more than 0.")
+            require_positive(self, name, 1e6)
+        for name in ("value_coefficient", "entropy_coefficient"):
+            require_between(self, name, 0, 1e6)
         for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise AgentError(f"{name} is {getattr(self, name)}; expected 0 to 1.")
+            require_between(self, name, 0, 1)
 
 
 class PPO:
-    """Improves `policy` from rollouts: from those of all `ranks` together."""
+    """Improves `policy` from the rollouts of all `ranks`."""
 
     def __init__(self, policy: Policy, config: PPOConfig, ranks: Ranks = SINGLE_PROCESS) -> None:
         self.policy = policy
@@ -64,8 +64,8 @@ class PPO:
         self._sequence = ranks.learner(policy)
         self.optimizer = make_optimizer(policy, config)
 
-    def update(self, rollout: Rollout, generator: torch.Generator) -> dict[str, float]:
-        """Learn from `rollout`; returns the means of the losses and diagnostics."""
+    def update(self, rollout: RolloutBuffer, generator: torch.Generator) -> dict[str, float]:
+        """Learns from `rollout`; returns the means of the losses and diagnostics."""
         sums: dict[str, Tensor] = {}
         count = 0
         for _ in range(self.config.epochs):
@@ -93,13 +93,13 @@ class PPO:
         return terms
 
     def set_learning_rate(self, rate: float) -> None:
-        """Use `rate` from the next update on."""
+        """Sets the learning rate of the next updates."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
 
 def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Optimizer:
-    """The optimiser of `config` over all parameters of `policy`."""
+    """Returns the optimiser that `config` names, for all parameters of `policy`."""
     rate, fused = config.learning_rate, config.fused_optimizer
     if config.optimizer == "lamb":
         return Lamb(lamb_groups(policy), lr=rate, foreach=fused)
@@ -107,28 +107,33 @@ def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Optimize
 
 
 def check_finite(terms: dict[str, Tensor]) -> None:
-    """Raise `AgentError` that names the terms, scalars all, that are infinite or not a number."""
+    """Raises `AgentError` if one of the terms, which are scalars, is infinite or not a number."""
     finite = torch.stack([value.isfinite() for value in terms.values()]).tolist()
     bad = [name for name, good in zip(terms, finite, strict=True) if not good]
     if bad:
         raise AgentError(
-            f"Training broke down: {', '.join(bad)} not finite. The weights were left as they were; the last "
-            "checkpoint is good. A lower --learning-rate may help."
+            f"Training diverged: {', '.join(bad)} not finite. The weights were not changed, and the last checkpoint "
+            "is good. A lower --learning-rate may help."
         )
 
 
 @torch.no_grad()
 def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
-    """1 - Var(returns - values) / Var(returns), a scalar: 1 for a perfect critic, 0 for a constant."""
+    """Returns 1 - Var(returns - values) / Var(returns), a scalar: 1 for a perfect critic, 0 for a constant one."""
     return 1 - (returns - values).var() / returns.var().clamp(min=1e-8)
 
 
 def ppo_loss(
     logits: Tensor, values: Tensor, batch: Batch, config: PPOConfig, ranks: Ranks = SINGLE_PROCESS
 ) -> dict[str, Tensor]:
-    """The clipped surrogate loss and its parts, each a scalar.
+    """Returns the clipped surrogate loss and its parts, each a scalar.
 
-    `logits` `[T, M, A]` and `values` `[T, M]` are the present policy's for the steps of `batch`.
+    Args:
+        logits: The current policy's logits for the steps of `batch`, `[T, M, A]`.
+        values: Its values, `[T, M]`.
+        batch: The minibatch.
+        config: The coefficients.
+        ranks: The processes over which advantages are normalised.
     """
     log_probs = torch.log_softmax(logits, -1)
     log_prob = log_probs.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)

@@ -1,4 +1,4 @@
-"""A stretch of experience: T steps of N environments in memory laid out once."""
+"""The rollout buffer: T steps of N environments in tensors that are allocated once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,47 +27,54 @@ class Batch:
     returns: Tensor
 
 
-class Rollout:
-    """Tensors `[T, N, ...]`, written in place again by every rollout; the first `length` steps are of the present one.
+class RolloutBuffer:
+    """Tensors `[T, N, ...]` that every rollout overwrites; the first `length` steps belong to the current one.
 
-    Images are kept in half precision: it halves the memory that learning has to read, and 10 m of depth keep a
-    resolution of 5 mm.
+    Images are stored in half precision, which halves the memory traffic of learning and resolves 10 m of depth to 5 mm.
 
-    - `steps`, `num_envs`: T and N. `observation`, `state`: what environments show and what the policy remembers, any
-      number of rows each; they say of what shape and kind the tensors are.
+    Args:
+        steps: T, the steps of a rollout.
+        num_envs: N, the number of environments.
+        observation_space: The observation space of one environment.
+        state_size: The size of the policy's recurrent state.
+        device: Where the tensors are.
     """
 
-    def __init__(self, steps: int, num_envs: int, observation: Mapping[str, Tensor], state: Tensor) -> None:
+    def __init__(
+        self,
+        steps: int,
+        num_envs: int,
+        observation_space: gym.spaces.Dict,
+        state_size: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.steps, self.num_envs = steps, num_envs
         self.length = steps
 
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(steps, num_envs, *shape, dtype=dtype, device=state.device)
+        def zeros(dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(steps, num_envs, dtype=dtype, device=device)
 
         self.observations = {
-            name: zeros(
-                *value.shape[1:],
-                dtype=torch.float16 if value.dtype == torch.float32 and value.ndim == 4 else value.dtype,
-            )
-            for name, value in observation.items()
+            name: value.half() if value.dtype == torch.float32 and value.ndim == 5 else value
+            for name, value in zero_observations(observation_space, steps, num_envs, device=device).items()
         }
-        self.previous_actions = zeros(dtype=torch.int64)
-        self.episode_start = zeros(dtype=torch.bool)
-        self.actions = zeros(dtype=torch.int64)
+        self.previous_actions = zeros(torch.int64)
+        self.episode_start = zeros(torch.bool)
+        self.actions = zeros(torch.int64)
         self.log_probs = zeros()
         self.values = zeros()
         self.rewards = zeros()
-        self.done = zeros(dtype=torch.bool)
+        self.done = zeros(torch.bool)
         self.advantages = zeros()
         self.returns = zeros()
-        self.state = state.new_zeros(num_envs, *state.shape[1:])
+        self.state = torch.zeros(num_envs, state_size, device=device)
 
-    def parts(self, count: int) -> list[Rollout]:
-        """The columns in `count` equal parts: rollouts that write to the same memory."""
+    def split(self, count: int) -> list[RolloutBuffer]:
+        """Returns `count` buffers of equally many environments each, which share this one's memory."""
         size = self.num_envs // count
         return [self._columns(slice(first, first + size)) for first in range(0, count * size, size)]
 
-    def _columns(self, which: slice) -> Rollout:
+    def _columns(self, which: slice) -> RolloutBuffer:
         part = copy.copy(self)
         part.num_envs = which.stop - which.start
         part.observations = {name: value[:, which] for name, value in self.observations.items()}
@@ -76,7 +85,7 @@ class Rollout:
         return part
 
     def begin(self, state: Tensor) -> None:
-        """Forget what is there; `state` `[N, S]` is the policy's before the first step."""
+        """Starts a new rollout; `state` `[N, S]` is the policy's before the first step."""
         self.length = self.steps
         self.state.copy_(state)
 
@@ -90,7 +99,7 @@ class Rollout:
         log_prob: Tensor,
         value: Tensor,
     ) -> None:
-        """What the policy saw at step t and what it chose."""
+        """Stores what the policy saw at step `t` and what it chose, each `[N, ...]`."""
         for name, buffer in self.observations.items():
             buffer[t].copy_(observation[name])
         self.previous_actions[t] = previous_action
@@ -100,28 +109,33 @@ class Rollout:
         self.values[t] = value
 
     def store_outcome(self, t: int, reward: Tensor, done: Tensor) -> None:
-        """What step t brought."""
+        """Stores the rewards of step `t`, and where it ended the episode, `[N]` each."""
         self.rewards[t] = reward
         self.done[t] = done
 
     def compute_returns(self, next_value: Tensor, gamma: float, gae_lambda: float) -> None:
-        """Generalised advantage estimates (Schulman et al., 2016) and the returns they give.
+        """Computes generalised advantage estimates (Schulman et al., 2016) and returns.
 
-        The rewards of truncated steps must hold the values of what was cut off.
+        The rewards of truncated steps must include the bootstrapped values, see `TruncationBootstrap`.
+
+        Args:
+            next_value: The values `[N]` of the observations after the last step.
+            gamma: The discount factor.
+            gae_lambda: The decay of the estimate.
         """
         advantage = torch.zeros_like(next_value)
         for t in reversed(range(self.length)):
-            going_on = (~self.done[t]).float()
-            delta = self.rewards[t] + gamma * next_value * going_on - self.values[t]
-            advantage = delta + gamma * gae_lambda * going_on * advantage
+            continues = (~self.done[t]).float()
+            delta = self.rewards[t] + gamma * next_value * continues - self.values[t]
+            advantage = delta + gamma * gae_lambda * continues * advantage
             self.advantages[t] = advantage
             next_value = self.values[t]
         torch.add(self.advantages, self.values, out=self.returns)
 
     def minibatches(self, count: int, generator: torch.Generator) -> Iterator[Batch]:
-        """The rollout in `count` parts, each the whole stretch of some environments, in random order.
+        """Yields the rollout in `count` minibatches, each all steps of some environments, in random order.
 
-        They are alike in size, up to one environment; there are no more parts than environments.
+        Their sizes differ by one environment at most. There are no more minibatches than environments.
         """
         filled = slice(self.length)
         order = torch.randperm(self.num_envs, generator=generator)
@@ -138,6 +152,17 @@ class Rollout:
                 self.advantages[filled, columns],
                 self.returns[filled, columns],
             )
+
+
+def zero_observations(space: gym.spaces.Dict, *lead: int, device: torch.device | str) -> dict[str, Tensor]:
+    """Returns zeros `[*lead, ...]` with the shapes and dtypes of the observations in `space`."""
+    zeros = {}
+    for name, part in space.spaces.items():
+        if part.shape is None or part.dtype is None:
+            raise TypeError(f"The observation {name} has no fixed shape: {part}.")
+        dtype = torch.from_numpy(np.zeros(0, part.dtype)).dtype
+        zeros[name] = torch.zeros(*lead, *part.shape, dtype=dtype, device=device)
+    return zeros
 
 
 def _widen(value: Tensor) -> Tensor:

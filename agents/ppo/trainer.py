@@ -1,9 +1,9 @@
-"""The training loop: act, step, store, compute returns, update."""
+"""The training loop: collects rollouts and learns from them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,31 +13,39 @@ from batchsim import NavVectorEnv, OptionError
 from batchsim.agents.distributed.preemption import Preemption
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.networks.policy import Policy
-from batchsim.agents.ppo.collector import Collector, part
-from batchsim.agents.ppo.device_timer import Stopwatch
+from batchsim.agents.ppo.collector import Collector
+from batchsim.agents.ppo.device_timer import DeviceTimer
 from batchsim.agents.ppo.episode_statistics import EpisodeStatistics, full_name
 from batchsim.agents.ppo.malloc_tuning import keep_freed_memory
 from batchsim.agents.ppo.ppo import PPO, PPOConfig
-from batchsim.agents.ppo.rollout_buffer import Rollout
+from batchsim.agents.ppo.rollout_buffer import RolloutBuffer
+from batchsim.scenes.prefixes import with_prefix, without_prefix
 
 
 @dataclass
 class Progress:
-    """How far training has come: counters that a checkpoint keeps. `frames` counts those of all ranks."""
+    """How far training has come, as a checkpoint keeps it."""
 
     frames: int = 0
+    """Frames of experience, of all ranks."""
     updates: int = 0
+    """Rollouts that were learned from."""
     seconds: float = 0.0
+    """Time spent collecting and learning."""
 
 
 class Trainer:
-    """Trains `policy` in `env` by PPO: one `iteration` is a rollout of `steps` and the update it gives.
+    """Trains `policy` in `env` by PPO: each `iteration` collects a rollout of `steps` and learns from it.
 
-    - `env`: one environment, or several alike that take turns (double buffering): while the images of one are drawn,
-      the policy acts in the next. What is learned from is the experience of all.
-    - `ranks`: the processes that train together; each has environments of its own, and what is reported is of all.
-    - `preemption`: stops the rollouts of late ranks; None lets all run to their end.
-    - `episode_measures`: names of those figures of `iteration` that are means over the episodes that ended.
+    Args:
+        env: One vector environment, or several alike for double buffering: while the images of one are rendered, the
+            policy acts in the next. The policy learns from the experience of all.
+        policy: The policy.
+        config: PPO's constants.
+        steps: Steps of each environment in a rollout.
+        seed: Seed of episodes, actions and minibatches.
+        ranks: The processes that train together. Each has environments of its own; figures are of all.
+        preemption: Stops the rollouts of late ranks; None lets every rollout run to its end.
     """
 
     def __init__(
@@ -63,71 +71,79 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self._preemption = preemption
         self._measures = ("r", "l", *self.env.task.headline_measures)
-        self.collectors = [Collector(env, policy) for env in envs]
         self.num_envs = len(envs) * self.env.num_envs
-        self.begin_episodes()
-        first = self.collectors[0]
-        self.rollout = Rollout(steps, self.num_envs, first.observation, first.memory)
-        for collector, columns in zip(self.collectors, self.rollout.parts(len(envs)), strict=True):
-            collector.write_to(columns, config.gamma)
+        state_size = policy.initial_state(1).shape[1]
+        space = self.env.single_observation_space
+        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device)
+        columns = self.rollout.split(len(envs))
+        self.collectors = [
+            Collector(env, policy, buffer, config.gamma, seed, elapsed)
+            for env, buffer, (seed, elapsed) in zip(envs, columns, self._episode_starts(len(envs)), strict=True)
+        ]
 
     @property
     def episode_measures(self) -> tuple[str, ...]:
-        """Names of those figures of `iteration` that are means over the episodes that ended."""
+        """Names of the figures of `iteration` that are means over the episodes that ended."""
         return tuple(map(full_name, self._measures))
 
     @property
     def failed_scenes(self) -> dict[str, str]:
-        """Which scenes cannot be loaded and are left out, and why, by name."""
+        """The scenes that cannot be loaded and are left out: the reason by name."""
         return {name: why for c in self.collectors for name, why in c.env.failed_scenes.items()}
 
     @property
     def scene_counts(self) -> dict[str, int]:
-        """What `NavVectorEnv.scene_counts` says, of all environments together."""
-        streamers = [c.env.simulator.streamer for c in self.collectors]
-        if None in streamers:
+        """`NavVectorEnv.scene_counts` of all environments together; empty if all scenes are resident."""
+        streamers = [s for s in (c.env.simulator.streamer for c in self.collectors) if s is not None]
+        if not streamers:
             return {}
         return {
-            "scenes_visited": len(set().union(*(streamer.visited for streamer in streamers))),
+            "scenes_visited": len(set[str]().union(*(streamer.visited for streamer in streamers))),
             "scene_changes": sum(streamer.changes for streamer in streamers),
             "scenes_failed": len(self.failed_scenes),
         }
 
     def close(self) -> None:
-        """Close all environments."""
+        """Closes all environments."""
         for collector in self.collectors:
             collector.env.close()
 
     def begin_episodes(self) -> None:
-        """Begin new episodes everywhere: others for each seed, rank and environment, and others after a resume."""
+        """Begins new episodes everywhere: different for each seed, rank and environment, and after each resume."""
+        starts = self._episode_starts(len(self.collectors))
+        for collector, (seed, elapsed) in zip(self.collectors, starts, strict=True):
+            collector.begin_episodes(seed, elapsed)
+
+    def _episode_starts(self, batches: int) -> Iterator[tuple[int, Tensor]]:
+        """Yields the seed and the elapsed steps `[N]` of each batch of environments."""
         place = self.ranks.rank * self.num_envs
         first = self.seed * 1_000_003 + self.progress.updates * 15_485_863
-        # Where only time ends episodes, they would all be at the same stage in each rollout: those of all ranks are
+        # Episodes that only the time limit ends would all be at the same stage in each rollout: those of all ranks are
         # spread evenly over an episode's length.
         everywhere = self.ranks.size * self.num_envs
-        for collector in self.collectors:
+        for _ in range(batches):
             number = place + torch.arange(self.env.num_envs)
-            collector.begin_episodes(first + place, number * self.env.max_episode_steps // everywhere)
+            yield first + place, number * self.env.max_episode_steps // everywhere
             place += self.env.num_envs
 
     def iteration(self) -> dict[str, float]:
-        """Collect a rollout and learn from it; returns losses, episode means, `fps` and seconds by part."""
-        begin, watch = time.perf_counter(), Stopwatch(self.env.device)
-        watch.mark()
+        """Collects a rollout and learns from it; returns losses, episode means, `fps` and microseconds by part."""
+        begin, timer = time.perf_counter(), DeviceTimer(self.env.device)
+        timer.mark()
         episodes = self.collect()
-        watch.mark()
+        timer.mark()
         losses = self.ppo.update(self.rollout, self.generator)
-        watch.mark()
-        collecting, learning = watch.laps()
+        timer.mark()
+        collecting, learning = timer.laps()
         frames = self.rollout.length * self.rollout.num_envs
         own = {"frames": frames, "us_collect": 1e6 * collecting, "us_learn": 1e6 * learning} | episodes.totals()
-        # The learning rate may follow the clock, and must be the same everywhere: the first rank's counts.
+        # The learning rate may depend on the time and must be the same on all ranks: the first rank's clock counts.
         own["seconds"] = time.perf_counter() - begin if self.ranks.is_first else 0.0
-        total = self.ranks.sum(own | {f"loss/{name}": value for name, value in losses.items()})
-        return self._count(total, losses)
+        total = self.ranks.sum(own | with_prefix("loss/", losses))
+        return self._count(total, tuple(losses))
 
     def _count(self, total: Mapping[str, float], losses: Sequence[str]) -> dict[str, float]:
-        """Count an update, and make means of the sums over it."""
+        """Counts an update, and returns its sums as means."""
         progress, frames, episodes = self.progress, int(total["frames"]), int(total["episodes"])
         progress.frames += frames
         progress.updates += 1
@@ -147,21 +163,21 @@ class Trainer:
 
     @torch.no_grad()
     def collect(self) -> EpisodeStatistics:
-        """Fill the rollout with experience; returns the sums over the episodes that ended in it."""
+        """Fills the rollout buffer; returns the sums over the episodes that ended."""
         rollout, collectors = self.rollout, self.collectors
         episodes = EpisodeStatistics(self._measures, self.env.num_envs, self.env.device)
         for collector in collectors:
-            collector.begin(episodes)
+            collector.begin()
         for t in range(rollout.steps):
             for collector in collectors:
                 if t > 0:
-                    collector.receive(t - 1)
+                    collector.receive(t - 1, episodes)
                 collector.decide(t)
             rollout.length = t + 1
             if self._preemption and self._preemption.is_late(rollout.length):
                 break
         for collector in collectors:
-            collector.receive(rollout.length - 1)
+            collector.receive(rollout.length - 1, episodes)
         if self._preemption:
             self._preemption.finish()
         next_value = torch.cat([collector.finish() for collector in collectors])
@@ -169,15 +185,18 @@ class Trainer:
         return episodes
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All beside policy, optimiser and `progress` that decides how this rank goes on, as copies by name."""
-        own = {"generator": self.generator.get_state(), "collectors": torch.tensor(len(self.collectors))}
-        parts = {i: collector.state_dict() for i, collector in enumerate(self.collectors)}
-        return own | {f"{i}.{name}": value for i, tensors in parts.items() for name, value in tensors.items()}
+        """Returns copies of what determines how this rank continues, but policy, optimiser and `progress`."""
+        tensors = {"generator": self.generator.get_state(), "collectors": torch.tensor(len(self.collectors))}
+        for i, collector in enumerate(self.collectors):
+            tensors |= with_prefix(f"{i}.", collector.state_dict())
+        return tensors
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on with the episodes of another trainer's `state_dict`.
+        """Continues the episodes of the trainer whose `state_dict` returned `tensors`.
 
-        Raises `OptionError` where they are of other environments, and KeyError where something is missing.
+        Raises:
+            OptionError: If they belong to different environments.
+            KeyError: If a tensor is missing.
         """
         saved = int(tensors["collectors"])
         if saved != len(self.collectors):
@@ -186,5 +205,5 @@ class Trainer:
                 f"{len(self.collectors)}."
             )
         for i, collector in enumerate(self.collectors):
-            collector.load_state_dict(part(tensors, f"{i}."))
+            collector.load_state_dict(without_prefix(f"{i}.", tensors))
         self.generator.set_state(tensors["generator"])

@@ -1,4 +1,4 @@
-"""What a time limit cuts off: its value goes into the reward of the last step, so that learning does not take it for 0.
+"""Bootstraps truncated episodes: adds the discounted value of the final observation to the last reward.
 
 As in Pardo et al., "Time limits in reinforcement learning" (ICML 2018).
 """
@@ -12,32 +12,44 @@ import torch
 from torch import Tensor
 
 from batchsim.agents.networks.policy import Policy
-from batchsim.agents.ppo.rollout_buffer import Rollout
+from batchsim.agents.ppo.rollout_buffer import RolloutBuffer
 
 
 class TruncationBootstrap:
-    """Adds to a rollout's rewards the discounted values of what was truncated in it.
+    """Adds the discounted values of final observations to the rewards in a rollout buffer.
 
-    On a CPU each is worked out at its step. On a GPU a look at which environments are concerned would make the host
-    wait: there the last observations are kept, and valued together when the rollout ends.
+    On a CPU each value is computed at its step. On a GPU, looking at which environments were truncated would make the
+    host wait: there the final observations are kept, and evaluated together at the end of the rollout.
 
-    `shortest`: the fewest steps between two truncations of one environment, its limit of steps.
+    Args:
+        buffer: The rollout buffer, of N environments.
+        observations: Any observations of the environments, `[N, ...]` each, for their shapes.
+        time_limit: The time limit in steps: no environment is truncated twice within so many.
+        gamma: The discount factor.
     """
 
-    def __init__(self, rollout: Rollout, observation: Mapping[str, Tensor], shortest: int, gamma: float) -> None:
-        self.rollout = rollout
+    def __init__(
+        self, buffer: RolloutBuffer, observations: Mapping[str, Tensor], time_limit: int, gamma: float
+    ) -> None:
+        self.buffer = buffer
         self.gamma = gamma
-        self.at_once = rollout.state.device.type == "cpu"
-        self._shortest = shortest
-        self._observation = observation
-        self._kept: list[_Kept] = []
+        self.at_once = buffer.state.device.type == "cpu"
+        self._time_limit = time_limit
+        self._observations = observations
+        self._kept: list[_FinalObservations] = []
 
     def add(
         self, t: int, policy: Policy, truncated: Tensor, final: Mapping[str, Tensor], action: Tensor, state: Tensor
     ) -> None:
-        """Count the environments where `truncated` (bool `[N]`) is set at step `t`, which `final` was the last view of.
+        """Handles step `t`.
 
-        `action` int64 `[N]` led there, and `state` `[N, S]` was the policy's memory afterwards.
+        Args:
+            t: The step.
+            policy: The policy, whose critic gives the values.
+            truncated: Where the time limit ended the episode, bool `[N]`.
+            final: The final observations, `[N, ...]` each.
+            action: The actions that led there, int64 `[N]`.
+            state: The policy's recurrent state after them, `[N, S]`.
         """
         if not self.at_once:
             self._slot(t).keep(t, truncated, final, action, state)
@@ -46,26 +58,26 @@ class TruncationBootstrap:
             last = {name: value[which] for name, value in final.items()}
             episode_start = torch.zeros(len(which), dtype=torch.bool)
             _, value, _ = policy.step(last, action[which], episode_start, state[which])
-            self.rollout.rewards[t].index_add_(0, which, self.gamma * value)
+            self.buffer.rewards[t].index_add_(0, which, self.gamma * value)
 
     def finish(self, policy: Policy) -> None:
-        """Put into the rewards what was kept, and forget it."""
+        """Adds the values of the observations that were kept, and forgets these."""
         for kept in self._kept:
             _, value, _ = policy.step(kept.observation, kept.action, kept.episode_start, kept.state)
             value = torch.where(kept.time >= 0, self.gamma * value, 0.0)
-            self.rollout.rewards.scatter_add_(0, kept.time.clamp(min=0).unsqueeze(0), value.unsqueeze(0))
+            self.buffer.rewards.scatter_add_(0, kept.time.clamp(min=0).unsqueeze(0), value.unsqueeze(0))
             kept.time.fill_(-1)
 
-    def _slot(self, t: int) -> _Kept:
-        """Where step `t` keeps things: no environment is truncated twice in the steps that share it."""
+    def _slot(self, t: int) -> _FinalObservations:
+        """Where step `t` keeps its observations: no environment is truncated twice in the steps that share a slot."""
         if not self._kept:
-            count = math.ceil(self.rollout.steps / self._shortest)
-            self._kept = [_Kept(self._observation, self.rollout.state) for _ in range(count)]
-        return self._kept[t // self._shortest]
+            count = math.ceil(self.buffer.steps / self._time_limit)
+            self._kept = [_FinalObservations(self._observations, self.buffer.state) for _ in range(count)]
+        return self._kept[t // self._time_limit]
 
 
-class _Kept:
-    """For each environment the last observation of one truncated episode, and the step of its end, -1 where none."""
+class _FinalObservations:
+    """For each environment the final observation of one truncated episode, and its last step, -1 if there is none."""
 
     def __init__(self, observation: Mapping[str, Tensor], state: Tensor) -> None:
         self.observation = {name: torch.zeros_like(value) for name, value in observation.items()}

@@ -16,10 +16,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.policy import Policy, config_from_json, config_to_json
-from batchsim.agents.ppo.trainer import Progress, Trainer
 from batchsim import OptionError
+from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.policy import Policy, PolicyConfig
+from batchsim.agents.ppo.trainer import Progress, Trainer
+from batchsim.scenes.errors import first_line
+from batchsim.scenes.user_files import read_json
 
 _WEIGHTS, _NETWORK, _OPTIMIZER, _COUNTERS = "policy.safetensors", "policy.json", "optimizer.safetensors", "trainer.json"
 
@@ -49,7 +51,7 @@ def write_checkpoint(folder: Path, trainer: Trainer, environments: list[Mapping[
         save_file(_optimizer_tensors(trainer), new / _OPTIMIZER)
         for rank, tensors in enumerate(environments):
             save_file(tensors, new / _environments(rank))
-        (new / _NETWORK).write_text(json.dumps(config_to_json(trainer.policy.config)), encoding="utf-8")
+        (new / _NETWORK).write_text(json.dumps(asdict(trainer.policy.config)), encoding="utf-8")
         (new / _COUNTERS).write_text(json.dumps(_counters(trainer)), encoding="utf-8")
         for path in (*new.iterdir(), new):
             _flush(path)
@@ -57,7 +59,7 @@ def write_checkpoint(folder: Path, trainer: Trainer, environments: list[Mapping[
     except (OSError, SafetensorError) as error:
         shutil.rmtree(new, ignore_errors=True)
         raise CheckpointError(
-            f"The checkpoint in {folder} could not be written: {_first_line(error)}. The one before is kept, if there "
+            f"The checkpoint in {folder} could not be written: {first_line(error)}. The one before is kept, if there "
             "is one; make room on the disk, or see who may write there."
         ) from None
 
@@ -97,13 +99,13 @@ def find_checkpoint(run: Path) -> Path:
 def load_policy(folder: Path) -> Policy:
     """The policy of a checkpoint; raises `AgentError` if the files are damaged or do not fit each other."""
     try:
-        config = config_from_json(json.loads((folder / _NETWORK).read_text(encoding="utf-8")))
+        config = read_json(folder / _NETWORK, PolicyConfig, "the network of a checkpoint", AgentError)
         policy = Policy(config)
         policy.load_state_dict(load_file(folder / _WEIGHTS))
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise AgentError(f"{folder} cannot be read as a checkpoint: {error}") from None
     except RuntimeError as error:
-        raise AgentError(f"{folder}: the weights do not fit the network of {_NETWORK}: {_first_line(error)}") from None
+        raise AgentError(f"{folder}: the weights do not fit the network of {_NETWORK}: {first_line(error)}") from None
     return policy.eval()
 
 
@@ -177,7 +179,3 @@ def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, torch.Tensor]) ->
         key, name = full.split("/", 1)
         state.setdefault(numbers[parameters[name]], {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

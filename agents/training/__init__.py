@@ -1,1 +1,1 @@
-"""One training run: build it from a config, run it, evaluate it now and then."""
+"""One training run: built from a config, run to its end, and evaluated periodically."""

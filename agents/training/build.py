@@ -1,30 +1,82 @@
-"""The policy that a run asks for: its network, and how it is computed."""
+"""Builds what a training run needs from its config: environments, policy and trainer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, cast
+
+import gymnasium as gym
 import torch
 
 from batchsim import NavVectorEnv
 from batchsim.agents.config import TrainConfig
+from batchsim.agents.distributed.preemption import Preemption
+from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.networks.policy import Policy, config_for
-from batchsim.cuda_graph import Graphed
+from batchsim.agents.ppo.trainer import Trainer
+from batchsim.scenes import resolve
 
-_SHAPE = ("visual", "visual_channels", "fine_goal", "action_embedding_size", "core", "core_layers", "hidden_size")
+_ARCHITECTURE = (
+    "visual",
+    "visual_channels",
+    "fine_goal",
+    "action_embedding_size",
+    "core",
+    "core_layers",
+    "hidden_size",
+)
+
+
+def make_trainer(config: TrainConfig, ranks: Ranks = SINGLE_PROCESS) -> Trainer:
+    """Returns a trainer with new environments and a new policy; if there are several ranks, this rank's."""
+    torch.manual_seed(config.seed)
+    envs = make_envs(config, config.scenes if ranks.size == 1 else ranks.shard(resolve(config.scenes)))
+    policy = make_policy(config, envs[0])
+    preempts = config.distributed.preemption and ranks.size > 1
+    preemption = Preemption(ranks, config.distributed, config.rollout_steps) if preempts else None
+    return Trainer(envs, policy, config.ppo, config.rollout_steps, config.seed, ranks, preemption)
+
+
+def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
+    """Returns the environments of one process in `scenes`: one batch, or two for double buffering."""
+    batches = 2 if config.double_buffering else 1
+    envs: list[NavVectorEnv] = []
+    while len(envs) < batches:
+        env = NavVectorEnv(
+            config.num_envs // batches,
+            scenes,
+            num_resident_scenes=config.num_resident_scenes,
+            max_episode_steps=config.max_episode_steps,
+            device=config.device,
+            simulator_cuda_graph=config.simulator_cuda_graph,
+            compile_simulator=config.compile_simulator,
+            **config.env_options(),
+        )
+        config = with_renderer(config, env)  # the second batch uses the backend that "auto" chose for the first
+        envs.append(env)
+    return envs
+
+
+def with_renderer(config: TrainConfig, env: NavVectorEnv) -> TrainConfig:
+    """Returns `config` with the backend that "auto" chose, because the backends differ in the last bits."""
+    renderer = env.simulator.renderer
+    return config if renderer is None else replace(config, renderer=renderer.backend)
 
 
 def make_policy(config: TrainConfig, env: NavVectorEnv) -> Policy:
-    """A fresh policy that fits the environment and the config, on the environment's device."""
-    shape = {name: getattr(config, name) for name in _SHAPE}
-    spaces = env.single_observation_space, env.single_action_space
-    policy = Policy(config_for(*spaces, env.task.action_names, **shape)).to(env.device)
+    """Returns a new policy for `env`, on its device."""
+    architecture = {name: getattr(config, name) for name in _ARCHITECTURE}
+    observations = cast("gym.spaces.Dict", env.single_observation_space)
+    actions = cast("gym.spaces.Discrete", env.single_action_space)
+    policy = Policy(config_for(observations, actions, env.task.action_names, **architecture)).to(env.device)
     speed_up(policy, config)
     return policy
 
 
 def speed_up(policy: Policy, config: TrainConfig) -> None:
-    """Compute `policy` in the precision, memory layout and compiled parts that the config asks for.
+    """Sets the precision, memory layout and compiled parts of `policy` that the config asks for.
 
-    Weights, and so checkpoints, are the same with and without.
+    Weights, and so checkpoints, do not depend on these options.
     """
     on_cuda = policy.critic.weight.device.type == "cuda"
     if config.precision == "bfloat16" or (config.precision == "auto" and on_cuda):
@@ -34,6 +86,6 @@ def speed_up(policy: Policy, config: TrainConfig) -> None:
     if config.compile_policy:
         policy.compile_step()
     if config.policy_cuda_graph and on_cuda:
-        policy.step = Graphed(policy.step)
+        policy.record_step()
     if config.compile_update:
         policy.compile_sequence()

@@ -1,4 +1,4 @@
-"""Evaluation while training goes on: how the policy stands on scenes that it does not learn from."""
+"""Evaluates the policy during training, in scenes that it does not train in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from batchsim.agents.training.build import speed_up
 
 
 class PeriodicEvaluation:
-    """Runs the same few episodes every `eval_every_minutes`, with a copy of the policy in environments of its own.
+    """Runs the same few episodes every `eval_every_minutes`, with a copy of the policy in separate environments.
 
-    Nothing that training draws or keeps is touched, and its clock stands still meanwhile.
+    Training's random numbers and state are not changed, and its clock does not count the evaluation.
     """
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
@@ -26,18 +26,18 @@ class PeriodicEvaluation:
         chosen = episodes_of_set(config.eval_scenes, count)
         device = str(policy.critic.weight.device)
         self._session = EvalSession(chosen, count, config.seed, device=device, quiet=True)
-        with torch.random.fork_rng():  # a new network draws weights, which are not used
+        with torch.random.fork_rng():  # the initial weights of the copy are not used
             self._policy = Policy(policy.config).eval()
         self._policy.to(policy.critic.weight.device)
         speed_up(self._policy, config)
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether it is time for the next."""
+        """Returns whether the next evaluation is due."""
         return time.monotonic() - self._last > 60 * self._config.eval_every_minutes
 
     def run(self, policy: Policy) -> dict[str, float]:
-        """The means of the episodes' measures with the weights that `policy` has now."""
+        """Evaluates the current weights of `policy`; returns the means of the episodes' measures."""
         self._policy.load_state_dict(policy.state_dict())
         evaluation = self._session.run(Candidate("", self._config, self._policy))
         self._last = time.monotonic()

@@ -1,4 +1,4 @@
-"""One training run in its folder: updates until the budget is used, with its log, its checkpoints, and how it stops."""
+"""Runs the training loop in a run folder: log, checkpoints, periodic evaluation, and stopping on signals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from batchsim.agents.ppo.trainer import Trainer
 from batchsim.agents.runs.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
 from batchsim.agents.runs.run_log import RunLog, TrainingBar
 from batchsim.agents.training.periodic_evaluation import PeriodicEvaluation
+from batchsim.scenes.errors import first_line
 
 
 class TrainingRun:
-    """Trains in the folder `out`. Of several ranks each has one, and the first writes."""
+    """Trains in the folder `out`. Each rank has one of these; only the first rank writes.
+
+    Args:
+        trainer: The trainer, at its start or loaded from a checkpoint.
+        config: The run's options.
+        out: The run folder.
+    """
 
     def __init__(self, trainer: Trainer, config: TrainConfig, out: Path) -> None:
         self.trainer = trainer
@@ -34,10 +41,14 @@ class TrainingRun:
         self._last_checkpoint = time.monotonic()
 
     def run(self) -> int | None:
-        """Train to the end of the budget (None), or to the signal whose number is returned.
+        """Trains until the budget is used or a signal asks to stop, and saves a checkpoint.
 
-        A checkpoint is left in both cases, and as far as possible where another rank is lost. Raises `AgentError` for
-        that, for figures that are no numbers any more, and for a last checkpoint that cannot be written.
+        Returns:
+            The number of the signal, or None.
+
+        Raises:
+            AgentError: If a figure is not finite, if the last checkpoint cannot be written, or if another rank is
+                lost; then a checkpoint is saved if possible.
         """
         try:
             self._save_if_possible()
@@ -60,7 +71,7 @@ class TrainingRun:
         trainer.ppo.set_learning_rate(rate)
         update = trainer.iteration()
         _check_finite(update, self._out)
-        self._evaluate_if_due()  # before the log's line of this update, so that it stands there
+        self._evaluate_if_due()  # before this update is logged, so that its line includes the evaluation
         if self._log and self._bar:
             self._log.add(update | {"learning_rate": rate} | trainer.scene_counts)
             self._bar.update(share_done(trainer, config), self._log.latest, update["frames"], update["fps"])
@@ -70,7 +81,7 @@ class TrainingRun:
             self._log.add_evaluation(self._evaluation.run(self.trainer.policy))
 
     def _stops_or_saves(self) -> bool:
-        """Save if it is time to; returns whether to stop. All ranks do the same, whoever got the signal."""
+        """Saves a checkpoint if one is due; returns whether to stop. All ranks decide alike, whichever got the signal."""
         due = time.monotonic() - self._last_checkpoint > 60 * self.config.checkpoint_minutes
         ranks = self.trainer.ranks
         save, stop = ranks.any(due and ranks.is_first, self._stop.signal is not None)
@@ -87,16 +98,16 @@ class TrainingRun:
         self._last_checkpoint = time.monotonic()
 
     def _lost(self, error: RuntimeError) -> AgentError:
-        """Another rank is gone: save without it what all had learned together, and say so."""
+        """Saves what all ranks had learned together after one was lost; returns the error to raise."""
         frames, ranks = self.trainer.progress.frames, self.trainer.ranks
-        what = f"Another rank was lost after {frames} frames ({' '.join(str(error).split())[:120]})."
+        what = f"Another rank was lost after {frames} frames ({first_line(error, 120)})."
         if not ranks.is_first:
             return AgentError(f"Rank {ranks.rank}: {what}")
         try:
             write_checkpoint(self.checkpoint, self.trainer, [])
         except CheckpointError as failed:
             return AgentError(f"{what} {failed}")
-        return AgentError(f"{what} A checkpoint is saved; go on with any number of ranks: --out {self._out} --resume")
+        return AgentError(f"{what} A checkpoint is saved; continue with any number of ranks: --out {self._out} --resume")
 
     def _close(self) -> None:
         self._stop.restore()
@@ -106,7 +117,7 @@ class TrainingRun:
 
 
 def share_done(trainer: Trainer, config: TrainConfig) -> float:
-    """How much of the budget is used, in [0, 1]: of frames or of minutes, whichever is further."""
+    """Returns the fraction of the budget that is used: of frames or of minutes, whichever is larger."""
     progress = trainer.progress
     return min(1.0, max(progress.frames / config.total_frames, progress.seconds / (60 * config.max_minutes)))
 
@@ -115,13 +126,16 @@ def _check_finite(update: dict[str, float], out: Path) -> None:
     bad = [name for name, value in update.items() if not math.isfinite(value)]
     if bad:
         raise AgentError(
-            f"Training broke down: {', '.join(bad)} is not finite after {update['frames']} frames. The last checkpoint "
-            f"in {out} is from before; a lower --learning-rate may help."
+            f"Training diverged: {', '.join(bad)} is not finite after {update['frames']} frames. The last checkpoint "
+            f"in {out} is from before that; a lower --learning-rate may help."
         )
 
 
 class StopOnSignal:
-    """Ctrl-C, or SIGTERM, asks for a stop after the update under way; a second Ctrl-C ends the program at once."""
+    """Records SIGINT (Ctrl-C) and SIGTERM, so that training stops after the current update.
+
+    A second Ctrl-C raises KeyboardInterrupt at once.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -133,6 +147,6 @@ class StopOnSignal:
         self.signal = number
 
     def restore(self) -> None:
-        """The signals mean what they did before."""
+        """Restores the previous signal handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)

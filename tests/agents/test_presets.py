@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from batchsim.agents.config import PRESETS, TrainConfig, preset
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.presets import PRESETS, preset
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.distributed.ranks import DistributedConfig, Ranks
 from batchsim.agents.ppo.ppo import PPOConfig
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 
 NUM_ENVS, STEPS, UPDATES = 4, 10, 3
 CONFIG = TrainConfig(

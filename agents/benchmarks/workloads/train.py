@@ -15,7 +15,7 @@ from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.networks.flops import flops_per_frame
 from batchsim.agents.ppo.trainer import Trainer
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 
 
 @dataclass(frozen=True)

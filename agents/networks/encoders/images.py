@@ -1,24 +1,30 @@
-"""Images as the channels that encoders read."""
+"""Turns images into the input channels of encoders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PIXELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8)}
-"""The images that a policy can read: numbers a pixel, and what they are."""
+"""The images that a policy can read: channels and dtype by name."""
 
 DEPTH_BINS = 10
 CHANNELS = {"depth": 1 + DEPTH_BINS, "rgb": 3}
 
 
-def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
-    """The images called `names` side by side, `[B, height, width, C]`, in the precision that layers compute in.
+class ConvolutionalEncoder(nn.Module):
+    """Base class of encoders whose convolutions can use either memory format."""
 
-    Depth gives 11 channels: itself, and which tenth of its range it lies in as ten channels of 0 and 1 (Shacklett et
-    al., 2021). Colour gives 3, in [-1, 1].
+    memory_format: torch.memory_format = torch.contiguous_format
+
+
+def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
+    """Returns the channels of the images `names`, `[B, height, width, C]`, in the dtype that layers compute in.
+
+    Depth gives 11 channels: its value, and the tenth of the range that it is in as a one-hot vector (Shacklett et al.,
+    2021). Colour gives 3, in [-1, 1].
     """
     dtype = _working_dtype(observation[names[0]].device)
     makers = {"depth": _depth, "rgb": _rgb}
@@ -37,14 +43,14 @@ def _rgb(rgb: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _working_dtype(device: torch.device) -> torch.dtype:
-    """What autocast would turn the input of a matrix product into."""
+    """Returns the dtype to which autocast would cast the input of a matrix product."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return torch.float32
 
 
 def to_patches(x: Tensor, size: int) -> Tensor:
-    """Space to depth: `[B, H, W, C]` to `[B, H / size, W / size, size * size * C]`."""
+    """Moves space to depth: `[B, H, W, C]` to `[B, H / size, W / size, size * size * C]`."""
     batch, height, width, channels = x.shape
     x = x.view(batch, height // size, size, width // size, size, channels).transpose(2, 3)
     return x.reshape(batch, height // size, width // size, size * size * channels)

@@ -16,9 +16,17 @@ ENCODERS = ("patches", "se_resnet9", "resnet18")
 def make_encoder(
     name: str, images: tuple[str, ...], image_size: tuple[int, int], channels: tuple[int, ...], outputs: int
 ) -> nn.Module:
-    """The encoder called `name` for the images `images`, of `image_size` (height, width): to `[B, outputs]`.
+    """Returns a new visual encoder.
 
-    `channels` are those of "patches". Raises `AgentError` for a name, image or size that there is no encoder for.
+    Args:
+        name: One of `ENCODERS`.
+        images: The images that it reads, of `PIXELS`.
+        image_size: Height and width, pixels.
+        channels: Channels of the layers of "patches"; other encoders have fixed ones.
+        outputs: The number of features.
+
+    Raises:
+        AgentError: If the name or an image is unknown, or the size does not suit the encoder.
     """
     if unknown := sorted(set(images) - PIXELS.keys()):
         raise AgentError(f"A policy reads the images {' and '.join(PIXELS)}, not {', '.join(unknown)}.")

@@ -1,4 +1,4 @@
-"""ResNet18 at half width with group normalisation, for comparison."""
+"""ResNet18 with half the channels and group normalisation, for comparison."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import CHANNELS, image_channels
+from batchsim.agents.networks.encoders.images import CHANNELS, ConvolutionalEncoder, image_channels
 
 _WIDTHS, _STRIDES, _BLOCKS = (32, 64, 128, 256), (1, 2, 2, 2), 2
 _GROUPS = 16
 _SHRINK = 32
-_COMPRESSED = 2048  # numbers left of an image before the last layer
+_COMPRESSED = 2048  # features of an image before the last layer
 
 
-class ResNet18(nn.Module):
+class ResNet18(ConvolutionalEncoder):
     """The residual network of Habitat's baselines (Wijmans et al., "DD-PPO", ICLR 2020).
 
-    It is ResNet18 (He et al., 2016) with half the channels, and group normalisation (Wu and He, 2018) in place of batch
+    ResNet18 (He et al., 2016) with half the channels, and group normalisation (Wu and He, 2018) instead of batch
     normalisation.
 
-    Unlike there the image is not halved first, which is meant for 256 x 256 pixels, and depth comes as the same 11
-    channels as in `SEResNet9`, so that the two differ in the network alone.
+    Unlike Habitat's it does not halve the image first, a step meant for 256 x 256 pixels, and it reads depth as the same
+    11 channels as `SEResNet9`, so that the two differ only in the network.
     """
 
     def __init__(self, image_size: tuple[int, int], images: tuple[str, ...], outputs: int = 512) -> None:
@@ -32,7 +32,6 @@ class ResNet18(nn.Module):
         if height % _SHRINK or width % _SHRINK:
             raise AgentError(f"image_size {image_size}: both sides must be multiples of {_SHRINK} for resnet18.")
         self.images = images
-        self.memory_format = torch.contiguous_format
         channels = sum(CHANNELS[name] for name in images)
         self.stem = nn.Sequential(
             nn.Conv2d(channels, _WIDTHS[0], 7, 2, padding=3, bias=False),
@@ -59,7 +58,7 @@ class ResNet18(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """`depth` `[B, height, width, 1]` in [0, 1] and `rgb` uint8 `[B, height, width, 3]` to `[B, outputs]`."""
+        """Maps `depth` `[B, H, W, 1]` in [0, 1] and `rgb` uint8 `[B, H, W, 3]` to features `[B, outputs]`."""
         x = image_channels(observation, self.images).permute(0, 3, 1, 2).contiguous(memory_format=self.memory_format)
         return self.out(self.compress(self.blocks(self.stem(x))))
 
@@ -74,7 +73,7 @@ class _Block(nn.Module):
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.GroupNorm(_GROUPS, outputs),
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.GroupNorm(_GROUPS, outputs)

@@ -1,1 +1,1 @@
-"""Recurrent cores: the policy's memory."""
+"""Recurrent cores of policies."""

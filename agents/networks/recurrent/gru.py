@@ -9,7 +9,7 @@ from batchsim.agents.networks.recurrent.core import RecurrentCore, keep_mask
 
 
 class GRU(RecurrentCore):
-    """One layer of `hidden` units; the state is the output."""
+    """One layer of `hidden` units, whose state is its output."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -23,13 +23,13 @@ class GRU(RecurrentCore):
             nn.init.zeros_(layer.bias)
 
     def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """As in `RecurrentCore`."""
+        """See `RecurrentCore`."""
         state = self._next(self.from_input(features), state * keep_mask(episode_start, state))
         return state, state
 
     def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
-        """As in `RecurrentCore`."""
-        # Unbound at once: going back through gates[t], each step would write gradients for all steps.
+        """See `RecurrentCore`."""
+        # Unbound at once: the backward pass of gates[t] would write gradients of all steps in every step.
         gates = self.from_input(features).unbind()
         outputs = []
         for now, keep in zip(gates, keep_mask(episode_start, state).unbind(), strict=True):
@@ -38,7 +38,7 @@ class GRU(RecurrentCore):
         return torch.stack(outputs)
 
     def compile_cell(self) -> None:
-        """As in `RecurrentCore`."""
+        """See `RecurrentCore`."""
         self._cell = torch.compile(_cell)
 
     def _next(self, gates: Tensor, state: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ class GRU(RecurrentCore):
 
 
 def _cell(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
-    """The next state from the inputs' and the state's share of the gates, `[N, 3 hidden]` each."""
-    # The state keeps its precision where autocast has made the gates coarser.
+    """Returns the next state from the inputs' and the state's parts of the gates, `[N, 3 hidden]` each."""
+    # The state stays float32 where autocast computes the gates in half precision.
     gates, recurrent = gates.to(state.dtype), recurrent.to(state.dtype)
     hidden = state.shape[-1]
     reset, update = torch.sigmoid(gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).chunk(2, -1)

@@ -1,8 +1,10 @@
-"""Long short-term memory (Hochreiter and Schmidhuber, 1997), plain and with fixed time scales."""
+"""Long short-term memory (Hochreiter and Schmidhuber, 1997), plain and with fixed timescales."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +14,9 @@ from batchsim.agents.networks.recurrent.core import RecurrentCore, keep_mask
 
 
 class LSTM(RecurrentCore):
-    """`layers` layers of `hidden` units; gates in torch's order: input, forget, cell, output.
+    """`layers` layers of `hidden` units, with the gates in torch's order: input, forget, cell, output.
 
-    The state `[N, 2 layers hidden]` holds output and cell of the first layer, then of the next.
+    The state `[N, 2 layers hidden]` holds output and cell of the first layer, then of the second, and so on.
     """
 
     def __init__(self, inputs: int, hidden: int, layers: int = 2) -> None:
@@ -22,58 +24,73 @@ class LSTM(RecurrentCore):
         self.hidden = hidden
         self.state_size = 2 * layers * hidden
         self.layers = nn.ModuleList(self._layer(inputs if k == 0 else hidden, hidden) for k in range(layers))
-        self._cell = _cell
+        self._cell: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = _cell
 
-    def _layer(self, inputs: int, hidden: int) -> nn.Module:
+    def _layer(self, inputs: int, hidden: int) -> GateLayer:
         return _Layer(inputs, hidden)
 
+    def _gate_layers(self) -> list[GateLayer]:
+        return cast("list[GateLayer]", list(self.layers))
+
     def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """As in `RecurrentCore`."""
+        """See `RecurrentCore`."""
         parts = (state * keep_mask(episode_start, state)).split(self.hidden, -1)
         following = []
-        for layer, output, cell in zip(self.layers, parts[0::2], parts[1::2], strict=True):
+        for layer, output, cell in zip(self._gate_layers(), parts[0::2], parts[1::2], strict=True):
             features, cell = self._cell(layer.input_gates(features), layer.state_gates(output), cell)
             following += [features, cell]
         return features, torch.cat(following, -1)
 
     def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
-        """As in `RecurrentCore`."""
+        """See `RecurrentCore`."""
         keep = keep_mask(episode_start, state)
         parts = state.split(self.hidden, -1)
-        for layer, output, cell in zip(self.layers, parts[0::2], parts[1::2], strict=True):
+        for layer, output, cell in zip(self._gate_layers(), parts[0::2], parts[1::2], strict=True):
             features = self._run(layer, layer.input_gates(features), keep, output, cell)
         return features
 
-    def _run(self, layer: nn.Module, gates: Tensor, keep: Tensor, output: Tensor, cell: Tensor) -> Tensor:
-        """One layer's outputs `[T, N, hidden]`."""
+    def _run(self, layer: GateLayer, gates: Tensor, keep: Tensor, output: Tensor, cell: Tensor) -> Tensor:
+        """Returns one layer's outputs `[T, N, hidden]`."""
         outputs = []
-        # Unbound at once: going back through gates[t], each step would write gradients for all steps.
+        # Unbound at once: the backward pass of gates[t] would write gradients of all steps in every step.
         for now, kept in zip(gates.unbind(), keep.unbind(), strict=True):
             output, cell = self._cell(now, layer.state_gates(output * kept), cell * kept)
             outputs.append(output)
         return torch.stack(outputs)
 
     def compile_cell(self) -> None:
-        """As in `RecurrentCore`."""
-        self._cell: Callable[..., tuple[Tensor, Tensor]] = torch.compile(_cell)
+        """See `RecurrentCore`."""
+        self._cell = torch.compile(_cell)
 
 
 class MultiTimescaleLSTM(LSTM):
-    """An LSTM each of whose units forgets at its own fixed pace (Mahto et al., ICLR 2021).
+    """An LSTM whose units forget with fixed timescales, each its own (Mahto et al., ICLR 2021).
 
     Without input a unit's cell decays as exp(-t / T). T, in steps, is drawn from an inverse-gamma distribution, whose
-    long tail gives a power law of memory; shape 0.56 and scale 1 are the paper's. The forget gate's bias
-    -log(exp(1 / T) - 1) gives that decay, the input gate's is its negative; both are kept, not learned.
+    long tail leads to a power law of memory; shape 0.56 and scale 1 are the paper's. The forget gate's bias
+    -log(exp(1 / T) - 1) gives that decay, and the input gate's is its negative; both are constant.
     """
 
-    def _layer(self, inputs: int, hidden: int) -> nn.Module:
+    def _layer(self, inputs: int, hidden: int) -> GateLayer:
         return _FixedTimescaleLayer(inputs, hidden)
 
 
 SHAPE, SCALE = 0.56, 1.0
 
 
-class _Layer(nn.Module):
+class GateLayer(nn.Module, ABC):
+    """One layer's weights, split into the inputs' and the state's parts of the gates."""
+
+    @abstractmethod
+    def input_gates(self, features: Tensor) -> Tensor:
+        """Returns the inputs' part of the gates, `[..., 4 hidden]`."""
+
+    @abstractmethod
+    def state_gates(self, output: Tensor) -> Tensor:
+        """Returns the previous output's part of the gates, `[..., 4 hidden]`."""
+
+
+class _Layer(GateLayer):
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.from_input = nn.Linear(inputs, 4 * hidden)
@@ -83,20 +100,20 @@ class _Layer(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def input_gates(self, features: Tensor) -> Tensor:
-        """The inputs' share of the gates, `[..., 4 hidden]`."""
         return self.from_input(features)
 
     def state_gates(self, output: Tensor) -> Tensor:
-        """The last output's share of the gates, `[..., 4 hidden]`."""
         return self.from_state(output)
 
 
-class _FixedTimescaleLayer(nn.Module):
+class _FixedTimescaleLayer(GateLayer):
+    fixed_bias: Tensor
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.from_input = nn.Linear(inputs, 4 * hidden, bias=False)
         self.from_state = nn.Linear(hidden, 4 * hidden, bias=False)
-        self.bias = nn.Parameter(torch.zeros(2 * hidden))  # of the cell's candidate and the output gate
+        self.bias = nn.Parameter(torch.zeros(2 * hidden))  # of the cell candidate and the output gate
         timescale = SCALE / torch.distributions.Gamma(SHAPE, 1.0).sample((hidden,))
         forget = forget_bias(timescale)
         self.register_buffer("fixed_bias", torch.cat([-forget, forget]))
@@ -111,13 +128,13 @@ class _FixedTimescaleLayer(nn.Module):
 
 
 def forget_bias(timescale: Tensor) -> Tensor:
-    """The forget gate's bias that alone makes a cell decay as exp(-t / timescale): -log(exp(1 / timescale) - 1)."""
+    """Returns -log(exp(1 / timescale) - 1), the forget gate's bias that makes a cell decay as exp(-t / timescale)."""
     return -torch.log(torch.expm1(1 / timescale))
 
 
 def _cell(from_input: Tensor, from_state: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Output and cell `[N, hidden]` from the two shares of the gates, `[N, 4 hidden]` each."""
-    # The cell keeps its precision where autocast has made the gates coarser.
+    """Returns output and cell `[N, hidden]` from the two parts of the gates, `[N, 4 hidden]` each."""
+    # The cell stays float32 where autocast computes the gates in half precision.
     gates = from_input.to(cell.dtype) + from_state.to(cell.dtype)
     enter, forget, candidate, leave = gates.chunk(4, -1)
     cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)

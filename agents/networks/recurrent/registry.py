@@ -9,10 +9,10 @@ from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM
 
 
 def make_core(name: str, inputs: int, hidden: int, layers: int = 1) -> RecurrentCore:
-    """The core called `name`: "gru", "lstm" or "mt_lstm"; raises `AgentError` for another."""
+    """Returns a new core; `name` is "gru", "lstm" or "mt_lstm", else `AgentError` is raised."""
     if name == "gru":
         if layers != 1:
-            raise AgentError(f"core_layers is {layers}; the core gru has one layer. Choose lstm for more.")
+            raise AgentError(f"core_layers is {layers}; the core gru has exactly one layer; choose lstm for more.")
         return GRU(inputs, hidden)
     cores = {"lstm": LSTM, "mt_lstm": MultiTimescaleLSTM}
     if name not in cores:

@@ -17,7 +17,7 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.distributed.ranks import DistributedConfig, Ranks
 from batchsim.agents.errors import AgentError
 from batchsim.agents.runs.checkpoint import find_checkpoint
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 from tests.helpers.paths import ROOT
 from tests.helpers.rank_worker import CONFIG, NUM_ENVS, STEPS, UPDATES, train
 

@@ -17,7 +17,7 @@ from batchsim.agents.evaluation.episode_selection import episodes_of_set
 from batchsim.agents.evaluation.results import MEASURES, Evaluation, LeftOut
 from batchsim.agents.evaluation.session import EvalSession
 from batchsim.agents.runs.checkpoint import save_checkpoint
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 from batchsim.scenes import sample_episodes, save_episodes
 
 SMALL = TrainConfig(scenes="one-room", num_envs=2, rollout_steps=4, width=16, height=16, hidden_size=16)

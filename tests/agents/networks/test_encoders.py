@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from batchsim.agents.config import preset
+from batchsim.agents.presets import preset
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.encoders.images import image_channels
 from batchsim.agents.networks.encoders.registry import make_encoder

@@ -7,7 +7,7 @@ import torch
 
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.networks.policy import Policy, PolicyConfig
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 from batchsim.cuda_graph import Graphed
 
 GOAL = "pointgoal_with_gps_compass"

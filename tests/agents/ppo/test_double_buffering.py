@@ -10,7 +10,7 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.runs.checkpoint import load_trainer, save_checkpoint
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 from batchsim.cuda_graph import sync_debug
 from tests.helpers.small_runs import FRAMES, SMALL
 

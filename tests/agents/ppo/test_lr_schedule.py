@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from batchsim.agents.config import TrainConfig, preset
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.presets import preset
 from batchsim.agents.ppo.lr_schedule import batch_scale, decay_factor
 from batchsim.agents.ppo.ppo import PPOConfig
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.train import make_trainer
+from batchsim.agents.training.build import make_trainer
 from batchsim.tasks.pointnav import FORWARD
 from tests.helpers.step_counts import counted
 

@@ -17,7 +17,8 @@ from batchsim.agents.runs.checkpoint import CheckpointError, find_checkpoint, lo
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.training.training_run import TrainingRun
-from batchsim.agents.train import make_trainer, train
+from batchsim.agents.train import train
+from batchsim.agents.training.build import make_trainer
 
 OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
 

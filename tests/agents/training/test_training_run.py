@@ -10,7 +10,8 @@ import torch
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
-from batchsim.agents.train import make_trainer, train
+from batchsim.agents.train import train
+from batchsim.agents.training.build import make_trainer
 from batchsim.agents.training.training_run import StopOnSignal, TrainingRun
 
 FRAMES = 4 * 6  # of one update

@@ -1,0 +1,51 @@
+"""Presets: training configurations by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from batchsim.agents.config import TrainConfig
+from batchsim.agents.errors import AgentError
+from batchsim.agents.ppo.ppo import PPOConfig
+
+# As in Large Batch Simulation (Shacklett et al., ICLR 2021), on one GPU.
+_LARGE_BATCH = TrainConfig(
+    scenes="homes:train?detail=medium",
+    num_envs=1024,
+    total_frames=250_000_000,
+    max_minutes=25.0,
+    turn_angle=10.0,
+    max_episode_steps=500,
+    visual="se_resnet9",
+    fine_goal=False,
+    action_embedding_size=32,
+    core="lstm",
+    core_layers=2,
+    hidden_size=512,
+    lr_decay="cosine",
+    lr_warmup=0.01,
+    final_lr_fraction=0.0,
+    scale_learning_rate=True,
+    precision="auto",
+    channels_last=True,
+    eval_scenes="homes:val?detail=medium",
+    ppo=PPOConfig(epochs=1, minibatches=2, learning_rate=5e-4, optimizer="lamb", normalize_advantage=False),
+)
+
+# Without a goal sensor, policies settle on walking straight into walls unless a larger entropy bonus keeps them exploring.
+_GOALLESS = PPOConfig(entropy_coefficient=0.02)
+
+PRESETS: dict[str, TrainConfig] = {
+    "quickstart": TrainConfig(),
+    "flee": TrainConfig(task="flee", ppo=_GOALLESS),
+    "explore": TrainConfig(task="explore", ppo=_GOALLESS),
+    "pointnav-depth": _LARGE_BATCH,
+    "pointnav-rgb": replace(_LARGE_BATCH, sensors=("rgb",)),
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """Returns the preset called `name`; raises `AgentError` if there is none."""
+    if name not in PRESETS:
+        raise AgentError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
