@@ -41,7 +41,8 @@ class TrainConfig:
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
     num_resident_scenes: int | None = None
-    """Scenes in memory at a time (default: all, or 32 if there are more than 128); others are swapped in as episodes end."""
+    """Scenes in memory at a time (default: all, or 32 if there are more than 128). Others are swapped in as episodes
+    end."""
     num_envs: int = 128
     """Environments that are stepped together."""
     rollout_steps: int = 32
@@ -206,7 +207,7 @@ class TrainConfig:
         if not path.exists():
             raise AgentError(f"{path.parent} is not a run folder: it has no {path.name}.")
         expected = "the configuration of a run"
-        data = read_json(path, dict[str, Any], expected, AgentError)
+        data: dict[str, Any] = read_json(path, dict[str, Any], expected, AgentError)
         data.pop("versions", None)
         known = {f.name for f in fields(TrainConfig)}
         if unknown := sorted(data.keys() - known):

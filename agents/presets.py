@@ -32,7 +32,7 @@ _LARGE_BATCH = TrainConfig(
     ppo=PPOConfig(epochs=1, minibatches=2, learning_rate=5e-4, optimizer="lamb", normalize_advantage=False),
 )
 
-# Without a goal sensor, policies settle on walking straight into walls unless a larger entropy bonus keeps them exploring.
+# Without a goal sensor, policies settle on walking straight into walls unless the entropy bonus is larger.
 _GOALLESS = PPOConfig(entropy_coefficient=0.02)
 
 PRESETS: dict[str, TrainConfig] = {

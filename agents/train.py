@@ -123,7 +123,7 @@ def _prepare_folder(out: Path, config: TrainConfig, ranks: Ranks) -> None:
     atomic_write(out / "config.json", json.dumps(config.to_json() | {"versions": versions()}, indent=2))
     if ranks.size > 1:
         total = ranks.size * config.num_envs
-        print(f"{ranks.size} ranks of {config.num_envs} environments: {total} in total.", file=sys.stderr)
+        print(f"{ranks.size} ranks of {config.num_envs} environments: {total} in all.", file=sys.stderr)
 
 
 def _report_failed_scenes(trainer: Trainer) -> None:

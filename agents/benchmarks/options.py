@@ -14,6 +14,7 @@ from batchsim.agents.benchmarks.measure import Timing
 from batchsim.agents.benchmarks.record import BenchRecord
 from batchsim.agents.benchmarks.refine import cut_finer
 from batchsim.agents.errors import AgentError
+from batchsim.agents.runs.versions import versions
 from batchsim.scenes import Scene, load_all, resolve
 
 
@@ -118,7 +119,7 @@ class BenchOptions:
             limit_shares=record.limit_shares(reached, limits),
             options=self._options(),
             seed=self.seed,
-            versions=record.versions(),
+            versions=versions(),
             machine=record.machine(device),
             date=record.today(),
             commit=record.commit(),

@@ -9,7 +9,6 @@ import resource
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,7 +19,6 @@ from batchsim.scenes import Scene
 
 STAGES = ("simulate", "render", "infer", "learn")
 _PIXEL_BYTES = {"depth": 4, "rgb": 3, "semantic": 4}
-_PACKAGES = ("batchsim", "torch", "numpy", "moderngl", "glcontext", "gymnasium", "cuda-core")
 
 
 @dataclass(frozen=True)
@@ -130,19 +128,6 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done[0].strip() + ("+" if done[1].strip() else "")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that affect speed."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    if torch.version.cuda:
-        found["cuda"] = torch.version.cuda
-    return found
 
 
 def machine(device: torch.device) -> str:

@@ -24,9 +24,9 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
     """Writes one step of `policy` to `path`, for any number N of environments; needs the extra `onnx`.
 
     Inputs: the observations that the policy reads, by name; `previous_action` int64 `[N]`; `episode_start` bool `[N]`,
-    where set, previous action and state are ignored; `state` float32 `[N, S]`, zeros at first. Outputs: `logits` float32
-    `[N, A]`, `value` `[N]`, `next_state` `[N, S]`. The file's metadata hold two JSON objects: the policy's config under
-    `policy`, and the options of `NavVectorEnv` that it was trained with under `environment`.
+    where set, previous action and state are ignored; `state` float32 `[N, S]`, zeros at first. Outputs: `logits`
+    float32 `[N, A]`, `value` `[N]`, `next_state` `[N, S]`. The file's metadata hold two JSON objects: the policy's config
+    under `policy`, and the options of `NavVectorEnv` that it was trained with under `environment`.
 
     Args:
         policy: The policy.

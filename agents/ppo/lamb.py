@@ -78,7 +78,7 @@ class Lamb(Optimizer):
         return [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], float(states[0]["step"])
 
 
-def _trust_ratios(weights: Sequence[Tensor], steps: Sequence[Tensor]) -> Sequence[Tensor]:
+def _trust_ratios(weights: list[Tensor], steps: tuple[Tensor, ...]) -> Sequence[Tensor]:
     """Returns min(|w|, 10) / |step| within [0.01, 100] for each tensor, as scalars on the device."""
     ratios = torch._foreach_norm(weights)
     torch._foreach_clamp_max_(ratios, 10.0)

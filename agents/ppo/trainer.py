@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import gymnasium as gym
 import torch
 from torch import Tensor
 
@@ -73,7 +75,7 @@ class Trainer:
         self._measures = ("r", "l", *self.env.task.headline_measures)
         self.num_envs = len(envs) * self.env.num_envs
         state_size = policy.initial_state(1).shape[1]
-        space = self.env.single_observation_space
+        space = cast("gym.spaces.Dict", self.env.single_observation_space)
         self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device)
         columns = self.rollout.split(len(envs))
         self.collectors = [

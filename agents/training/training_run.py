@@ -81,7 +81,7 @@ class TrainingRun:
             self._log.add_evaluation(self._evaluation.run(self.trainer.policy))
 
     def _stops_or_saves(self) -> bool:
-        """Saves a checkpoint if one is due; returns whether to stop. All ranks decide alike, whichever got the signal."""
+        """Saves a checkpoint if one is due; returns whether to stop, on all ranks if one got a signal."""
         due = time.monotonic() - self._last_checkpoint > 60 * self.config.checkpoint_minutes
         ranks = self.trainer.ranks
         save, stop = ranks.any(due and ranks.is_first, self._stop.signal is not None)
@@ -107,7 +107,7 @@ class TrainingRun:
             write_checkpoint(self.checkpoint, self.trainer, [])
         except CheckpointError as failed:
             return AgentError(f"{what} {failed}")
-        return AgentError(f"{what} A checkpoint is saved; continue with any number of ranks: --out {self._out} --resume")
+        return AgentError(f"{what} A checkpoint is saved; continue on any number of ranks: --out {self._out} --resume")
 
     def _close(self) -> None:
         self._stop.restore()

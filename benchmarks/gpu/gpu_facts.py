@@ -15,6 +15,7 @@ import torch
 
 from batchsim.agents.benchmarks import record
 from batchsim.agents.cli import run_command
+from batchsim.agents.runs.versions import versions
 from batchsim.errors import RenderError
 from batchsim.render.opengl.context import create_context, renderer_name
 from batchsim.render.opengl.devices import choose_device
@@ -33,7 +34,7 @@ def facts(device: torch.device) -> dict[str, Any]:
     found: dict[str, Any] = {
         "machine": record.machine(device),
         "device": str(device),
-        "versions": record.versions(),
+        "versions": versions(),
         "nvidia_smi": _nvidia_smi(),
     }
     try:

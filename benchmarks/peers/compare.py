@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))  # batchsim need not be installed
 import torch
 
 from batchsim.agents.benchmarks import record
+from batchsim.agents.runs.versions import versions
 
 _WORKERS = Path(__file__).resolve().parent / "workers"
 _TIMEOUT = 180.0  # seconds to wait for an answer
@@ -194,7 +195,7 @@ def main() -> None:
         "repeats": arguments.repeats,
         "seconds": arguments.seconds,
         "machine": record.machine(torch.device("cpu")),
-        "versions": record.versions(),
+        "versions": versions(),
         "date": record.today(),
         "commit": record.commit(),
         "command": shlex.join(["python", "benchmarks/peers/compare.py", *sys.argv[1:]]),

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.presets import PRESETS, preset
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.presets import PRESETS, preset
 from batchsim.agents.training.build import make_policy
 from batchsim.cuda_graph import sync_debug
 

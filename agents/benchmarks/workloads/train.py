@@ -15,6 +15,7 @@ from batchsim.agents.benchmarks.workloads import limits
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.networks.flops import flops_per_frame
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.agents.runs.versions import versions
 from batchsim.agents.training.build import make_trainer
 
 
@@ -89,7 +90,7 @@ def _measure(trainer: Trainer, options: TrainBenchOptions) -> BenchRecord:
             "flops_per_frame": flops,
         },
         seed=config.seed,
-        versions=record.versions(),
+        versions=versions(),
         machine=record.machine(env.device),
         date=record.today(),
         commit=record.commit(),

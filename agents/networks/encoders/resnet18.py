@@ -22,8 +22,8 @@ class ResNet18(ConvolutionalEncoder):
     ResNet18 (He et al., 2016) with half the channels, and group normalisation (Wu and He, 2018) instead of batch
     normalisation.
 
-    Unlike Habitat's it does not halve the image first, a step meant for 256 x 256 pixels, and it reads depth as the same
-    11 channels as `SEResNet9`, so that the two differ only in the network.
+    Unlike Habitat's it does not halve the image first, a step meant for 256 x 256 pixels, and it reads depth as the
+    same 11 channels as `SEResNet9`, so that the two differ only in the network.
     """
 
     def __init__(self, image_size: tuple[int, int], images: tuple[str, ...], outputs: int = 512) -> None:

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class RecurrentCore(nn.Module, ABC):
-    """Base class of recurrent cores. The state is one tensor `[N, state_size]`, so that callers need not know the core."""
+    """Base class of recurrent cores, whose state is one tensor `[N, state_size]`."""
 
     state_size: int
     """Size of an environment's state."""
 
     @abstractmethod
     def step(self, features: Tensor, episode_start: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps features `[N, inputs]`, `episode_start` bool `[N]` and state `[N, S]` to `[N, hidden]` and next state."""
+        """Maps features `[N, inputs]`, `episode_start` bool `[N]`, state `[N, S]` to `[N, hidden]` and next state."""
 
     @abstractmethod
     def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from batchsim.agents.presets import preset
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.encoders.images import image_channels
 from batchsim.agents.networks.encoders.registry import make_encoder
 from batchsim.agents.networks.encoders.se_resnet import FixupBlock, SEResNet9
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL, feature_count, vector_features
+from batchsim.agents.presets import preset
 
 LARGE = {"visual": "se_resnet9", "core": "lstm", "hidden_size": 512, "core_layers": 2}
 SENSES = {"fine_goal": False, "action_embedding_size": 32}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from batchsim.agents.config import TrainConfig
-from batchsim.agents.presets import preset
 from batchsim.agents.ppo.lr_schedule import batch_scale, decay_factor
 from batchsim.agents.ppo.ppo import PPOConfig
+from batchsim.agents.presets import preset
 
 
 def test_the_rate_grows_with_the_square_root_of_a_minibatch():

@@ -6,7 +6,7 @@ import pytest
 
 _PROGRAM = """
 import resource, torch
-from agents.host_memory import keep_freed_memory
+from batchsim.agents.ppo.malloc_tuning import keep_freed_memory
 if {keep}:
     assert keep_freed_memory()
 def touch():

@@ -3,6 +3,8 @@
 import copy
 import math
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
 from batchsim.agents.ppo.ppo import PPO, PPOConfig, check_finite, explained_variance, ppo_loss
-from batchsim.agents.ppo.rollout_buffer import Batch, Rollout
+from batchsim.agents.ppo.rollout_buffer import Batch, RolloutBuffer
 
 PLAIN = PPOConfig(normalize_advantage=False, clip=0.2, value_coefficient=0.5, entropy_coefficient=0.1)
 
@@ -67,7 +69,8 @@ def filled(policy, good_action, steps=8, num_envs=16):
     generator = torch.Generator().manual_seed(0)
     observation = {GOAL: torch.rand(num_envs, 2, generator=generator)}
     state = policy.initial_state(num_envs)
-    rollout = Rollout(steps, num_envs, observation, state)
+    space = gym.spaces.Dict({GOAL: gym.spaces.Box(0.0, 1.0, (2,), np.float32)})
+    rollout = RolloutBuffer(steps, num_envs, space, state.shape[1])
     rollout.state.copy_(state)
     action, episode_start = torch.zeros(num_envs, dtype=torch.int64), torch.ones(num_envs, dtype=torch.bool)
     for t in range(steps):

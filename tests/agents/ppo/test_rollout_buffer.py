@@ -1,14 +1,20 @@
 """Advantages worked out by hand, and minibatches that leave nothing out."""
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
-from batchsim.agents.ppo.rollout_buffer import Rollout
+from batchsim.agents.ppo.rollout_buffer import RolloutBuffer
+
+
+def space(**shapes):
+    return gym.spaces.Dict({name: gym.spaces.Box(0.0, 1.0, shape, np.float32) for name, shape in shapes.items()})
 
 
 def rollout_of(rewards, values, done):
     rewards = torch.tensor(rewards)
-    rollout = Rollout(*rewards.shape, {}, torch.zeros(1, 1))
+    rollout = RolloutBuffer(*rewards.shape, space(), 1)
     for t in range(len(rewards)):
         rollout.values[t] = torch.tensor(values[t])
         rollout.store_outcome(t, rewards[t], torch.tensor(done[t]))
@@ -57,8 +63,7 @@ def test_a_truncated_step_is_bootstrapped_from_its_reward():
 def numbered(steps, num_envs):
     """A rollout whose every entry says which step and environment it belongs to."""
     number = torch.arange(steps * num_envs).view(steps, num_envs)
-    observation = {"depth": torch.zeros(num_envs, 2, 2, 1), "goal": torch.zeros(num_envs, 2)}
-    rollout = Rollout(steps, num_envs, observation, torch.zeros(num_envs, 3))
+    rollout = RolloutBuffer(steps, num_envs, space(depth=(2, 2, 1), goal=(2,)), 3)
     rollout.state[:] = torch.arange(num_envs)[:, None]
     for t in range(steps):
         row = number[t].float()
@@ -94,7 +99,7 @@ def test_minibatches_hold_each_environment_once(num_envs, count):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_minibatches_are_drawn_anew():
+def test_each_pass_draws_other_minibatches():
     rollout, _ = numbered(2, 16)
     generator = torch.Generator().manual_seed(0)
     orders = [[b.previous_actions[0].tolist() for b in rollout.minibatches(4, generator)] for _ in range(2)]
@@ -105,7 +110,7 @@ def test_minibatches_are_drawn_anew():
 
 def test_depth_keeps_five_millimetres():
     depth = torch.rand(4, 8, 8, 1, generator=torch.Generator().manual_seed(0))
-    rollout = Rollout(1, 4, {"depth": depth}, torch.zeros(4, 1))
+    rollout = RolloutBuffer(1, 4, space(depth=(8, 8, 1)), 1)
     zero = torch.zeros(4)
     rollout.store_decision(0, {"depth": depth}, zero.long(), zero.bool(), zero.long(), zero, zero)
     kept = torch.cat([b.observations["depth"] for b in rollout.minibatches(1, torch.Generator().manual_seed(0))])
