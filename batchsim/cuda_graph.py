@@ -1,4 +1,4 @@
-"""Work of many short kernels as one CUDA graph: the host asks for all at once, since one by one it is too slow."""
+"""Records many short kernels as one CUDA graph, since launching them one by one from Python is slow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -14,27 +15,24 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 T = TypeVar("T")
 
-_capture_streams: dict[torch.device, torch.cuda.Stream] = {}  # torch's own would be of whatever device came first
+_capture_streams: dict[torch.device, torch.cuda.Stream] = {}  # torch's own one belongs to the first device used
 
 
 class Graph(Protocol):
-    """Something that keeps what a function asks of the device, to have it done again."""
+    """Records the device work of a function and replays it."""
 
     def rehearse(self, function: Callable[[], T]) -> T:
-        """Call `function`; raises where it makes the host wait for the device, which cannot be recorded."""
+        """Calls `function`. Raises if it makes the host wait for the device, which cannot be recorded."""
 
     def record(self, function: Callable[[], T], warm_ups: int) -> T:
-        """Keep what `function` asks for, without doing it; its tensors are filled by `replay`.
-
-        Before that it is called `warm_ups` times.
-        """
+        """Calls `function` `warm_ups` times, then records it. The returned tensors are filled by `replay`."""
 
     def replay(self) -> None:
-        """Do what was recorded, with what now stands in the tensors that it read."""
+        """Runs what was recorded with the current contents of the tensors that it reads."""
 
 
 class CudaGraph:
-    """`torch.cuda.CUDAGraph` of work on `device`."""
+    """A `Graph` made by `torch.cuda.CUDAGraph` on `device`."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -49,7 +47,7 @@ class CudaGraph:
         """See `Graph`."""
         with torch.cuda.device(self._device):
             current = torch.cuda.current_stream()
-            # Off the default stream, as capture asks for, and off the one of captures, whose memory graphs keep.
+            # Neither on the default stream, which capture forbids, nor on the capture stream, whose memory graphs keep.
             side = torch.cuda.Stream()
             side.wait_stream(current)
             with torch.cuda.stream(side):
@@ -58,26 +56,37 @@ class CudaGraph:
             current.wait_stream(side)
             stream = _capture_streams.setdefault(self._device, torch.cuda.Stream())
             try:
-                # Other threads, which load scenes or watch NCCL, may use the device meanwhile.
+                # Other threads (scene loading, NCCL's watchdog) may use the device meanwhile.
                 with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
                     return function()
             finally:
-                torch.cuda.set_stream(current)  # where capture fails, torch would stay on the other
+                torch.cuda.set_stream(current)  # a failed capture leaves its own stream current
 
     def replay(self) -> None:
         """See `Graph`."""
         self._graph.replay()
 
 
+@dataclass
+class _Recording:
+    graph: Graph
+    inputs: list[Tensor]
+    input_structure: TreeSpec
+    outputs: list[Tensor]
+    output_structure: TreeSpec
+
+
 class Graphed:
-    """`function`, recorded at its first call and replayed for arguments of the same shapes; others go to `function`.
+    """Records `function` at its first call and replays it for arguments of the same shapes.
 
-    Arguments and result are tensors, or nested dicts, lists and tuples of them. Whatever else `function` reads or
-    writes must stay where it is, as weights do, which optimisers and `load_state_dict` write in place; numbers of
-    Python's are what they were when it was recorded. Must be called without gradients.
+    Calls with other shapes go to `function`. Whatever else `function` reads or writes must stay at its address, like
+    weights, which optimisers and `load_state_dict` write in place; Python numbers keep their value of the recording.
+    Must be called without gradients.
 
-    - `warm_ups`: calls before that, in which libraries choose their kernels and take their memory.
-    - `make_graph`: what records.
+    Args:
+        function: Its arguments and its result are tensors, or nested dicts, lists and tuples of tensors.
+        warm_ups: Calls before the recording, in which libraries choose kernels and allocate memory.
+        make_graph: Makes what records.
     """
 
     def __init__(
@@ -89,43 +98,39 @@ class Graphed:
         self._function = function
         self._warm_ups = warm_ups
         self._make_graph = make_graph
-        self._graph: Graph | None = None
-        self._inputs: list[Tensor] = []
-        self._given: TreeSpec | None = None
-        self._outputs: list[Tensor] = []
-        self._gives: TreeSpec | None = None
+        self._recording: _Recording | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """What `function` gives, in tensors that later calls leave alone."""
-        inputs, given = tree_flatten(arguments)
-        if self._graph is None:
-            self._record(inputs, given)
-        elif given != self._given or any(map(_differ, inputs, self._inputs)):
+        """Returns what `function` returns, in tensors that later calls do not overwrite."""
+        inputs, structure = tree_flatten(arguments)
+        if self._recording is None:
+            self._recording = self._record(inputs, structure)
+        recording = self._recording
+        if structure != recording.input_structure or any(map(_differ, inputs, recording.inputs)):
             return self._function(*arguments)
-        copy_all(inputs, self._inputs)
-        self._graph.replay()
-        outputs = [torch.empty_like(output) for output in self._outputs]
-        copy_all(self._outputs, outputs)
-        return tree_unflatten(outputs, self._gives)
+        copy_all(inputs, recording.inputs)
+        recording.graph.replay()
+        outputs = [torch.empty_like(output) for output in recording.outputs]
+        copy_all(recording.outputs, outputs)
+        return tree_unflatten(outputs, recording.output_structure)
 
-    def _record(self, inputs: Sequence[Tensor], given: TreeSpec) -> None:
-        self._given, self._inputs = given, [x.clone() for x in inputs]
-        arguments = tree_unflatten(self._inputs, given)
-        graph = self._make_graph(self._inputs[0].device)
-        result = graph.record(lambda: self._function(*arguments), self._warm_ups)
-        self._outputs, self._gives = tree_flatten(result)
-        self._graph = graph
+    def _record(self, inputs: Sequence[Tensor], structure: TreeSpec) -> _Recording:
+        kept = [x.clone() for x in inputs]
+        arguments = tree_unflatten(kept, structure)
+        graph = self._make_graph(kept[0].device)
+        outputs, output_structure = tree_flatten(graph.record(lambda: self._function(*arguments), self._warm_ups))
+        return _Recording(graph, kept, structure, outputs, output_structure)
 
 
 @contextmanager
 def sync_debug(mode: str) -> Iterator[None]:
-    """What torch does where the host waits for a GPU: raise ("error"), or nothing ("default")."""
+    """Sets what torch does in a block if the host waits for a GPU: raise ("error") or nothing ("default")."""
     if not torch.cuda.is_initialized():
         yield
         return
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the first time, torch says that it does not find everything that waits
+        warnings.simplefilter("ignore")  # torch warns once that it does not detect every wait
         torch.cuda.set_sync_debug_mode(mode)
     try:
         yield
@@ -134,7 +139,7 @@ def sync_debug(mode: str) -> Iterator[None]:
 
 
 def copy_all(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
-    """Write each of `sources` into its target, in one launch for each type of numbers."""
+    """Copies each of `sources` into its target, with one launch per dtype."""
     by_type: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = defaultdict(lambda: ([], []))
     for source, target in zip(sources, targets, strict=True):
         if source is not target:

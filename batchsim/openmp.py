@@ -1,9 +1,10 @@
-"""Keeps torch's threads from standing in the way of a renderer that runs on the same cores.
+"""Stops torch's threads from competing with a renderer that runs on the same cores.
 
-After every parallel operation GNU OpenMP's threads spin for some milliseconds, waiting for the next. Meanwhile llvmpipe
-wants the cores: measured on 2 of them, a step of 128 environments with policy took 200 us an environment, and 140 with
-the spinning cut to a fifth (far shorter spinning makes torch itself slower again). OpenMP reads its settings when torch
-is loaded, so this does nothing in a program that imported torch first; such a program can set the variable itself.
+After every parallel operation GNU OpenMP's threads spin for some milliseconds and wait for the next one. Meanwhile
+llvmpipe needs the cores: measured on two of them, a step of 128 environments with a policy took 200 us per environment,
+and 140 us with the spinning reduced to a fifth (much shorter spinning makes torch itself slower). OpenMP reads its
+settings when torch is loaded, so this has no effect in a program that imports torch first; such a program can set the
+variable itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _SPIN_COUNT = "60000"  # GNU OpenMP's own default is 300000
 
 
 def limit_spinning() -> None:
-    """Set `GOMP_SPINCOUNT`, unless the environment says something about waiting already."""
+    """Sets `GOMP_SPINCOUNT`, unless the environment already configures the waiting."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
 

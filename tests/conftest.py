@@ -87,7 +87,7 @@ def gl_watched(monkeypatch):
 
         return call
 
-    for half in ("submit", "images"):
+    for half in ("render_async", "render_wait"):
         monkeypatch.setattr(BatchRenderer, half, watched(getattr(BatchRenderer, half)))
 
 

@@ -21,7 +21,7 @@ from batchsim.envs.input_validation import (
     with_entropy,
 )
 from batchsim.errors import OptionError
-from batchsim.render.camera import Camera, several_cameras
+from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
 from batchsim.simulation.episode_sources import FixedEpisodes
@@ -151,7 +151,7 @@ class NavVectorEnv(VectorEnv):
                 width=width,
                 height=height,
                 hfov=hfov,
-                cameras=() if cameras is None else several_cameras(cameras),
+                cameras=() if cameras is None else read_cameras(cameras),
                 camera_height=camera_height,
                 forward_step=forward_step,
                 turn_angle=turn_angle,

@@ -1,1 +1,1 @@
-"""Rendering of many small views of many scenes in one request."""
+"""Draws many small views of many scenes in one call."""

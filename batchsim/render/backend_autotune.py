@@ -1,4 +1,4 @@
-"""Which backend is faster here: both are timed on views of the scenes they will draw."""
+"""Finds the faster backend by timing both on views of the scenes they will draw."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from batchsim import poses as pose
 from batchsim.scenes import Scene
 
 _EYE_HEIGHT = 1.25  # metres above the floor
-_BUDGET = 0.6  # seconds for all draws that are timed
-_FEWEST = 16  # views
-_MOST_ROUNDS = 25  # in which all views are drawn: on a shared machine single ones may be slowed by half
-_CLEAR = 4.0  # times: with so much between two backends, few views are enough to tell
-_SCENES, _TRIANGLES = 6, 400_000  # at most so many are looked at, if it is more than one scene
+_BUDGET = 0.6  # seconds for all timed draws
+_FEWEST_VIEWS = 16
+_MAX_ROUNDS = 25  # of drawing all views: on a shared machine a single one may be slowed down by half
+_CLEAR_RATIO = 4.0  # between the two times: from there on few views are enough to decide
+_MAX_SCENES, _MAX_TRIANGLES = 6, 400_000  # of the timed scenes, if there are several
 
 
 def typical_scenes(scenes: Sequence[Scene]) -> list[Scene]:
-    """At most six, spread evenly over their sizes, and fewer where they are large: enough to time, soon uploaded."""
+    """Returns at most six scenes, spread evenly over the sizes, and fewer if they are large, to upload them quickly."""
     by_size = sorted(scenes, key=lambda scene: len(scene.triangles))
-    count = min(_SCENES, len(scenes))
+    count = min(_MAX_SCENES, len(scenes))
     while True:
         steps = (np.arange(count) + 0.5) * len(scenes) / count
         chosen = [by_size[int(step)] for step in steps]
-        if count == 1 or sum(len(scene.triangles) for scene in chosen) <= _TRIANGLES:
+        if count == 1 or sum(len(scene.triangles) for scene in chosen) <= _MAX_TRIANGLES:
             return chosen
         count -= 1
 
 
 def sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:
-    """Poses `[count, 7]` at eye height and scene numbers, the same at every start."""
+    """Returns random poses `[count, 7]` at eye height and scene numbers `[count]`, the same in every call."""
     rng = np.random.default_rng(0)
     scene_index = np.arange(count) % len(scenes)
     feet = np.zeros((count, 3), np.float32)
@@ -50,19 +50,23 @@ def sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:
 
 
 def seconds_per_view(draws: Mapping[str, Callable[[int], None]], num_views: int) -> dict[str, float]:
-    """Seconds a view that each of `draws` takes, called with a number of views and returning when they are drawn.
+    """Times each of `draws` and returns seconds per view.
 
-    The number grows to `num_views` as far as there is time for it; the two take turns, so that whatever else the
-    machine does slows both, and the best of their times counts.
+    The number of views grows up to `num_views` as time allows. The draws alternate, so that other load on the machine
+    slows down all of them, and the best time of each counts.
+
+    Args:
+        draws: Functions that take a number of views and return when these are drawn.
+        num_views: The number of views that matters.
     """
     for draw in draws.values():
         draw(1)  # compiles
     deadline = time.perf_counter() + _BUDGET
-    count = min(_FEWEST, num_views)
+    count = min(_FEWEST_VIEWS, num_views)
     while True:
         best = dict.fromkeys(draws, float("inf"))
         rounds = 0
-        while rounds < 2 or (count == num_views and rounds < _MOST_ROUNDS and time.perf_counter() < deadline):
+        while rounds < 2 or (count == num_views and rounds < _MAX_ROUNDS and time.perf_counter() < deadline):
             for name, draw in draws.items():
                 start = time.perf_counter()
                 draw(count)
@@ -71,7 +75,8 @@ def seconds_per_view(draws: Mapping[str, Callable[[int], None]], num_views: int)
         left = deadline - time.perf_counter()
         larger = min(num_views, 4 * count)
         needed = 2 * sum(best.values()) * larger / count
-        clear = max(best.values()) > _CLEAR * min(best.values()) and max(best.values()) > 0.01
-        if count == num_views or needed > left or clear:
+        slowest, fastest = max(best.values()), min(best.values())
+        is_clear = slowest > _CLEAR_RATIO * fastest and slowest > 0.01
+        if count == num_views or needed > left or is_clear:
             return {name: seconds / count for name, seconds in best.items()}
         count = larger

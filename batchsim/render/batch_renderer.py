@@ -1,10 +1,10 @@
-"""`BatchRenderer`: images of N cameras in K scenes, drawn in one request."""
+"""`BatchRenderer` draws the images of N cameras in K scenes in one call."""
 
 from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import moderngl
@@ -12,20 +12,30 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError, RenderError
-from batchsim.render import backend_autotune as choice
-from batchsim.render.camera import Camera, several_cameras
-from batchsim.render.camera_rig import Rig, parts_for
-from batchsim.render.opengl.context import create_context, renderer_name
+from batchsim.piecewise_copy import PiecewiseCopy
+from batchsim.render import backend_autotune
+from batchsim.render.backend import SENSORS
+from batchsim.render.camera import Camera, read_cameras
+from batchsim.render.camera_rig import BACKENDS as _BACKENDS
+from batchsim.render.camera_rig import CameraRig, parts_for
+from batchsim.render.opengl.context import (
+    create_context,
+    exclusive,
+    is_from_before_fork,
+    release_context,
+    renderer_name,
+)
 from batchsim.render.opengl.devices import choose_device
 from batchsim.render.opengl.gl_errors import checked
 from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays, prepare_scene
-from batchsim.render.scene_data.scene_upload import SceneUpload
+from batchsim.render.scene_data.scene_buffers import UPLOAD_GIVEN_UP
 from batchsim.scenes import Scene
 
-SENSORS = ("depth", "rgb", "semantic")
-BACKENDS = ("auto", "raycast", "raster")
+BACKENDS = ("auto", *_BACKENDS)
 NO_SCENE = -1
-"""As a view's scene: nothing is drawn, at next to no cost."""
+"""Scene number of a view that stays empty; it costs almost nothing."""
+
+_FEW_RASTERISERS = ("H100", "H200")  # GPUs on which few processors rasterise, so that ray casting is always faster
 
 _log = logging.getLogger(__name__)
 
@@ -33,52 +43,61 @@ _log = logging.getLogger(__name__)
 class BatchRenderer:
     """Draws up to `num_views` views at once.
 
-    - `scenes`: what to draw; `scene_index` of `render` counts through them.
-    - `width`, `height` (pixels), `hfov` (degrees): the camera that all views share.
-    - `cameras`: in its place several of them, each a `Camera` or a mapping of its fields: all draw every view.
-    - `sensors`: names out of `SENSORS`, drawn together.
-    - `device`: where poses come from and images go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
-    - `backend`: "raycast", "raster", or "auto", which times both on views of these scenes and keeps the
-      faster; it is logged, and `backend` says which. The two agree within rounding, not bit for bit: name one where
-      runs must repeat exactly.
-    - `replaceable`: scenes will take turns (`replace_scene`): every scene gets a slot of equal size, with room to spare.
+    Args:
+        scenes: What to draw; `scene_index` of `render` is an index into them.
+        num_views: The largest number of views per call.
+        width: Pixels of every image.
+        height: Pixels of every image.
+        hfov: Horizontal field of view, degrees.
+        sensors: Names out of "depth", "rgb", "semantic", drawn together.
+        backend: "raycast", "raster", or "auto": times both on views of these scenes, keeps the faster and logs which;
+            the attribute `backend` names it. The two agree within rounding, not bit for bit: name one if runs must
+            repeat exactly.
+        device: Where poses come from and images go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
+        replaceable_scenes: Whether `replace_scene` will be called: each scene gets a slot of equal size with spare
+            room.
+        cameras: Several cameras in place of `width`, `height` and `hfov`, each a `Camera` or a mapping of its fields.
+            Every view is drawn with each of them.
 
-    Raises `OptionError` for options that cannot be used and `RenderError` where OpenGL cannot.
+    Raises:
+        OptionError: An option is invalid.
+        RenderError: OpenGL cannot be used, or the scenes do not fit.
     """
 
     def __init__(
         self,
         scenes: Sequence[Scene],
         num_views: int,
-        width: int = 64,
-        height: int = 64,
-        hfov: float = 90.0,
+        width: int = Camera.width,
+        height: int = Camera.height,
+        hfov: float = Camera.hfov,
         sensors: Sequence[str] = ("depth",),
         backend: str = "auto",
         device: str | torch.device = "cpu",
-        replaceable: bool = False,
+        replaceable_scenes: bool = False,
         cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
     ) -> None:
-        self.cameras = (Camera(width, height, hfov),) if cameras is None else several_cameras(cameras)
+        self.cameras = (Camera(width, height, hfov),) if cameras is None else read_cameras(cameras)
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
-        self._replaceable = replaceable
-        self._submitted: int | None = None
+        self._replaceable = replaceable_scenes
+        self._pending: int | None = None
         self._check_options(backend)
         self.context = create_context(self.device)
         try:
-            # Not merely made: several renderers in one process each have their own.
             with checked(self.context, "preparing to draw"):
                 self.backend = self._fastest(scenes) if backend == "auto" else backend
-                self._rig: Rig | None = self._make(self.backend, scenes)
+                rig = self._make_rig(self.backend, scenes)
         except BaseException:
-            self.context.release()
+            release_context(self.context)
             raise
-        # One that is forgotten gives its memory back as well; when the program ends, all memory goes anyway.
-        self._forgotten = weakref.finalize(self, _give_back, self.context, self._rig)
-        self._forgotten.atexit = False
+        self._rig: CameraRig | None = rig
+        # Also releases a renderer that is dropped without close(). At exit the memory of a process goes anyway, except
+        # that buffers shared with CUDA must be unregistered while the context exists.
+        self._finalizer = weakref.finalize(self, _release, self.context, rig)
+        self._finalizer.atexit = self.device.type == "cuda"
 
     def _check_options(self, backend: str) -> None:
         if not isinstance(self.num_views, int) or self.num_views < 1:
@@ -88,65 +107,78 @@ class BatchRenderer:
         if not self.sensors or set(self.sensors) - set(SENSORS) or len(set(self.sensors)) < len(self.sensors):
             raise OptionError(f"sensors={self.sensors!r}: expected some of {', '.join(SENSORS)}, each once.")
         if backend not in BACKENDS:
-            raise OptionError(f"renderer={backend!r}: expected one of {', '.join(BACKENDS)}.")
+            raise OptionError(f"backend={backend!r}: expected one of {', '.join(BACKENDS)}.")
 
-    def _make(self, backend: str, scenes: Sequence[Scene]) -> Rig:
+    def _make_rig(self, backend: str, scenes: Sequence[Scene]) -> CameraRig:
         parts = parts_for(backend, self.sensors)
-        prepared = [prepare_scene(scene, parts) for scene in scenes]
+        arrays = [prepare_scene(scene, parts) for scene in scenes]
         cameras, sensors = self.cameras, self.sensors
-        return Rig(self.context, backend, prepared, self._replaceable, cameras, self.num_views, sensors, self.device)
+        return CameraRig(
+            self.context, backend, arrays, self._replaceable, cameras, self.num_views, sensors, self.device
+        )
 
     def _fastest(self, scenes: Sequence[Scene]) -> str:
-        """Time both backends on views from eye height all over the scenes."""
-        scenes = choice.typical_scenes(scenes)
-        # Half of all there is room for: the other half is for the last views of episodes that end.
-        views = choice.sample_views(scenes, max(1, self.num_views // 2))
-        poses, scene_index = (tensor.to(self.device) for tensor in views)
-        rigs: dict[str, Rig] = {}
+        """Returns the backend that is faster on views from eye height all over the scenes."""
+        if any(name in self.gl_renderer for name in _FEW_RASTERISERS):
+            _log.info("backend='auto' uses raycast on %s", self.gl_renderer)
+            return "raycast"
+        scenes = backend_autotune.typical_scenes(scenes)
+        # An environment asks for half of its views in most steps: the other half is for final views of episodes.
+        poses, scene_index = backend_autotune.sample_views(scenes, max(1, self.num_views // 2))
+        poses, scene_index = poses.to(self.device), scene_index.to(self.device)
+        rigs: dict[str, CameraRig] = {}
 
         def draw(name: str, count: int) -> None:
-            rigs[name].draw(poses[:count], scene_index[:count])
-            rigs[name].images(count)
+            rigs[name].render_async(poses[:count], scene_index[:count])
+            rigs[name].render_wait(count)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
 
         try:
-            for name in BACKENDS[1:]:
-                rigs[name] = self._make(name, scenes)
+            for name in _BACKENDS:
+                rigs[name] = self._make_rig(name, scenes)
             draws = {name: lambda count, name=name: draw(name, count) for name in rigs}
-            seconds = choice.seconds_per_view(draws, len(poses))
+            seconds = backend_autotune.seconds_per_view(draws, len(poses))
         finally:
             for rig in rigs.values():
                 rig.release()
         best = min(seconds, key=seconds.__getitem__)
         rates = ", ".join(f"{name} {1 / s:,.0f} views/s" for name, s in seconds.items())
-        _log.info("renderer='auto' takes %s on %s: %s", best, self.gl_renderer, rates)
+        _log.info("backend='auto' uses %s on %s: %s", best, self.gl_renderer, rates)
         return best
 
     @property
     def gl_renderer(self) -> str:
-        """The OpenGL driver's name of what draws."""
+        """The OpenGL driver's name for what draws."""
         return renderer_name(self.context)
 
     def render(self, poses: Tensor, scene_index: Tensor) -> dict[str, Tensor]:
-        """Draw one view for each pose.
+        """Draws one view for each pose.
 
-        - `poses`: float32 `[N, 7]`, N at most `num_views`; camera position x y z (metres), quaternion x y z w.
-        - `scene_index`: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty image.
-        - returns by sensor: `depth` float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit;
-          `rgb` uint8 `[N, height, width, 3]`; `semantic` int32 `[N, height, width, 1]`, 0 = nothing. With `cameras`
-          each of them for each camera, as `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
+        Args:
+            poses: float32 `[N, 7]`, N at most `num_views`: camera position x y z (metres), quaternion x y z w.
+            scene_index: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty image.
 
-        The returned tensors are written again by the next call: clone what must last. Raises `RenderError` for a
-        renderer that was closed, or whose OpenGL context was lost.
+        Returns:
+            By sensor: "depth" float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit; "rgb"
+            uint8 `[N, height, width, 3]`; "semantic" int32 `[N, height, width, 1]`, 0 = nothing. With `cameras` one of
+            each for every camera: `NAME_depth`, `NAME_rgb`, `NAME_semantic`. The next call overwrites these tensors:
+            clone what must last.
+
+        Raises:
+            OptionError: The shapes do not fit.
+            RenderError: The renderer is closed, another thread is using it, the process was forked after it was made,
+                or its OpenGL context is lost.
         """
-        self.submit(poses, scene_index)
-        return self.images()
+        with exclusive(self.context):
+            self.render_async(poses, scene_index)
+            return self.render_wait()
 
-    def submit(self, poses: Tensor, scene_index: Tensor) -> None:
-        """The first half of `render`: have the views drawn, while the caller does something else, until `images`.
+    def render_async(self, poses: Tensor, scene_index: Tensor) -> None:
+        """First half of `render`: starts drawing and returns. `render_wait` returns the images.
 
-        Images of the call before must not be used any more. What was submitted before, and not fetched, is lost.
+        The images of the call before must not be used any more. Views that were started before and not fetched are
+        lost.
         """
         count = len(poses)
         if poses.shape != (count, 7) or scene_index.shape != (count,) or count > self.num_views:
@@ -155,60 +187,79 @@ class BatchRenderer:
                 f"with N <= num_views = {self.num_views}."
             )
         rig = self._open_rig()
-        self._submitted = None
+        self._pending = None
         with checked(self.context, "drawing"):
-            rig.draw(poses, scene_index)
-        self._submitted = count
+            rig.render_async(poses, scene_index)
+        self._pending = count
 
-    def images(self) -> dict[str, Tensor]:
-        """The second half of `render`: the images of what was submitted.
+    def render_wait(self) -> dict[str, Tensor]:
+        """Second half of `render`: returns the images that `render_async` started.
 
-        On CUDA torch's current stream waits until they are drawn, and the host does not. Raises `RenderError` where
-        nothing was submitted, and where `render` does.
+        On CUDA torch's current stream waits until they are drawn, and the host does not.
+
+        Raises:
+            RenderError: Nothing was started, or as in `render`.
         """
         rig = self._open_rig()
-        if self._submitted is None:
-            raise RenderError("images() without submit(): nothing is being drawn.")
-        count, self._submitted = self._submitted, None
+        if self._pending is None:
+            raise RenderError("render_wait() without render_async(): nothing is being drawn.")
+        count, self._pending = self._pending, None
         with checked(self.context, "fetching images"):
-            return rig.images(count)
+            return rig.render_wait(count)
 
     def prepare(self, scene: Scene) -> GpuSceneArrays:
-        """What `replace_scene` needs of `scene`: numpy alone, so that another thread may do it meanwhile."""
-        held = self._open_rig().scenes
-        return prepare_scene(scene, held.parts, held.textures.side if held.textures else 1)
+        """Returns what `replace_scene` needs of `scene`. It uses no OpenGL, so that another thread may call it."""
+        buffers = self._open_rig().scenes
+        return prepare_scene(scene, buffers.parts, buffers.textures.side if buffers.textures else 1)
 
-    def replace_scene(self, slot: int, scene: Scene | GpuSceneArrays) -> SceneUpload:
-        """Give the place of scene number `slot` to another scene, whose data `SceneUpload.advance` writes in slices.
+    def replace_scene(self, slot: int, scene: Scene | GpuSceneArrays) -> PiecewiseCopy:
+        """Replaces the scene with number `slot`. `advance` of the result writes the data in slices.
 
-        Until that has returned True, views of `slot` show nothing. A scene larger than its slot has all slots grow,
-        which takes longer. Raises `OptionError` for a renderer that was not made with `replaceable=True`, and
-        `RenderError` where the driver has no room for scenes so large.
+        Until it has returned True, views of `slot` are empty. If the scene is larger than its slot, all slots are
+        enlarged first, which takes longer.
+
+        Raises:
+            OptionError: The renderer was made without `replaceable_scenes=True`.
+            RenderError: The driver has no room for the scene; or, by `advance`, another scene was put into the slot
+                or the renderer was closed before all was written.
         """
         if not self._replaceable:
-            raise OptionError("replace_scene: make the BatchRenderer with replaceable=True.")
+            raise OptionError("replace_scene: make the BatchRenderer with replaceable_scenes=True.")
         rig = self._open_rig()
-        prepared = scene if isinstance(scene, GpuSceneArrays) else self.prepare(scene)
+        arrays = scene if isinstance(scene, GpuSceneArrays) else self.prepare(scene)
         with checked(self.context, "making room for a scene"):
-            return rig.scenes.begin(slot, prepared)
+            return PiecewiseCopy(self._upload(rig, rig.scenes.replace(slot, arrays)))
 
-    def _open_rig(self) -> Rig:
+    def _upload(self, rig: CameraRig, pieces: Iterator[int]) -> Iterator[int]:
+        """Runs `pieces` with the context current and errors checked."""
+        while True:
+            if rig is not self._rig:
+                raise RenderError(UPLOAD_GIVEN_UP)
+            with checked(self.context, "uploading a scene"):
+                size = next(pieces, None)
+            if size is None:
+                return
+            yield size
+
+    def _open_rig(self) -> CameraRig:
         if self._rig is None:
-            raise RenderError("This renderer was closed; make a new one.")
+            raise RenderError("This renderer is closed; make a new one.")
         return self._rig
 
     def close(self) -> None:
-        """Give everything back. Afterwards `render` raises `RenderError`; closing again does nothing."""
+        """Releases all memory. Afterwards `render` raises `RenderError`; closing again does nothing."""
         if self._rig is None:
             return
         self._rig = None
-        self._forgotten()
+        self._finalizer()
 
 
-def _give_back(context: moderngl.Context, rig: Rig) -> None:
+def _release(context: moderngl.Context, rig: CameraRig) -> None:
+    if is_from_before_fork(context):
+        return
     try:
         with checked(context, "closing"):
             rig.release()
-    except RenderError as error:  # of a lost context there is nothing to give back
+    except RenderError as error:  # there is nothing to release in a lost context
         _log.warning("%s", error)
-    context.release()
+    release_context(context)

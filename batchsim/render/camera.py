@@ -1,4 +1,4 @@
-"""Pinhole cameras, and how they sit on an agent."""
+"""Pinhole cameras and how they are mounted on an agent."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ import torch
 from batchsim import poses
 from batchsim.errors import OptionError
 
-NEAR = 0.02  # metres; surfaces nearer than this to the image plane are not drawn
+NEAR = 0.02  # metres, for fields of view of at most 90 degrees
+_MAX_FIELD_OF_VIEW = 170  # degrees
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks along -z of its pose, y up; square pixels, row 0 on top.
+    """A camera that looks along -z of its pose, y up; pixels are square, row 0 is the top.
 
-    - `width`, `height`: pixels. `hfov`: degrees from the left edge to the right.
-    - `name`: where there are several cameras, its images are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
-    - `position`: metres from the pose that is rendered, in its own frame: to the right, up, and backwards.
-    - `yaw`, `pitch`: degrees that it is turned to the left, and then tilted up.
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        hfov: Horizontal field of view, degrees. The vertical one follows from `height` / `width`; both are limited to
+            170 degrees.
+        name: With several cameras, their images are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`.
+        position: Offset from the rendered pose in its own frame, metres: right, up, backwards.
+        yaw: Degrees turned to the left.
+        pitch: Degrees tilted up, after the turn.
     """
 
     width: int = 64
@@ -38,12 +44,12 @@ class Camera:
             size = getattr(self, name)
             if not (isinstance(size, int) and 1 <= size <= 4096):
                 raise OptionError(f"{name}={size!r}: expected a whole number of pixels from 1 to 4096.")
-        if not 1 <= self.hfov <= 170:
-            raise OptionError(f"hfov={self.hfov!r}: expected degrees from 1 to 170.")
+        if not 1 <= self.hfov <= _MAX_FIELD_OF_VIEW:
+            raise OptionError(f"hfov={self.hfov!r}: expected degrees from 1 to {_MAX_FIELD_OF_VIEW}.")
         if len(self.position) != 3 or not all(map(math.isfinite, (*self.position, self.yaw, self.pitch))):
             raise OptionError(
-                f"position={self.position!r}, yaw={self.yaw!r}, pitch={self.pitch!r}: expected three numbers of metres "
-                "and two of degrees."
+                f"position={self.position!r}, yaw={self.yaw!r}, pitch={self.pitch!r}: expected three numbers in metres "
+                "and two in degrees."
             )
 
     @property
@@ -57,8 +63,16 @@ class Camera:
         return self.tan_half_width * self.height / self.width
 
     @property
+    def near(self) -> float:
+        """Distance of the near plane, metres along the axis; surfaces in front of it are not drawn.
+
+        2 cm, and less for wide fields of view, where a surface beside the camera is seen at a small depth.
+        """
+        return NEAR / max(1.0, self.tan_half_width, self.tan_half_height)
+
+    @property
     def mount(self) -> torch.Tensor | None:
-        """The camera's pose in the frame of what carries it, float32 `[7]`; None if it is that frame itself."""
+        """The camera's pose in the frame of the rendered pose, float32 `[7]`; None if the two are the same."""
         if not any((*self.position, self.yaw, self.pitch)):
             return None
         yaw, pitch = math.radians(self.yaw) / 2, math.radians(self.pitch) / 2
@@ -67,14 +81,18 @@ class Camera:
         return torch.cat([torch.tensor(self.position, dtype=torch.float32), poses.multiply(turn, tilt)])
 
     def key(self, sensor: str) -> str:
-        """What its image of `sensor` is called."""
+        """Returns the name of the camera's image of `sensor`."""
         return f"{self.name}_{sensor}" if self.name else sensor
 
 
-def several_cameras(cameras: Sequence[Camera | Mapping[str, Any]]) -> tuple[Camera, ...]:
-    """`cameras` checked: each a `Camera`, or a mapping of its fields, with a name of its own.
+def read_cameras(cameras: Sequence[Camera | Mapping[str, Any]]) -> tuple[Camera, ...]:
+    """Checks several cameras.
 
-    Raises `OptionError`, naming the camera.
+    Args:
+        cameras: Each a `Camera` or a mapping of its fields, with a unique name.
+
+    Raises:
+        OptionError: A camera is invalid; the message names it.
     """
     known = [field.name for field in fields(Camera)]
     made = []
@@ -89,5 +107,5 @@ def several_cameras(cameras: Sequence[Camera | Mapping[str, Any]]) -> tuple[Came
         made.append(camera)
     names = [camera.name for camera in made]
     if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names) or not names:
-        raise OptionError(f"cameras are named {names!r}: expected at least one, each with a name of its own.")
+        raise OptionError(f"cameras have the names {names!r}: expected at least one camera, each with a unique name.")
     return tuple(made)

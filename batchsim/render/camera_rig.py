@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from batchsim import poses as pose
+from batchsim.render.backend import SENSORS, MakeBackend
 from batchsim.render.camera import Camera
-from batchsim.render.opengl.shared_tensor import SharedTensor
+from batchsim.render.opengl.shared_tensor import SharedTensor, hand_to_gl, hand_to_torch
 from batchsim.render.raster import RasterBackend
 from batchsim.render.raycast import RaycastBackend
 from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays, SceneParts
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 
-CHANNELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
-"""Of each sensor."""
+BACKENDS: dict[str, MakeBackend] = {"raycast": RaycastBackend, "raster": RasterBackend}
 
 
 def parts_for(backend: str, sensors: Sequence[str]) -> SceneParts:
-    """What of a scene `backend` needs to draw `sensors`."""
+    """Returns which arrays of a scene `backend` needs to draw `sensors`."""
     return SceneParts(
         tree=backend == "raycast",
         chunks=backend == "raster",
@@ -30,12 +30,18 @@ def parts_for(backend: str, sensors: Sequence[str]) -> SceneParts:
     )
 
 
-class Rig:
-    """Draws up to `num_views` views with each of `cameras`.
+class CameraRig:
+    """Draws views with each of several cameras. The GL context must be current in every call.
 
-    - `backend`: "raycast" or "raster"; `scenes` prepared with `parts_for` it; `replaceable` as in `SceneBuffers`.
-
-    The GL context must be current in every call.
+    Args:
+        context: The GL context.
+        backend: A key of `BACKENDS`.
+        scenes: The scenes, prepared with `parts_for(backend, sensors)`.
+        replaceable: Whether scenes will be replaced, see `SceneBuffers`.
+        cameras: The cameras.
+        num_views: The largest number of views in a call of `render_async`.
+        sensors: Keys of `backend.SENSORS`.
+        device: Where poses come from and images go.
     """
 
     def __init__(
@@ -52,24 +58,34 @@ class Rig:
         self.scenes = SceneBuffers(context, scenes, replaceable)
         self._cameras = [_MountedCamera(context, backend, self.scenes, c, num_views, sensors, device) for c in cameras]
 
-    def draw(self, poses: Tensor, scene_index: Tensor) -> None:
-        """Have each camera draw a view for each of `poses` `[N, 7]`, scenes `[N]`: OpenGL's turn with the images."""
-        for camera in self._cameras:
-            camera.draw(poses, scene_index)
+    def render_async(self, poses: Tensor, scene_index: Tensor) -> None:
+        """Issues the drawing of one view for each of `poses` `[N, 7]` and `scene_index` `[N]` with every camera.
 
-    def images(self, count: int) -> dict[str, Tensor]:
-        """The first `count` images that `draw` made, of all cameras and sensors: torch's turn. Once a `draw`."""
+        OpenGL owns the images until `render_wait`.
+        """
+        hand_to_torch({camera.views: 0 for camera in self._cameras})
+        for camera in self._cameras:
+            camera.write_views(poses, scene_index)
+        count = len(poses)
+        outputs = {output: 0 for camera in self._cameras for output in camera.outputs.values()}
+        hand_to_gl({camera.views: count for camera in self._cameras} | outputs)
+        for camera in self._cameras:
+            camera.backend.render(count)
+
+    def render_wait(self, count: int) -> dict[str, Tensor]:
+        """Hands the first `count` images of all cameras and sensors to torch; once for each `render_async`."""
+        hand_to_torch({output: count for camera in self._cameras for output in camera.outputs.values()})
         return {key: image for camera in self._cameras for key, image in camera.images(count).items()}
 
     def release(self) -> None:
-        """Give all GL objects back."""
+        """Releases all GL objects."""
         for camera in self._cameras:
             camera.release()
         self.scenes.release()
 
 
 class _MountedCamera:
-    """One of the cameras: its views, its images, and what draws them."""
+    """One camera with its views, its images and its backend."""
 
     def __init__(
         self,
@@ -84,43 +100,32 @@ class _MountedCamera:
         self._camera = camera
         mount = camera.mount
         self._mount = None if mount is None else mount.to(device)
-        self._views = SharedTensor(context, (num_views, 8), torch.float32, device)
-        self._outputs = {}
+        self.views = SharedTensor(context, (num_views, 8), torch.int32, device)
+        self.outputs = {}
         for name in sensors:
-            channels, dtype = CHANNELS[name]
+            channels, dtype = SENSORS[name]
             shape = (num_views, camera.height, camera.width, channels)
-            self._outputs[name] = SharedTensor(context, shape, dtype, device)
-        self._backend: RasterBackend | RaycastBackend
-        if backend == "raster":
-            views = self._views.buffer
-            self._backend = RasterBackend(context, scenes, num_views, camera, views, self._outputs)
-        else:
-            buffers = {name: output.buffer for name, output in self._outputs.items()}
-            self._backend = RaycastBackend(context, scenes, num_views, camera, self._views.buffer, buffers)
+            self.outputs[name] = SharedTensor(context, shape, dtype, device)
+        buffers = {name: output.buffer for name, output in self.outputs.items()}
+        self.backend = BACKENDS[backend](context, scenes, num_views, camera, self.views.buffer, buffers)
 
-    def draw(self, poses: Tensor, scene_index: Tensor) -> None:
+    def write_views(self, poses: Tensor, scene_index: Tensor) -> None:
+        """Writes the records that `MakeBackend` describes."""
         if self._mount is not None:
             poses = pose.compose(poses, self._mount)
-        count = len(poses)
-        self._views.to_torch(0)
-        views = self._views.tensor
-        views[:count, 0:3] = poses[:, 0:3]
-        views[:count, 3] = scene_index.to(torch.int32).view(torch.float32)
-        views[:count, 4:8] = poses[:, 3:7]
-        self._views.to_gl(count)
-        for output in self._outputs.values():
-            output.to_gl(0)
-        self._backend.render(count)
+        words = self.views.tensor[: len(poses)]
+        # Scene numbers are whole numbers from end to end: as float bits they would be denormal, which GPUs flush to 0.
+        numbers = words.view(torch.float32)
+        numbers[:, 0:3] = poses[:, 0:3]
+        words[:, 3] = scene_index
+        numbers[:, 4:8] = poses[:, 3:7]
 
     def images(self, count: int) -> dict[str, Tensor]:
-        if isinstance(self._backend, RasterBackend):
-            self._backend.finish(count)
-        else:
-            for output in self._outputs.values():
-                output.to_torch(count)
-        return {self._camera.key(name): output.tensor[:count] for name, output in self._outputs.items()}
+        """Returns the first `count` images by key."""
+        return {self._camera.key(name): output.tensor[:count] for name, output in self.outputs.items()}
 
     def release(self) -> None:
-        self._backend.release()
-        for shared in (self._views, *self._outputs.values()):
+        """Releases all GL objects of this camera."""
+        self.backend.release()
+        for shared in (self.views, *self.outputs.values()):
             shared.release()

@@ -1,22 +1,22 @@
-"""Ray casting backend: compute shaders that walk each scene's bounding volume hierarchy.
+"""Ray casting backend: compute shaders that traverse each scene's bounding volume hierarchy.
 
-All scenes lie end to end in two buffers, nodes and triangles, so one dispatch draws any mixture of them. A first
-program finds the nearest triangle of every pixel and writes depth; `Shading` turns the triangles into labels and
-colours, and exists only if a sensor asks for them.
+All scenes lie in two buffers, nodes and triangles, so one dispatch draws any mixture of them. A first program finds the
+nearest triangle of every pixel and writes depth; `Shading` computes labels and colours from the triangles if a sensor
+needs them.
 
-One thread casts a patch of pixels (see shaders/raycast_trace.comp.glsl). How large it should be depends on the device:
-`Patches`. Measured on llvmpipe, 2 cores, views a second of 64x64 depth in generated homes of 1,200, 29,000 and 206,000
-triangles: patches of one pixel 2,400, 2,000 and 2,000; 4x4 pixels 15,200, 3,600 and 900, for where triangles are small
-a patch walks through many of them; 4x4 pixels of which the costly ones are cast again pixel by pixel 14,400, 5,000 and
+One thread casts a patch of pixels (see shaders/raycast_trace.comp.glsl), whose best size depends on the device, see
+`Patches`. Measured on llvmpipe, 2 cores, views/s of 64x64 depth in generated homes of 1,200, 29,000 and 206,000
+triangles: patches of one pixel 2,400, 2,000 and 2,000; of 4x4 pixels 15,200, 3,600 and 900, since a patch visits many
+triangles if they are small; 4x4 pixels of which the expensive ones are cast again pixel by pixel 14,400, 5,000 and
 3,700.
 
 What did not help on llvmpipe: wider SIMD (LP_NATIVE_VECTOR_WIDTH changes nothing); leaves of 4 or 8 triangles instead
 of 2 or 3 (within 3%); a stack in registers, or one entry for all waiting children of a node (equal); visiting a node
-again instead of noting the order of its children (a quarter slower); casting costly patches again as 2x2 instead of
+again instead of storing the order of its children (a quarter slower); casting expensive patches again as 2x2 instead of
 single pixels (13% slower). Nodes in a texture instead of a buffer are 12% faster for single rays and 6% for patches.
 
-llvmpipe ends any shader's loops after 65,535 rounds in all, without a word: loops over pixels must be unrolled by the
-compiler, which it does up to 4x4.
+llvmpipe silently ends any shader's loops after 65,535 rounds in all: loops over pixels must be unrolled by the
+compiler, which does so up to 4x4.
 """
 
 from __future__ import annotations
@@ -29,25 +29,26 @@ import numpy as np
 
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import shading
-from batchsim.render.camera import NEAR, Camera
+from batchsim.render.backend import SENSORS
+from batchsim.render.camera import Camera
 from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
 
-SENSORS = ("depth", "rgb", "semantic")
-
-_GROUP = 8  # threads a side of a work group
-_MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL promises
-_SPARE_STACK = 8  # entries for scenes to come, which else would have the program compiled anew
-_FEWER_VIEWS = "Ask for fewer views or smaller images."
+_GROUP = 8  # threads along each side of a work group
+_MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
+_SPARE_STACK = 8  # entries for the deeper trees of later scenes, which otherwise need the program compiled again
+_FEWER_VIEWS = "Use fewer views or smaller images."
 
 
 @dataclass(frozen=True)
 class Patches:
-    """How pixels are shared out among threads.
+    """How pixels are distributed over threads.
 
-    - `width`, `height`: pixels that one thread casts together, 1 to 4 each.
-    - `budget`: boxes and triangles a patch may visit before its pixels are cast one by one instead; 0 = no end.
+    Attributes:
+        width: Pixels along x that one thread casts together, 1 to 4.
+        height: Pixels along y that one thread casts together, 1 to 4.
+        budget: Boxes and triangles that a patch may visit before its pixels are cast one by one; 0 = no limit.
     """
 
     width: int = 1
@@ -57,31 +58,32 @@ class Patches:
     def __post_init__(self) -> None:
         if not (1 <= self.width <= 4 and 1 <= self.height <= 4 and self.budget >= 0):
             raise OptionError(f"{self}: expected width and height from 1 to 4 and a budget of 0 or more.")
-        if self.budget and self._per_group * self.width * self.height != _GROUP * _GROUP:
+        if self.budget and self.patches_per_group * self.width * self.height != _GROUP * _GROUP:
             raise OptionError(f"{self}: with a budget, width times height must divide {_GROUP * _GROUP}.")
 
     @property
-    def _per_group(self) -> int:
-        """Patches whose pixels fill one work group."""
+    def patches_per_group(self) -> int:
+        """Number of patches whose pixels fill one work group."""
         return _GROUP * _GROUP // (self.width * self.height)
 
     @staticmethod
     def for_device(context: moderngl.Context) -> Patches:
-        """What is known to suit the device: SIMD units of a CPU gain by patches, a GPU has threads to spare."""
+        """Returns what is best on the device: a CPU's SIMD units profit from patches, a GPU has threads to spare."""
         if "llvmpipe" in str(context.info["GL_RENDERER"]):
             return Patches(4, 4, 64)
         return Patches()
 
 
 class RaycastBackend:
-    """Draws up to `num_views` views of `scenes`, which must be prepared with their trees.
+    """See `RenderBackend` and `MakeBackend`; `scenes` must be prepared with their trees.
 
-    - `views`: a buffer of `num_views` records: vec4 (position, scene as int bits), vec4 quaternion x y z w.
-    - `outputs`: a buffer for each sensor that is wanted: "depth" float32, "semantic" int32, "rgb" uint8 times 3, all
-      `[num_views, height, width]`. The size of "rgb" must be rounded up to 12 bytes.
-    - `patches`: None takes what suits the device.
+    Args:
+        context, scenes, num_views, camera, views, outputs: See `MakeBackend`.
+        patches: How pixels are distributed over threads; None chooses for the device.
 
-    Raises `RenderError` where a buffer exceeds what the driver allows, `OptionError` for unknown sensors.
+    Raises:
+        RenderError: A buffer exceeds what the driver allows.
+        OptionError: `outputs` names an unknown sensor.
     """
 
     def __init__(
@@ -105,13 +107,13 @@ class RaycastBackend:
         self._shading = None
         if set(outputs) & set(shading.SENSORS):
             self._shading = shading.Shading(context, scenes, num_views, camera, views, outputs)
-        self._tracing: list = []
+        self._tracing: list[moderngl.ComputeShader | moderngl.Buffer] = []
         self._compile_trace()
 
     def _check_outputs(self) -> None:
         unknown = set(self._outputs) - set(SENSORS)
         if unknown or not self._outputs:
-            raise OptionError(f"sensors {tuple(self._outputs)!r}: expected some of {', '.join(SENSORS)}.")
+            raise OptionError(f"sensors={tuple(self._outputs)!r}: expected some of {', '.join(SENSORS)}.")
         pixels = self.num_views * self.camera.height * self.camera.width
         sizes = {"depth": 4 * pixels, "semantic": 4 * pixels, "rgb": 12 * (-(-pixels // 4))}
         for name, buffer in self._outputs.items():
@@ -120,7 +122,7 @@ class RaycastBackend:
             check_storage(self.context, f"{self.num_views} images of {name}", sizes[name], _FEWER_VIEWS)
 
     def _compile_trace(self) -> None:
-        """The tracing programs, with a stack for the deepest of the scenes' trees."""
+        """Compiles the tracing programs with a stack for the deepest of the scenes' trees."""
         for resource in self._tracing:
             resource.release()
         self._tracing = []
@@ -130,7 +132,7 @@ class RaycastBackend:
             "WIDTH": camera.width,
             "HEIGHT": camera.height,
             "TAN_HALF_WIDTH": float(camera.tan_half_width),
-            "NEAR": NEAR,
+            "NEAR": camera.near,
             "COARSE_W": patches.width,
             "COARSE_H": patches.height,
             "STACK_SIZE": self._stack_size,
@@ -143,9 +145,11 @@ class RaycastBackend:
             "raycast_trace.comp", **constants, **_threads(patches), BUDGET=patches.budget, FROM_LIST=0
         )
         self._views_per_pass = min(self.num_views, _MAX_GROUPS)
-        self._trace_listed = None
+        self._trace_listed: moderngl.ComputeShader | None = None
         if patches.budget:
-            self._views_per_pass = max(1, min(self.num_views, _MAX_GROUPS * patches._per_group // (columns * rows)))
+            self._views_per_pass = max(
+                1, min(self.num_views, _MAX_GROUPS * patches.patches_per_group // (columns * rows))
+            )
             listed = 16 + 4 * columns * rows * self._views_per_pass
             self._listed = empty_storage_buffer(self.context, "Patches", listed, _FEWER_VIEWS)
             self._tracing.append(self._listed)
@@ -159,7 +163,7 @@ class RaycastBackend:
         return program
 
     def render(self, count: int) -> None:
-        """Draw the first `count` records of the views buffer into the output buffers."""
+        """See `RenderBackend`."""
         if not 0 <= count <= self.num_views:
             raise OptionError(f"count={count}: expected 0 to {self.num_views}.")
         if self._scenes.stack_size > self._stack_size:
@@ -195,7 +199,7 @@ class RaycastBackend:
             buffer.bind_to_storage_buffer(binding)
 
     def release(self) -> None:
-        """Give all GL objects back, but for the buffers that were handed in."""
+        """Releases the backend's own GL objects."""
         for resource in self._tracing:
             resource.release()
         if self._shading is not None:
@@ -203,17 +207,17 @@ class RaycastBackend:
 
 
 def _threads(patches: Patches) -> dict[str, int]:
-    """Constants of the trace program that say what one thread and one work group do."""
+    """Returns the constants of the tracing program that describe a thread and a work group."""
     return {
         "PATCH_W": patches.width,
         "PATCH_H": patches.height,
         "GROUP_W": _GROUP,
         "GROUP_H": _GROUP,
-        "LISTED_PER_GROUP": patches._per_group,
+        "LISTED_PER_GROUP": patches.patches_per_group,
     }
 
 
 def _set(program: moderngl.ComputeShader, name: str, value: int) -> None:
-    """Set a uniform, unless the compiler has found no use for it."""
+    """Sets a uniform, unless the compiler removed it."""
     if name in program:
         program[name] = value

@@ -1,18 +1,18 @@
-"""The second half of both backends: the triangles that pixels see become labels and colours.
+"""Second half of both backends: computes labels and colours from the triangles that pixels see.
 
-What a pixel needs of its triangle is worked out beforehand (`prepared_scene`). Measured on llvmpipe, 64x64 pixels of
-generated homes, processor time a view: 260 us from corners, materials and exact sRGB; 130 with such records in a
-storage buffer and fitted sRGB; 96 with the records in an image, whose texels cost less to look up.
+What a pixel needs of its triangle is computed beforehand (`gpu_arrays`). Measured on llvmpipe, 64x64 pixels of
+generated homes, processor time per view: 260 us from corners, materials and exact sRGB; 130 us from such records in a
+storage buffer and fitted sRGB; 96 us from records in an image, whose texels are cheaper to read.
 
-What did not help: records in a texture instead of an image (slower than the buffer), reading them again only where the
-triangle changes (equal), other sizes of work groups (equal), 8 or 16 pixels a thread (loops cost half as much again).
+What did not help: records in a texture instead of an image (slower than the buffer), reading them only where the
+triangle changes (equal), other sizes of work groups (equal), 8 or 16 pixels per thread (loops cost half as much again).
 llvmpipe computes both sides of every branch: pixels without a texture, or of nothing at all, cost as much as others.
 
-Of what is left the texture is most: in four rooms 41 us a view as a mean of two mip levels, 24 as one of the two in
-turns (`nearby_level`), which all devices do so that images are the same. That leaves some grain where a texture is
-smaller than life: images of homes differ from blended ones by 0.3 to 0.6 of 255 in the mean, of four rooms' bricks by
-1.8; from frame to frame of a slow walk they change by 1 to 3% more, 8% there. The sampler's state has to stay one of
-two levels, of which llvmpipe then skips the second: with GL_LINEAR_MIPMAP_NEAREST nothing is gained.
+Texturing is most of the rest: in four rooms 41 us per view for the mean of two mip levels, 24 us for one of the two,
+chosen pixel by pixel (`nearby_level`), which all devices do so that images are the same. It adds some grain to minified
+textures: images of homes differ from blended ones by 0.3 to 0.6 of 255 on average, of four rooms' bricks by 1.8; from
+frame to frame of a slow walk they change by 1 to 3% more, 8% there. The sampler has to stay one of two levels, of
+which llvmpipe then skips the second: GL_LINEAR_MIPMAP_NEAREST gains nothing.
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ from batchsim.render.scene_data.triangle_records import ROW
 from batchsim.render.shaders import load_shader
 
 SENSORS = ("rgb", "semantic")
-"""What this draws."""
+"""The sensors that need shading."""
 
-_MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL promises
-_FEWER_VIEWS = "Ask for fewer views or smaller images."
+_MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
+_FEWER_VIEWS = "Use fewer views or smaller images."
 
 
 class Shading:
     """Fills images of "semantic" and "rgb" from `hits`.
 
-    - `views`: a buffer of `num_views` records: vec4 (position, scene), vec4 quaternion x y z w.
-    - `outputs`: buffers for "semantic" int32 and "rgb" uint8 times 3, at least one of the two. The size of "rgb" must
-      be rounded up to 12 bytes.
-    - `hits`: a buffer of this object, uint32 `[num_views, height, width]`: 1 + the triangle that is seen, counted
-      through all scenes laid end to end, 0 = nothing.
+    Args:
+        context, num_views, camera, views, outputs: See `MakeBackend`; `outputs` has at least one of the two sensors.
+        scenes: The scenes, prepared with labels or colours.
 
-    - `scenes`: their records and textures.
+    Attributes:
+        hits: GL buffer, uint32 `[num_views, height, width]`: 1 + the triangle that is seen, counted through all scenes;
+            0 = nothing.
 
-    Raises `RenderError` where a buffer exceeds what the driver allows.
+    Raises:
+        RenderError: A buffer exceeds what the driver allows.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Shading:
         views: moderngl.Buffer,
         outputs: Mapping[str, moderngl.Buffer],
     ) -> None:
+        assert scenes.records is not None, "the scenes were prepared without labels and colours"
         self._scenes = scenes
         self._camera = camera
         self._pixels = camera.width * camera.height
@@ -80,25 +82,27 @@ class Shading:
         )
 
     def run(self, count: int) -> None:
-        """Fill the first `count` images; whatever wrote `hits` must have been waited for with a memory barrier."""
+        """Fills the first `count` images; a memory barrier must stand between the writing of `hits` and this."""
         if not count:
             return
         for place, buffer in self._bindings.items():
             buffer.bind_to_storage_buffer(place)
-        self._scenes.records.image.bind_to_image(0, read=True, write=False)
-        if self._textured:
-            self._scenes.textures.array.use(0)
-            self._program["texel_scale"] = self._texel_scale()
+        records, textures = self._scenes.records, self._scenes.textures
+        assert records is not None
+        records.image.bind_to_image(0, read=True, write=False)
+        if self._textured and textures is not None:
+            textures.array.use(0)
+            self._program["texel_scale"] = self._texel_scale(textures.side)
         self._program["pixel_count"] = count * self._pixels
         groups = -(-count * self._pixels // 256)
         rows = -(-groups // _MAX_GROUPS)
         self._program.run(-(-groups // rows), rows, 1)
 
-    def _texel_scale(self) -> float:
-        """log2 of the texels that a pixel spans at distance 1 if the texture repeats once a metre."""
-        return math.log2(self._scenes.textures.side * 2 * self._camera.tan_half_width / self._camera.width)
+    def _texel_scale(self, side: int) -> float:
+        """Returns log2 of the texels that a pixel spans at distance 1 if the texture repeats once per metre."""
+        return math.log2(side * 2 * self._camera.tan_half_width / self._camera.width)
 
     def release(self) -> None:
-        """Give all GL objects back, but for the buffers that were handed in."""
+        """Releases the GL objects of this object, `hits` included."""
         for resource in (self._program, self.hits):
             resource.release()

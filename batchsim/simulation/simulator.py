@@ -126,7 +126,9 @@ class Simulator:
         size = (options.width, options.height, options.hfov)
         cameras = options.cameras or None
         sensors = (options.sensors, options.renderer)
-        return BatchRenderer(scenes, views, *size, *sensors, self.device, replaceable=replaceable, cameras=cameras)
+        return BatchRenderer(
+            scenes, views, *size, *sensors, self.device, replaceable_scenes=replaceable, cameras=cameras
+        )
 
     def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all."""
@@ -205,13 +207,13 @@ class Simulator:
     def _submit(self, count: int) -> None:
         """Have the first `count` views drawn."""
         if self.renderer is not None:
-            self.renderer.submit(self.transition.poses[:count], self.transition.view_scene[:count])
+            self.renderer.render_async(self.transition.poses[:count], self.transition.view_scene[:count])
 
     def _fetch(self) -> dict[str, Tensor]:
         """The images that were submitted."""
         if self.renderer is None:
             return {}
-        images = self.images = self.renderer.images()
+        images = self.images = self.renderer.render_wait()
         for camera in self.options.rig if "depth" in self.options.sensors else ():
             images[camera.key("depth")].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
         return images

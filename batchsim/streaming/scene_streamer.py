@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
+from batchsim.piecewise_copy import PiecewiseCopy
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.scene_data.gpu_arrays import GpuSceneArrays
 from batchsim.scenes import Scene
@@ -97,7 +97,7 @@ class SceneStreamer:
         self._looked = torch.cuda.Event() if self._on_gpu else None
         self._slots = torch.arange(slots, device=scenes.device)
         self._resident = list(self._first)  # -1 for a slot that holds a part of one
-        self._uploads: list[_Upload] = []
+        self._uploads: list[PiecewiseCopy] = []
         self._state = _State(0, list(self._first), list(range(slots)))
         self.visited = set(self._first)
 
@@ -178,9 +178,9 @@ class SceneStreamer:
         self._scenes.draw_among(state.active)
         _log.warning("No other scene can be loaded; the %d resident ones stay.", len(state.active))
 
-    def _begin_uploads(self, slot: int, prepared: _Prepared) -> list[_Upload]:
+    def _begin_uploads(self, slot: int, prepared: _Prepared) -> list[PiecewiseCopy]:
         self._resident[slot] = -1
-        uploads: list[_Upload] = [_PiecewiseUpload(self._scenes.replace(slot, prepared.packed))]
+        uploads: list[PiecewiseCopy] = [PiecewiseCopy(self._scenes.replace(slot, prepared.packed))]
         if self._renderer is not None:
             uploads.append(self._renderer.replace_scene(slot, prepared.drawn))
         return uploads
@@ -238,23 +238,3 @@ class SceneStreamer:
 def _prepare(scene: Scene, pinned: bool, drawn_by: weakref.ref[BatchRenderer] | None) -> _Prepared:
     renderer = drawn_by and drawn_by()
     return _Prepared(prepare_navigation(scene, pinned), renderer and renderer.prepare(scene))
-
-
-class _Upload(Protocol):
-    def advance(self, max_bytes: int) -> bool:
-        """Copy about `max_bytes` more; True once all is there."""
-
-
-class _PiecewiseUpload:
-    """Goes through an iterator that copies a piece at a time and yields its size."""
-
-    def __init__(self, pieces: Iterator[int]) -> None:
-        self._pieces = pieces
-
-    def advance(self, max_bytes: int) -> bool:
-        """Copy about `max_bytes` more; True once all is there."""
-        for size in self._pieces:
-            max_bytes -= size
-            if max_bytes <= 0:
-                return False
-        return True

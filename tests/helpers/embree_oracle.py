@@ -5,7 +5,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from scipy.spatial.transform import Rotation
 
-from batchsim.render.camera import NEAR
+from batchsim.render.camera import Camera
 
 
 def embree_depth(scenes, poses, scene_index, width, height, hfov):
@@ -19,6 +19,7 @@ def embree_images(scenes, poses, scene_index, width, height, hfov):
     down = ((np.arange(height) + 0.5) / height * 2 - 1) * np.tan(np.radians(hfov) / 2) * height / width
     right, below = np.meshgrid(across, down)
     pixels = np.stack([right, -below, -np.ones_like(right)], -1).reshape(-1, 3)
+    near = Camera(width, height, hfov).near
     worlds = []
     for scene in scenes:
         worlds.append(EmbreeScene())
@@ -28,10 +29,10 @@ def embree_images(scenes, poses, scene_index, width, height, hfov):
     for image, shown, pose, k in zip(depth, label, np.asarray(poses, float), scene_index, strict=True):
         # Not scaled to length 1: along the axis they reach one metre, so that a ray's parameter is depth.
         directions = Rotation.from_quat(pose[3:]).apply(pixels).astype(np.float32)
-        origins = (pose[:3] + NEAR * directions).astype(np.float32)
+        origins = (pose[:3] + near * directions).astype(np.float32)
         hit = worlds[int(k)].run(origins, directions, output=True)
         found = hit["primID"] >= 0
-        image[found] = hit["tfar"][found] + NEAR
+        image[found] = hit["tfar"][found] + near
         shown[found] = scenes[int(k)].labels[hit["primID"][found]]
     return depth.reshape(-1, height, width), label.reshape(-1, height, width)
 

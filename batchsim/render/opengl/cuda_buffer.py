@@ -1,12 +1,14 @@
-"""A GL buffer's memory as a torch tensor on CUDA, without a copy.
+"""GL buffers as torch tensors on CUDA, without a copy.
 
-Registered with CUDA once, and mapped whenever torch's turn has come. Mapping lets what is launched on torch's current
-stream from then on wait for the GL commands issued so far, unmapping the other way round; the host waits for neither
-(CUDA Driver API, cuGraphicsMapResources and cuGraphicsUnmapResources).
+A buffer is registered with CUDA once, and mapped while torch owns it. What is launched on torch's current stream after
+a map waits for the GL commands issued before it, and GL commands issued after an unmap wait for what was launched
+before it; the host waits for neither (CUDA Driver API, cuGraphicsMapResources and cuGraphicsUnmapResources).
 """
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +22,7 @@ _TYPE_STRINGS = {torch.float32: "<f4", torch.int32: "<i4", torch.uint8: "|u1"}
 
 
 def require_cuda_core() -> ModuleType:
-    """The module `cuda.core`; raises `RenderError` naming the extra if it is not installed or too old."""
+    """Returns the module `cuda.core`. Raises `RenderError`, which names the extra, if it is missing or too old."""
     try:
         import cuda.core as core
     except ImportError as error:
@@ -30,79 +32,123 @@ def require_cuda_core() -> ModuleType:
     if not hasattr(core, "GraphicsResource"):
         found = getattr(core, "__version__", "unknown")
         raise RenderError(
-            f"cuda-core {found} cannot share OpenGL buffers: version 1.0 or later can. pip install -U 'batchsim[cuda]'."
+            f"cuda-core {found} cannot share OpenGL buffers: 1.0 or later is needed. pip install -U 'batchsim[cuda]'."
         )
     return core
 
 
 class CudaBuffer:
-    """`buffer` seen as a tensor of `shape` and `dtype` on `device`. Torch has its turn at first.
+    """A GL buffer seen as a tensor, which is zero and mapped at first. The GL context must be current in every call.
 
-    The GL context must be current in every call. Raises `RenderError` where CUDA cannot register the buffer, as when
-    it lies on another device than `device`.
+    Args:
+        buffer: The GL buffer.
+        shape: Shape of the tensor.
+        dtype: float32, int32 or uint8.
+        device: The CUDA device, with its index, on which the buffer lies.
+
+    Raises:
+        RenderError: CUDA cannot register the buffer, for example because it lies on another device.
     """
 
     def __init__(
         self, buffer: moderngl.Buffer, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
     ) -> None:
-        self._core = require_cuda_core()
-        self._shape, self._dtype, self._device = shape, dtype, device
-        self._streams: dict[int, Any] = {}
+        core = require_cuda_core()
+        self.device = device
+        self.is_mapped = False
+        self._shape, self._dtype = shape, dtype
         self._pointer = 0
-        self._mapped = None
-        self.tensor: Tensor | None = None
+        self._tensor: Tensor | None = None
         with torch.cuda.device(device):
-            self._core.Device(device.index).set_current()
+            core.Device(device.index).set_current()
             try:
-                self._resource = self._core.GraphicsResource.from_gl_buffer(buffer.glo)
-            except Exception as error:  # cuda.core's own error types differ between its versions
+                self._resource = core.GraphicsResource.from_gl_buffer(buffer.glo)
+            except Exception as error:  # the error types differ between versions of cuda.core
                 raise RenderError(
                     f"CUDA cannot share an OpenGL buffer with {device} ({error}). OpenGL and CUDA must be on the same "
                     "GPU, with NVIDIA's driver for both."
                 ) from error
-        self.to_torch()
+        map_buffers([self])
         self.tensor.zero_()
 
-    def to_torch(self) -> None:
-        """It is torch's turn: what GL was told before is done before what torch does next on its current stream."""
-        if self._mapped is not None:
-            return
-        with torch.cuda.device(self._device):
-            self._mapped = self._resource.map(stream=self._stream())
-        pointer = int(self._mapped.handle)
-        if pointer != self._pointer:  # the driver may move the buffer, though it hardly ever does
-            self._pointer = pointer
-            self.tensor = _tensor_at(pointer, self._shape, self._dtype, self._device)
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor; use it only while the buffer is mapped."""
+        assert self._tensor is not None, "the buffer was released"
+        return self._tensor
 
-    def to_gl(self) -> None:
-        """It is GL's turn: what torch does on its current stream before is done before what GL is told next."""
-        if self._mapped is None:
-            return
-        self._mapped = None
-        with torch.cuda.device(self._device):
-            self._resource.unmap(stream=self._stream())
+    @property
+    def handle(self) -> int:
+        """The CUgraphicsResource."""
+        return int(self._resource.handle)
+
+    def point_to(self, pointer: int) -> None:
+        """Takes `pointer` as the address of the buffer; the driver may move a buffer between two maps."""
+        if pointer != self._pointer:
+            self._pointer = pointer
+            self._tensor = _tensor_at(pointer, self._shape, self._dtype, self.device)
 
     def release(self) -> None:
-        """Take the buffer from CUDA; its tensor must not be used any more."""
-        self.to_gl()
-        self.tensor = None
+        """Unmaps and unregisters the buffer; its tensor must not be used any more."""
+        unmap_buffers([self])
+        self._tensor = None
         self._resource.close()
 
-    def _stream(self) -> Any:
-        """Torch's current stream as `cuda.core` wants it."""
-        handle = torch.cuda.current_stream(self._device).cuda_stream
-        if handle not in self._streams:
-            is_default = handle == 0
-            self._streams[handle] = (
-                self._core.Device(self._device.index).default_stream
-                if is_default
-                else self._core.Stream.from_handle(handle)
-            )
-        return self._streams[handle]
+
+def map_buffers(buffers: Sequence[CudaBuffer]) -> None:
+    """Hands `buffers`, all on one device, to torch in one call."""
+    buffers = [buffer for buffer in buffers if not buffer.is_mapped]
+    if not buffers:
+        return
+    driver = _driver()
+    with torch.cuda.device(buffers[0].device):
+        handles = _handles(buffers)
+        stream = _stream(buffers[0].device)
+        _check("map", driver.cuGraphicsMapResources(len(buffers), ctypes.addressof(handles), stream))
+        for buffer in buffers:
+            buffer.is_mapped = True
+            pointer, _ = _check("locate", driver.cuGraphicsResourceGetMappedPointer(buffer.handle))
+            buffer.point_to(int(pointer))
+
+
+def unmap_buffers(buffers: Sequence[CudaBuffer]) -> None:
+    """Hands `buffers`, all on one device, to OpenGL in one call."""
+    buffers = [buffer for buffer in buffers if buffer.is_mapped]
+    if not buffers:
+        return
+    with torch.cuda.device(buffers[0].device):
+        handles = _handles(buffers)
+        stream = _stream(buffers[0].device)
+        for buffer in buffers:
+            buffer.is_mapped = False
+        _check("unmap", _driver().cuGraphicsUnmapResources(len(buffers), ctypes.addressof(handles), stream))
+
+
+def _driver() -> Any:
+    from cuda.bindings import driver
+
+    return driver
+
+
+def _handles(buffers: Sequence[CudaBuffer]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(buffers))(*(buffer.handle for buffer in buffers))
+
+
+def _stream(device: torch.device) -> int:
+    """Returns torch's current stream as a CUstream; CUDA could take 0 for a default stream of the thread."""
+    legacy_default = 1  # CU_STREAM_LEGACY
+    return int(torch.cuda.current_stream(device).cuda_stream) or legacy_default
+
+
+def _check(doing: str, result: tuple[Any, ...]) -> tuple[Any, ...]:
+    status, *values = result
+    if int(status) != 0:
+        raise RenderError(f"CUDA cannot {doing} shared OpenGL buffers ({status!r}). Make a new renderer.")
+    return tuple(values)
 
 
 class _DeviceArray:
-    """Memory at a CUDA address, described by the CUDA array interface (numba's, version 3)."""
+    """Memory at a CUDA address, described by the CUDA array interface (numba, version 3)."""
 
     def __init__(self, pointer: int, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.__cuda_array_interface__ = {

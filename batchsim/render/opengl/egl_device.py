@@ -1,14 +1,13 @@
-"""Which EGL device is which CUDA device.
+"""Finds the EGL device that is a given CUDA device.
 
-EGL and CUDA number a machine's GPUs each in its own order, and EGL counts devices that CUDA does not know (a display
-adapter, Mesa's CPU renderer). A device is told by its UUID (EGL_EXT_device_persistent_id, GL_EXT_memory_object), or,
-where the driver is too old for that, by the CUDA number that EGL gives for it (EGL_NV_device_cuda).
+EGL and CUDA each number a machine's GPUs in their own order, and EGL lists devices that CUDA does not know (a display
+adapter, Mesa's CPU renderer). Devices are matched by UUID (EGL_EXT_device_persistent_id, GL_EXT_memory_object), or, if
+the driver is too old for that, by the CUDA number that EGL reports (EGL_NV_device_cuda).
 """
 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import moderngl
 import torch
 
 from batchsim.errors import RenderError
+from batchsim.render.opengl.egl import INSTALL_NVIDIA_EGL, Egl
 
 _EGL_EXTENSIONS = 0x3055
 _EGL_DEVICE_EXT = 0x322C
@@ -26,40 +26,27 @@ _GL_DEVICE_UUID_EXT = 0x9597
 _UUID_BYTES = 16
 _MAX_DEVICES = 64
 
-_HELP = (
-    "Install NVIDIA's driver with its EGL libraries (in containers: NVIDIA_DRIVER_CAPABILITIES=graphics,compute and "
-    "a file 10_nvidia.json in /usr/share/glvnd/egl_vendor.d), or use device='cpu'."
-)
-
 
 @dataclass(frozen=True)
 class EglDevice:
-    """One of EGL's devices: its number there, CUDA's number of it (None: not a CUDA device), its UUID if known."""
+    """A device that EGL lists.
+
+    Attributes:
+        index: Its number in EGL's list.
+        cuda_ordinal: Its CUDA number; None if it is not a CUDA device.
+        uuid: Its UUID, if EGL reports one.
+    """
 
     index: int
     cuda_ordinal: int | None
     uuid: bytes | None
 
 
-class _Egl:
-    """The few functions of libEGL that are needed, through ctypes; raises `RenderError` without libEGL."""
-
-    def __init__(self) -> None:
-        name = ctypes.util.find_library("EGL") or "libEGL.so.1"
-        try:
-            self._library = ctypes.CDLL(name)
-        except OSError as error:
-            raise RenderError(f"EGL cannot be loaded ({error}). {_HELP}") from error
-        self._library.eglGetProcAddress.restype = ctypes.c_void_p
-        self._library.eglGetProcAddress.argtypes = [ctypes.c_char_p]
-
-    def function(self, name: str, result: type | None, *arguments: type):
-        """The function `name`, or None if there is none."""
-        address = self._library.eglGetProcAddress(name.encode())
-        return ctypes.CFUNCTYPE(result, *arguments)(address) if address else None
+class _DeviceQueries(Egl):
+    """EGL's device queries."""
 
     def handles(self) -> list[int]:
-        """EGL's devices in its order, the one that `device_index` counts in."""
+        """Returns EGL's device handles in the order that moderngl's `device_index` counts in."""
         query = self.function(
             "eglQueryDevicesEXT", ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)
         )
@@ -69,14 +56,14 @@ class _Egl:
         return [handle or 0 for handle in handles[: count.value]]
 
     def describe(self, index: int, handle: int) -> EglDevice:
-        """What can be learnt about a device without drawing on it."""
+        """Returns what EGL reports about a device without a context on it."""
         extensions = self._extensions(handle)
         ordinal = self._cuda_ordinal(handle) if "EGL_NV_device_cuda" in extensions else None
         known = self._uuid(handle) if "EGL_EXT_device_persistent_id" in extensions else None
         return EglDevice(index, ordinal, known)
 
     def current_handle(self) -> int | None:
-        """The device of the display whose context is current, if EGL can tell."""
+        """Returns the device of the display whose context is current, or None if EGL cannot tell."""
         display_of = self.function("eglGetCurrentDisplay", ctypes.c_void_p)
         query = self.function(
             "eglQueryDisplayAttribEXT", ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t)
@@ -118,20 +105,28 @@ class _Egl:
 
 
 def list_egl_devices() -> list[EglDevice]:
-    """EGL's devices in its order; raises `RenderError` without libEGL."""
-    egl = _Egl()
+    """Returns EGL's devices in EGL's order. Raises `RenderError` without libEGL."""
+    egl = _DeviceQueries()
     return [egl.describe(index, handle) for index, handle in enumerate(egl.handles())]
 
 
 def egl_index_for_cuda(ordinal: int) -> int:
-    """The number among EGL's devices of torch's device `cuda:ordinal`; raises `RenderError` if it is not among them."""
+    """Returns the EGL index of torch's device `cuda:ordinal`. Raises `RenderError` if EGL does not list it."""
     return match_device(list_egl_devices(), ordinal, cuda_uuid(ordinal))
 
 
 def match_device(devices: Sequence[EglDevice], ordinal: int, wanted: bytes | None) -> int:
-    """Which of `devices` is CUDA's number `ordinal`, whose UUID is `wanted` (None: unknown).
+    """Returns the index of the device among `devices` that is CUDA's device `ordinal`.
 
-    UUIDs decide where both are known: CUDA_VISIBLE_DEVICES renumbers CUDA's devices, and EGL may not know of it.
+    UUIDs decide if both are known: CUDA_VISIBLE_DEVICES renumbers CUDA's devices, and EGL may not know of it.
+
+    Args:
+        devices: What EGL lists.
+        ordinal: The CUDA number.
+        wanted: The UUID of the CUDA device; None if unknown.
+
+    Raises:
+        RenderError: None of `devices` matches.
     """
     if wanted is not None:
         for device in devices:
@@ -140,22 +135,22 @@ def match_device(devices: Sequence[EglDevice], ordinal: int, wanted: bytes | Non
     for device in devices:
         if device.cuda_ordinal == ordinal and (device.uuid is None or wanted is None):
             return device.index
-    listed = ", ".join(_words(device) for device in devices) or "none at all"
-    raise RenderError(f"cuda:{ordinal} is not among EGL's devices ({listed}). {_HELP}")
+    listed = ", ".join(map(_describe, devices)) or "none"
+    raise RenderError(f"EGL does not list cuda:{ordinal} (its devices: {listed}). {INSTALL_NVIDIA_EGL}")
 
 
 def check_device(context: moderngl.Context, ordinal: int) -> None:
-    """Raise `RenderError` if `context`, which must be current, draws on another device than `cuda:ordinal`."""
+    """Raises `RenderError` if `context`, which must be current, does not draw on `cuda:ordinal`."""
     wanted, drawn = cuda_uuid(ordinal), gl_uuid(context)
     if wanted is not None and drawn is not None:
         if wanted != drawn:
             raise _mismatch(context, ordinal, f"its UUID is {uuid.UUID(bytes=drawn)}, not {uuid.UUID(bytes=wanted)}")
         return
-    egl = _Egl()
+    egl = _DeviceQueries()
     handles, current = egl.handles(), egl.current_handle()
     device = egl.describe(handles.index(current), current) if current in handles else None
     if device is not None and device.cuda_ordinal != ordinal:
-        raise _mismatch(context, ordinal, f"it is {_words(device)}")
+        raise _mismatch(context, ordinal, f"it is {_describe(device)}")
 
 
 def _mismatch(context: moderngl.Context, ordinal: int, why: str) -> RenderError:
@@ -166,16 +161,16 @@ def _mismatch(context: moderngl.Context, ordinal: int, why: str) -> RenderError:
 
 
 def cuda_uuid(ordinal: int) -> bytes | None:
-    """The 16 bytes that tell torch's device `cuda:ordinal` from all others; None if torch is too old to say."""
+    """Returns the UUID (16 bytes) of torch's device `cuda:ordinal`, or None if torch is too old to report it."""
     known = getattr(torch.cuda.get_device_properties(ordinal), "uuid", None)
     return None if known is None else uuid.UUID(str(known)).bytes
 
 
 def gl_uuid(context: moderngl.Context) -> bytes | None:
-    """The same of the device that `context`, which must be current, draws on; None if the driver cannot say."""
+    """Returns the UUID of the device that `context`, which must be current, draws on; None if the driver has none."""
     if "GL_EXT_memory_object" not in context.extensions:
         return None
-    get = _Egl().function("glGetUnsignedBytei_vEXT", None, ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)
+    get = _DeviceQueries().function("glGetUnsignedBytei_vEXT", None, ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)
     if get is None:
         return None
     found = ctypes.create_string_buffer(_UUID_BYTES)
@@ -183,6 +178,6 @@ def gl_uuid(context: moderngl.Context) -> bytes | None:
     return found.raw
 
 
-def _words(device: EglDevice) -> str:
-    name = "no CUDA device" if device.cuda_ordinal is None else f"cuda:{device.cuda_ordinal}"
+def _describe(device: EglDevice) -> str:
+    name = "not a CUDA device" if device.cuda_ordinal is None else f"cuda:{device.cuda_ordinal}"
     return f"{device.index}: {name}"

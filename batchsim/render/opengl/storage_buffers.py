@@ -1,4 +1,4 @@
-"""Large arrays as shader storage buffers, checked against the driver's limits."""
+"""Shader storage buffers, checked against the driver's limits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from batchsim.errors import RenderError
 
 
 def storage_limit(context: moderngl.Context) -> int:
-    """Bytes that one shader storage block may have (128 MiB with llvmpipe, 2 GiB and more on GPUs)."""
+    """Returns how many bytes a shader storage block may have (128 MiB with llvmpipe, 2 GiB and more on GPUs)."""
     return int(context.info["GL_MAX_SHADER_STORAGE_BLOCK_SIZE"])
 
 
 def check_storage(context: moderngl.Context, what: str, size: int, remedy: str) -> None:
-    """Raise `RenderError` if `size` bytes of `what` do not fit into one block; `remedy` says what to do then."""
+    """Raises `RenderError`, which ends with `remedy`, if `size` bytes of `what` do not fit into one block."""
     limit = storage_limit(context)
     if size > limit:
         raise RenderError(
@@ -23,6 +23,6 @@ def check_storage(context: moderngl.Context, what: str, size: int, remedy: str) 
 
 
 def empty_storage_buffer(context: moderngl.Context, what: str, size: int, remedy: str) -> moderngl.Buffer:
-    """A buffer of `size` bytes without contents; raises `RenderError` as `check_storage` does."""
+    """Makes an uninitialised buffer of `size` bytes. Raises `RenderError` as `check_storage` does."""
     check_storage(context, what, size, remedy)
     return context.buffer(reserve=max(16, size), dynamic=True)

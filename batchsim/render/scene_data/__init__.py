@@ -1,1 +1,1 @@
-"""Scene geometry and textures in GPU memory."""
+"""Geometry and textures of scenes in GPU memory."""

@@ -1,7 +1,7 @@
-"""What a scene is on the device, worked out beforehand in numpy: nothing here knows of OpenGL, so any thread may do it.
+"""Computes a scene's GPU arrays in numpy. No OpenGL is involved, so any thread may do it.
 
-What a pixel needs of its triangle is worked out here, for llvmpipe pays dearly for every number a shader looks up: the
-plane it lies in, and its texture coordinates as linear functions of the place in the world.
+What a pixel needs of its triangle is computed here, since every value that a shader reads is expensive on llvmpipe: the
+triangle's plane, and its texture coordinates as linear functions of the position in the world.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from batchsim.scenes import Scene
 from batchsim.scenes.mesh import NO_TEXTURE
 
 UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
-"""What the elements of each array of a `GpuSceneArrays` belong to; all arrays of a unit have the same length."""
+"""The unit of each array's elements; all arrays of a unit have the same length."""
 
 CHUNK = 64
-"""Triangles that are rasterised, or left out, together."""
+"""Triangles that are culled together."""
 
 NO_LAYER = 0xFFFF
-"""In a record: the material has no texture."""
+"""Layer in the record of a triangle whose material has no texture."""
 
 
 @dataclass(frozen=True)
 class SceneParts:
-    """Which arrays are wanted.
+    """Which arrays are needed.
 
-    - `tree`: `nodes` and `triangles`, for casting rays.
-    - `chunks`: `triangles` and `boxes`, for rasterising.
-    - `labels`, `colours`: `records`, for shading.
+    Attributes:
+        tree: `nodes` and `triangles`, for ray casting.
+        chunks: `triangles` and `boxes`, for rasterising.
+        labels: `records`, for semantic images.
+        colours: `records`, for colour images.
     """
 
     tree: bool = False
@@ -40,7 +42,7 @@ class SceneParts:
 
     @property
     def element_bytes(self) -> dict[str, int]:
-        """Bytes of one element of each array that is wanted."""
+        """Bytes of one element of each array that is needed."""
         sizes = {"triangles": 48}
         if self.tree:
             sizes["nodes"] = 48
@@ -53,16 +55,19 @@ class SceneParts:
 
 @dataclass(frozen=True, eq=False)
 class GpuSceneArrays:
-    """A scene's share of the device's buffers.
+    """The arrays of a scene that go into GPU memory.
 
-    - `arrays`: `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three corners of x y z 0;
-      `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: middle and half extent, each with a 0; `records`
-      uint32 `[T, 16]` or, for labels alone, `[T, 4]`: label; texel bias as float bits; material as four numbers of
-      16 bits, linear base colour and, once uploaded, the layer of the texture; then three linear functions of the place
-      as float bits: distance from the triangle's plane, u and v.
-    - `textures`: uint8 `[height, width, 3]` each, sRGB; `texels`: the same as squares, uint8 `[side, side, 4]`;
-      `texture_of` int32 `[T]`: which of them, or `NO_TEXTURE`.
-    - `stack_size`: of the tree, see `batchsim.scenes.baking.bvh.BVH`.
+    Attributes:
+        parts: Which arrays there are.
+        arrays: By name. `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three
+            corners x y z 0; `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: centre and half extent, each with
+            a 0; `records` uint32 `[T, 16]` or, for labels only, `[T, 4]`: label; texel bias as float bits; material as
+            four numbers of 16 bits, linear base colour and, once uploaded, the texture's layer; then three linear
+            functions of the position as float bits: distance from the triangle's plane, u and v.
+        textures: uint8 `[height, width, 3]` each, sRGB.
+        texels: The textures as squares, uint8 `[side, side, 4]` each.
+        texture_of: int32 `[T]`: index into `textures`, or `NO_TEXTURE`.
+        stack_size: Of the tree, see `batchsim.scenes.baking.bvh.BVH`.
     """
 
     parts: SceneParts
@@ -74,12 +79,18 @@ class GpuSceneArrays:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of elements of each unit: "node", "triangle", "chunk"."""
+        """Number of elements by unit: "node", "triangle", "chunk"."""
         return {UNIT_OF[name]: len(array) for name, array in self.arrays.items()}
 
 
 def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> GpuSceneArrays:
-    """The arrays of `scene` that `parts` names, its textures scaled to `side` or what the largest of them needs."""
+    """Computes the arrays of a scene.
+
+    Args:
+        scene: The scene.
+        parts: Which arrays are needed.
+        side: Texels along each side of the textures; more if the largest texture needs more.
+    """
     arrays = {"triangles": _pack_triangles(scene)}
     if parts.tree:
         arrays["nodes"] = scene.bvh.nodes
@@ -125,13 +136,16 @@ def _pack_records(scene: Scene, colours: bool) -> np.ndarray:
 
 
 def _pack_planes(scene: Scene) -> np.ndarray:
-    """float64 `[T, 3, 4]`: of each triangle the unit normal and the plane's distance from the origin; the gradients of
-    u and of v along the plane (repeats a metre) and their values at the origin."""
+    """Returns the linear functions of the position that belong to each triangle, float64 `[T, 3, 4]`.
+
+    They are the distance from the plane (unit normal and offset), u, and v (gradient along the plane in repeats per
+    metre, and value at the origin).
+    """
     p, q, r = np.moveaxis(scene.triangles.astype(np.float64), 1, 0)
     side_q, side_r = q - p, r - p
     normal = np.cross(side_q, side_r)
     square = (normal**2).sum(1, keepdims=True)
-    square[square == 0] = np.inf  # no area: never seen, or from rounding along its line
+    square[square == 0] = np.inf  # no area: hit by rounding errors at most
     to_q, to_r = np.cross(side_r, normal) / square, np.cross(normal, side_q) / square
     uv = scene.uvs.astype(np.float64)
     gradients = to_q[:, None] * (uv[:, 1] - uv[:, 0])[..., None] + to_r[:, None] * (uv[:, 2] - uv[:, 0])[..., None]
@@ -144,16 +158,16 @@ def _pack_planes(scene: Scene) -> np.ndarray:
 
 
 def _texel_bias(planes: np.ndarray) -> np.ndarray:
-    """float32 `[T]`: log2 of the repeats of the texture a metre; camera and texture make texels a pixel of it."""
+    """Returns float32 `[T]`: log2 of the texture's repeats per metre."""
     repeats = np.linalg.norm(np.cross(planes[:, 1, :3], planes[:, 2, :3]), axis=1)
     return np.log2(np.maximum(np.sqrt(repeats), 1e-9)).astype(np.float32)
 
 
 def _used_textures(scene: Scene) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The textures that some triangle shows, each once, and which of them each triangle shows."""
+    """Returns the textures that are on some triangle, each once, and the index into them of each triangle."""
     of_material = np.array([material.texture for material in scene.material_table], np.int64)
-    wanted = of_material[scene.materials]
-    used, texture_of = np.unique(wanted, return_inverse=True)
+    of_triangle = of_material[scene.materials]
+    used, texture_of = np.unique(of_triangle, return_inverse=True)
     texture_of = texture_of.reshape(-1).astype(np.int32)
     if len(used) and used[0] == NO_TEXTURE:
         used, texture_of = used[1:], texture_of - 1

@@ -1,4 +1,4 @@
-"""Where in the device's buffers each resident scene begins, and how much room it has."""
+"""Where each resident scene begins in the GPU buffers, and how much room it has."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 HEAD_ROOM = 1.5
-"""Room of a slot that scenes take turns in, as a multiple of the largest of the first scenes."""
+"""Room of a slot whose scene will be replaced, as a multiple of the largest of the first scenes."""
 
 ROUND = 1024
-"""Such slots have room for a multiple of so many elements: whole rows of the image of records."""
+"""Such slots have room for a multiple of this number of elements: whole rows of the image of records."""
 
 
 class SlotLayout:
     """Ranges of elements for `len(counts)` slots, by unit ("node", "triangle", "chunk").
 
-    - `counts`: by unit, the number of elements that each slot must hold.
-    - `limits`: by unit, the number of elements that the device can hold.
-    - `replaceable`: scenes of other sizes will come: all slots are equally large, with room to spare where limits allow.
-      Otherwise slots are as large as what they hold.
+    Args:
+        counts: For each slot, by unit, the number of elements that it must hold.
+        limits: By unit, the number of elements that the device can hold.
+        replaceable: Whether scenes of other sizes will follow. If so, all slots are equally large, with spare room as
+            far as the limits allow; if not, slots are as large as what they hold.
 
-    Attributes, by unit: `capacity` and `start` int64 `[slots]`, `total` int. Raises `DoesNotFit`.
+    Attributes:
+        capacity: By unit, int64 `[slots]`: the elements that a slot has room for.
+        start: By unit, int64 `[slots]`: the first element of a slot.
+        total: By unit, the elements of all slots.
+
+    Raises:
+        DoesNotFit: The slots exceed a limit.
     """
 
     def __init__(self, counts: Sequence[Mapping[str, int]], limits: Mapping[str, int], replaceable: bool) -> None:
@@ -38,22 +45,22 @@ class SlotLayout:
             self.total[unit] = int(capacity.sum())
 
     def has_room(self, slot: int, counts: Mapping[str, int]) -> bool:
-        """Whether `slot` can hold so many elements."""
+        """Whether `slot` can hold `counts` elements."""
         return all(counts[unit] <= capacity[slot] for unit, capacity in self.capacity.items())
 
     def grown(self, slot: int, counts: Mapping[str, int], limits: Mapping[str, int]) -> SlotLayout:
-        """Equally large slots that can hold what these hold, and `counts` in `slot`; raises `DoesNotFit`."""
+        """Returns a layout of equally large slots that also has room for `counts` in `slot`. Raises `DoesNotFit`."""
         needed = [{unit: int(capacity[k]) for unit, capacity in self.capacity.items()} for k in range(self.slots)]
         layout = SlotLayout([dict(counts)] * self.slots, limits, replaceable=True)
         for unit, capacity in self.capacity.items():
-            if counts[unit] <= needed[slot][unit]:  # this one has room enough: leave it
+            if counts[unit] <= needed[slot][unit]:  # this unit has room: keep its slots
                 layout.capacity[unit], layout.start[unit] = capacity, self.start[unit]
                 layout.total[unit] = self.total[unit]
         return layout
 
     @property
     def slots(self) -> int:
-        """Their number."""
+        """The number of slots."""
         return len(next(iter(self.capacity.values())))
 
 
@@ -66,7 +73,7 @@ class DoesNotFit(Exception):
 
 
 def _equal_shares(needed: np.ndarray, limit: int) -> np.ndarray:
-    """Head-room as far as `limit` has it; more than `limit` if not even the largest fits in each slot."""
+    """Returns equal capacities with as much spare room as `limit` allows; too much if the largest does not fit."""
     wanted, least = _rounded(int(needed.max() * HEAD_ROOM)), _rounded(int(needed.max()))
     share = limit // len(needed) // ROUND * ROUND
     return np.full(len(needed), max(least, min(wanted, share)), np.int64)
@@ -77,5 +84,5 @@ def _rounded(count: int) -> int:
 
 
 def _that_fit(capacity: np.ndarray, limit: int) -> int:
-    """How many of the slots fit if the largest are left out first."""
+    """Returns how many of the slots fit if the largest are left out first."""
     return int((np.cumsum(np.sort(capacity)) <= limit).sum())

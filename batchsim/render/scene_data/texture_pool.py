@@ -1,4 +1,4 @@
-"""The textures of all resident scenes: layers of one array of equal squares, shared where scenes share them."""
+"""The textures of all resident scenes: layers of one texture array, shared by scenes that have the same texture."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ _SPARE_LAYERS = 16
 
 
 class TexturePool:
-    """A texture array with mip levels (sRGB bytes, repeating), and who uses which of its layers.
+    """A texture array with mip levels (sRGB bytes, repeating) and the number of users of each layer.
 
-    - `images`: the textures to begin with, uint8 `[height, width, 3]`; those that are one array in memory share a
-      layer. Their largest sets `side`.
-    - `replaceable`: others will come: spare layers are kept.
+    A layer without users keeps its texture until the room is needed.
 
-    A layer that nobody uses keeps its texture until the room is needed. Raises `RenderError` for more layers than the
-    driver has.
+    Args:
+        context: The GL context.
+        images: The first textures, uint8 `[height, width, 3]`. Textures that are the same array in memory share a
+            layer. The largest determines `side`.
+        replaceable: Whether other textures will follow: spare layers are kept.
+
+    Attributes:
+        side: Texels along each side of a layer.
+
+    Raises:
+        RenderError: There are more textures than the driver has layers.
     """
 
     def __init__(self, context: moderngl.Context, images: Iterable[np.ndarray], replaceable: bool) -> None:
@@ -30,7 +37,7 @@ class TexturePool:
         self._mips = context.compute_shader(load_shader("mip_level.comp"))
         distinct = list({id(image): image for image in images}.values())
         self.side = texture_side(distinct)
-        self._held: list[np.ndarray | None] = []  # by layer; holding them keeps their ids from being used again
+        self._held: list[np.ndarray | None] = []  # by layer; a reference keeps an id from being used again
         self._uses: list[int] = []
         self._layer_of: dict[int, int] = {}
         self._complete: set[int] = set()
@@ -39,12 +46,12 @@ class TexturePool:
 
     @property
     def array(self) -> moderngl.TextureArray:
-        """What shaders sample."""
+        """The texture array, for shaders to sample."""
         return self._array
 
     def acquire(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """The layers of `images`, int64, used once more; their texels may have to be written, see `is_complete`."""
-        for image in images:  # first of all, so that none of them is dropped for another
+        """Adds a user to each of `images` and returns their layers, int64; not all are complete (`is_complete`)."""
+        for image in images:  # first, so that none of them is dropped for another
             if id(image) in self._layer_of:
                 self._uses[self._layer_of[id(image)]] += 1
         missing = [image for image in images if id(image) not in self._layer_of]
@@ -58,18 +65,18 @@ class TexturePool:
         return np.array([self._layer_of[id(image)] for image in images], np.int64)
 
     def release_layers(self, layers: np.ndarray) -> None:
-        """Say that one user of `layers` is gone."""
+        """Removes a user from each of `layers`."""
         for layer in layers.tolist():
             self._uses[layer] -= 1
 
     def is_complete(self, layer: int) -> bool:
-        """Whether the layer's texels are all there."""
+        """Whether all of the layer's texels are written."""
         return layer in self._complete
 
     def write(self, layer: int, first_row: int, texels: np.ndarray) -> None:
-        """Write rows uint8 `[n, side, 4]` of a layer; the last ones complete it."""
+        """Writes rows uint8 `[n, side, 4]` of a layer; the last row completes it."""
         if texels.shape[1] != self.side:
-            return  # the array has grown since these were scaled, and got all textures anew
+            return  # the array was enlarged after these were scaled, and all its textures were written again
         rows = len(texels)
         self._array.write(np.ascontiguousarray(texels), (0, first_row, layer, self.side, rows, 1))
         if first_row + rows == self.side:
@@ -84,21 +91,22 @@ class TexturePool:
             self._grow(max(side, self.side), needed, spare=needed if lacking else 0)
 
     def _free_layers(self) -> list[int]:
-        """Empty ones first, then those that nobody uses."""
+        """Returns the empty layers, then those without users."""
         empty = [layer for layer, image in enumerate(self._held) if image is None]
         return empty + [k for k, image in enumerate(self._held) if image is not None and self._uses[k] == 0]
 
     def _place(self, image: np.ndarray) -> None:
         layer = self._free_layers()[0]
-        if self._held[layer] is not None:
-            del self._layer_of[id(self._held[layer])]
+        held = self._held[layer]
+        if held is not None:
+            del self._layer_of[id(held)]
         self._held[layer] = image
         self._layer_of[id(image)] = layer
         self._uses[layer] = 1
         self._complete.discard(layer)
 
     def _grow(self, side: int, layers: int, spare: int) -> None:
-        """Begin a larger array with what this one holds."""
+        """Replaces the array by a larger one with the same textures."""
         old, self.side = (self._array, self.side), side
         try:
             self._array = self._make_array(layers, spare)
@@ -111,7 +119,7 @@ class TexturePool:
                 self.write(layer, 0, square_texels(image, side))
 
     def _make_array(self, layers: int, spare: int) -> moderngl.TextureArray:
-        """An array of `layers`, and as many of `spare` as the driver has."""
+        """Makes an array of `layers`, and as many of `spare` as the driver has."""
         allowed = int(self._context.info["GL_MAX_ARRAY_TEXTURE_LAYERS"])
         if layers > allowed:
             raise RenderError(
@@ -122,7 +130,7 @@ class TexturePool:
         self._held += [None] * (layers - len(self._held))
         self._uses += [0] * (layers - len(self._uses))
         array = self._context.texture_array((self.side, self.side, layers), 4)
-        array.build_mipmaps()  # makes room for the levels
+        array.build_mipmaps()  # allocates the levels
         array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         array.repeat_x = array.repeat_y = True
         return array
@@ -138,6 +146,6 @@ class TexturePool:
         self._context.memory_barrier()
 
     def release(self) -> None:
-        """Give the GL objects back."""
+        """Releases the GL objects."""
         self._array.release()
         self._mips.release()

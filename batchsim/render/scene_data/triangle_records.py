@@ -1,4 +1,4 @@
-"""What shading looks up of each triangle, in an image: its texels cost llvmpipe less than a storage buffer's words."""
+"""The records that shading reads, in an image: its texels are cheaper to read on llvmpipe than a storage buffer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import moderngl
 import numpy as np
 
 ROW = 1024
-"""Texels a row, a multiple of a record's length."""
+"""Texels per row, a multiple of a record's length."""
 
 
 class RecordImage:
-    """`count` records of `texels` texels of four words each, laid out in rows of `ROW` texels."""
+    """`count` records of `texels` texels of four words each, in rows of `ROW` texels."""
 
     def __init__(self, context: moderngl.Context, count: int, texels: int) -> None:
         self._context = context
@@ -18,10 +18,10 @@ class RecordImage:
         self.image = context.texture((ROW, max(1, -(-count * texels // ROW))), 4, dtype="u4")
 
     def write(self, first: int, records: np.ndarray) -> None:
-        """Write uint32 `[n, 4 * texels]` from record `first` on: the rest of a row, whole rows, the start of one."""
+        """Writes `records`, uint32 `[n, 4 * texels]`, from record `first` on."""
         texels = np.ascontiguousarray(records).reshape(-1, 4)
         at = first * self.texels
-        while len(texels):
+        while len(texels):  # the rest of a row, whole rows, the start of a row
             column = at % ROW
             width = min(ROW - column, len(texels))
             height = len(texels) // ROW if column == 0 and width == ROW else 1
@@ -29,7 +29,7 @@ class RecordImage:
             texels, at = texels[width * height :], at + width * height
 
     def copy_into(self, other: RecordImage, source: np.ndarray, target: np.ndarray, length: np.ndarray) -> None:
-        """Copy ranges of records, whole rows each, without a way over the host."""
+        """Copies ranges of records, whole rows each, on the device."""
         row_bytes, texels = 16 * ROW, self.texels
         everything = self._context.buffer(reserve=row_bytes * self.image.height)
         self.image.read_into(everything)
@@ -42,5 +42,5 @@ class RecordImage:
         everything.release()
 
     def release(self) -> None:
-        """Give the image back."""
+        """Releases the image."""
         self.image.release()

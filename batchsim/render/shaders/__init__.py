@@ -1,4 +1,4 @@
-"""GLSL sources, read with their constants filled in."""
+"""Loads GLSL sources with their constants."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ def _source(name: str) -> str:
 
 
 def load_shader(name: str, **constants: float | int) -> str:
-    """The source of `shaders/NAME.glsl` with `#define`s of `constants` after its version line.
+    """Returns the source of `shaders/NAME.glsl`.
 
-    A line `#include "OTHER.glsl"` stands for the text of that file.
+    A line `#include "OTHER.glsl"` is replaced by the text of that file.
+
+    Args:
+        name: The file's name without `.glsl`.
+        **constants: Become `#define`s after the version line.
     """
     version, _, body = _source(name).partition("\n")
     if not version.startswith("#version"):

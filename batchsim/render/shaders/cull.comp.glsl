@@ -1,13 +1,14 @@
 #version 430
-// Lists, for each view, the chunks of its scene whose boxes reach into what the camera sees, in the scene's order, and
-// writes the command that draws them: LANES threads share the chunks of one view.
+// Lists the chunks of its scene whose boxes intersect a view's frustum, in the scene's order, and writes the command
+// that draws them. LANES threads share the chunks of one view.
 
 layout(local_size_x = LANES) in;
 
-layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };          // position and scene; quaternion
-layout(std430, binding = 1) readonly buffer Scenes { uvec4 scenes[]; };       // first node, triangle, and chunk; triangles
-layout(std430, binding = 2) readonly buffer Boxes { vec4 boxes[]; };          // of each chunk: middle, half extent
-layout(std430, binding = 3) writeonly buffer Visible { uvec2 visible[]; };    // first triangle; view, triangles << 24
+#include "views.glsl"
+#include "rotate.glsl"
+layout(std430, binding = 1) readonly buffer Scenes { uvec4 scenes[]; };       // first node, triangle, chunk; triangles
+layout(std430, binding = 2) readonly buffer Boxes { vec4 boxes[]; };          // of each chunk: centre, half extent
+layout(std430, binding = 3) writeonly buffer Visible { uvec2 visible[]; };    // first triangle; view | triangles << 24
 layout(std430, binding = 4) writeonly buffer Commands { uint commands[]; };   // five words each
 
 uniform uint first_view;
@@ -17,20 +18,16 @@ uniform uint most_chunks;  // of any scene
 shared uint found[2];
 #endif
 
-vec3 rotate(vec3 v, vec4 q) {
-  vec3 t = 2.0 * cross(q.xyz, v);
-  return v + q.w * t + cross(q.xyz, t);
-}
-
 void main() {
   uint place = gl_WorkGroupID.x, lane = gl_LocalInvocationIndex;
   uint view = first_view + place;
-  vec4 eye_scene = views[2u * view], rotation = views[2u * view + 1u];
-  int number = floatBitsToInt(eye_scene.w);
+  vec3 eye = eye_of(view);
+  vec4 rotation = rotation_of(view);
+  int number = scene_of(view);
   uvec4 scene = scenes[max(number, 0)];
   uint triangles = number < 0 ? 0u : scene.w, chunks = (triangles + CHUNK - 1u) / CHUNK;
 
-  // Normals, pointing inwards, of the four planes through the eye and the edges of the image.
+  // Inward normals of the four planes through the eye and the image's edges, and of the plane through the eye.
   vec3 right = rotate(vec3(1.0, 0.0, 0.0), rotation), up = rotate(vec3(0.0, 1.0, 0.0), rotation);
   vec3 ahead = rotate(vec3(0.0, 0.0, -1.0), rotation);
   vec3 wide = ahead * TAN_HALF_WIDTH, high = ahead * TAN_HALF_HEIGHT;
@@ -39,8 +36,8 @@ void main() {
 
   uint count = 0u;
   for (uint start = 0u; start < chunks; start += LANES) {
-    uint chunk = start + lane;
-    vec3 middle = boxes[2u * (scene.z + chunk)].xyz - eye_scene.xyz, extent = boxes[2u * (scene.z + chunk) + 1u].xyz;
+    uint chunk = start + lane, box = 2u * (scene.z + min(chunk, chunks - 1u));  // in the last round some have no chunk
+    vec3 middle = boxes[box].xyz - eye, extent = boxes[box + 1u].xyz;
     float rounding = 1e-5 * (length(middle) + length(extent));
     bool seen = chunk < chunks;
     for (int k = 0; k < 5; k++) {
@@ -49,7 +46,7 @@ void main() {
     }
     uint before = count;
 #if LANES > 1
-    // Where this one comes among those that are seen, so that the order is the same every time.
+    // The position among the visible chunks of this round, so that their order is always the same.
     uint turn = (start / LANES) & 1u;
     if (lane == 0u) found[turn] = 0u;
     barrier();

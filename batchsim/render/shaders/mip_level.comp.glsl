@@ -1,5 +1,5 @@
 #version 430
-// One mip level of one layer from the level before it: the mean of four texels, in linear light.
+// Computes a mip level of one layer from the next finer one: the mean of four texels, in linear light.
 
 layout(local_size_x = 8, local_size_y = 8) in;
 

@@ -1,3 +1,3 @@
 #version 430
-// Only the depth buffer is wanted.
+// Only the depth buffer is written.
 void main() {}

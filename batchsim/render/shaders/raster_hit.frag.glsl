@@ -1,5 +1,5 @@
 #version 430
-// Which triangle is seen: 1 + its number, counted through all scenes.
+// Writes which triangle is seen: 1 + its number, counted through all scenes.
 
 flat in uint seen;
 out uint hit;

@@ -1,22 +1,23 @@
 #version 430
-// Casts rays through the scene's tree: one thread for a patch of PATCH_W x PATCH_H neighbouring pixels.
+// Casts rays through a scene's tree: one thread casts a patch of PATCH_W x PATCH_H neighbouring pixels.
 //
 // All rays of a patch start in one point. The tree's boxes are tested once for all of them, with the interval of
-// their directions; triangles are tested for each pixel by the signs of its three edge functions, which over the
-// pixels of an image are linear: one addition each. An edge's function is the exact negative of what the neighbouring
-// triangle computes for it, so no ray slips through between the two (Davidovic et al., 3D Rasterization, 2012).
+// their directions. Triangles are tested for each pixel by the signs of three edge functions, which are linear over the
+// pixels of an image: one addition each. Two triangles compute exact negatives for the edge they share, so no ray passes
+// between them (Davidovic et al., 3D Rasterization, 2012).
 //
 // `ray` has length 1 along the camera's axis, so the parameter of a hit is its depth.
 //
-// Where many small triangles meet, a patch sees far more of them than one of its pixels does. With BUDGET > 0 a patch
-// that has cost so many steps gives up and puts itself on a list; the same program compiled with FROM_LIST then casts
-// the listed patches with smaller ones, as many side by side as there are.
+// A patch visits more small triangles than one of its pixels would. With BUDGET > 0 a patch that has taken that many
+// steps stops and is put on a list; the same program, compiled with FROM_LIST, then casts the listed patches as smaller
+// ones.
 
 layout(local_size_x = GROUP_W, local_size_y = GROUP_H) in;
 
-layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };           // position and scene; quaternion
-layout(std430, binding = 1) readonly buffer Scenes { uvec4 scene_start[]; };   // first node, triangle, and chunk; triangles
-layout(std430, binding = 2) readonly buffer Nodes { uvec4 nodes[]; };          // three each, see scenes/baking/bvh.py
+#include "views.glsl"
+#include "rotate.glsl"
+layout(std430, binding = 1) readonly buffer Scenes { uvec4 scene_start[]; };   // first node, triangle, chunk; triangles
+layout(std430, binding = 2) readonly buffer Nodes { uvec4 nodes[]; };          // three each, see batchsim.scenes.baking.bvh
 layout(std430, binding = 3) readonly buffer Triangles { vec4 corners[]; };     // three each; the fourth numbers are 0
 #if WRITE_DEPTH
 layout(std430, binding = 4) writeonly buffer Depth { float depth[]; };
@@ -42,18 +43,28 @@ const uint NONE = 0xFFFFFFFFu;
 const float FAR = 1e30;
 const float TINY = 1e-9;
 
-vec3 rotate(vec3 v, vec4 q) {
-  vec3 t = 2.0 * cross(q.xyz, v);
-  return v + q.w * t + cross(q.xyz, t);
+// cross(a, b) = -cross(b, a) to the last bit: each product is rounded before the difference, so that a compiler cannot
+// contract one of the two to a fused multiply-add.
+vec3 exact_cross(vec3 a, vec3 b) {
+  precise vec3 first = a.yzx * b.zxy, second = a.zxy * b.yzx;
+  precise vec3 difference = first - second;
+  return difference;
+}
+
+// The three edge functions along a direction, which must be rounded alike.
+vec3 sides(vec3 direction, vec3 u, vec3 v, vec3 w) {
+  precise vec3 value =
+      direction.x * vec3(u.x, v.x, w.x) + direction.y * vec3(u.y, v.y, w.y) + direction.z * vec3(u.z, v.z, w.z);
+  return value;
 }
 
 vec4 bytes(uint word) {
   return vec4(word & 255u, (word >> 8) & 255u, (word >> 16) & 255u, word >> 24);
 }
 
-// What a slab test needs of the directions between low and high on one axis. A ray enters a slab through `near` and
-// leaves through its other plane: depth = distance of the plane * factor (+ offset), no more than any ray's entry and
-// no less than any ray's exit. Where the directions have both signs the slab is entered through either plane.
+// What a slab test needs of the directions between low and high on one axis. A ray enters a slab through one plane and
+// leaves through the other: depth = distance of the plane * factor (+ offset), a lower bound of all rays' entries and an
+// upper bound of their exits. If the directions have both signs, rays enter through either plane.
 struct Slope {
   float enter, enter_other, leave, leave_offset;
   uint flipped;  // all ones if the near plane is the high one
@@ -65,8 +76,8 @@ Slope slope(float low, float high) {
   return Slope(1.0 / max(high, TINY), 1.0 / min(low, -TINY), 0.0, FAR, 0u);
 }
 
-// Smallest and largest of numbers as signed bit patterns, which skips the cost of ordering NaNs: right for the largest
-// if one of them is not negative, and right about whether the smallest is negative.
+// Floats are compared as signed bit patterns, which saves the handling of NaNs. The largest is right if one number is
+// not negative, and so is the sign of the smallest.
 ivec4 bits(vec4 v) { return floatBitsToInt(v); }
 
 uint pick(uvec4 v, uint slot) {
@@ -87,9 +98,9 @@ void main() {
   ivec2 pixel = ivec2(gl_GlobalInvocationID.xy) * ivec2(PATCH_W, PATCH_H);
 #endif
   if (pixel.x >= WIDTH || pixel.y >= HEIGHT) return;
-  vec4 eye_scene = views[2u * view], rotation = views[2u * view + 1u];
-  vec3 eye = eye_scene.xyz;
-  int scene = floatBitsToInt(eye_scene.w);
+  vec3 eye = eye_of(view);
+  vec4 rotation = rotation_of(view);
+  int scene = scene_of(view);
   uvec2 start = scene_start[max(scene, 0)].xy;
 
   const float pitch = 2.0 * TAN_HALF_WIDTH / float(WIDTH);
@@ -112,12 +123,12 @@ void main() {
   uint hit[PATCH];
   for (int k = 0; k < PATCH; k++) hit[k] = 0u;
 #endif
-  float limit = FAR;  // no pixel of the patch needs anything farther
+  float limit = FAR;  // all pixels of the patch have something nearer
 
   uint waiting[STACK_SIZE];
   float waiting_depth[STACK_SIZE];
   int top = 0;
-  uint current = scene < 0 ? NONE : 0u;  // a view of no scene stays empty, and costs next to nothing
+  uint current = scene < 0 ? NONE : 0u;  // views of no scene stay empty
 #if BUDGET
   int work = 0;
 #endif
@@ -147,8 +158,8 @@ void main() {
 #endif
       ivec4 last = min(min(bits(far_x * cell_out.x + origin_out.x), bits(far_y * cell_out.y + origin_out.y)),
                        min(bits(far_z * cell_out.z + origin_out.z), floatBitsToInt(limit)));
-      // The nearest first: sort the four by depth, the slot kept in the two lowest bits. Four units in the last place
-      // make up for the rounding of the slab test.
+      // Sort the four children by depth, their slots in the two lowest bits. Four units in the last place make up for
+      // the rounding of the slab test.
       uvec4 key = (uvec4(first) & 0xFFFFFFFCu) | uvec4(0u, 1u, 2u, 3u);
       key |= uvec4(0u) - uvec4(greaterThan(first, last + 4));
       uvec2 lesser = min(key.xy, key.zw), greater = max(key.xy, key.zw);
@@ -191,13 +202,13 @@ void main() {
       vec3 p = corners[3u * triangle].xyz - eye;
       vec3 q = corners[3u * triangle + 1u].xyz - eye;
       vec3 r = corners[3u * triangle + 2u].xyz - eye;
-      precise vec3 edge_u = cross(r, q), edge_v = cross(p, r), edge_w = cross(q, p);
+      vec3 edge_u = exact_cross(r, q), edge_v = exact_cross(p, r), edge_w = exact_cross(q, p);
       vec3 normal = cross(q - p, r - p);
       normal *= 1.0 / dot(p, normal);  // now dot(ray, normal) = 1 / depth of the triangle's plane
-      vec4 value = vec4(dot(ray, edge_u), dot(ray, edge_v), dot(ray, edge_w), dot(ray, normal));
+      vec4 value = vec4(sides(ray, edge_u, edge_v, edge_w), dot(ray, normal));
 #if PATCH_W * PATCH_H > 1
-      vec4 step_x = vec4(dot(right, edge_u), dot(right, edge_v), dot(right, edge_w), dot(right, normal));
-      vec4 step_y = vec4(dot(down, edge_u), dot(down, edge_v), dot(down, edge_w), dot(down, normal));
+      vec4 step_x = vec4(sides(right, edge_u, edge_v, edge_w), dot(right, normal));
+      vec4 step_y = vec4(sides(down, edge_u, edge_v, edge_w), dot(down, normal));
 #else
       vec4 step_x = vec4(0.0), step_y = vec4(0.0);
 #endif

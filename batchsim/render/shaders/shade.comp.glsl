@@ -1,13 +1,14 @@
 #version 430
-// Turns the triangles that pixels see into labels and colours: one thread for four neighbouring pixels, whose colours
+// Computes labels and colours from the triangles that pixels see: one thread for four neighbouring pixels, whose colours
 // are three whole words.
 
 layout(local_size_x = 64) in;
 
-layout(std430, binding = 0) readonly buffer Views { vec4 views[]; };          // position and scene; quaternion
+#include "views.glsl"
+#include "rotate.glsl"
 layout(std430, binding = 5) readonly buffer Hits { uint hits[]; };            // triangle + 1, 0 = nothing
-// Each triangle's label, texel bias, and material as four numbers of 16 bits: base colour and layer of the texture.
-// For colours, also three linear functions of the place as float bits: distance from the triangle's plane, u and v.
+// Each triangle's label, texel bias, and material as four numbers of 16 bits: base colour and texture layer. For
+// colours, also three linear functions of the position as float bits: distance from the triangle's plane, u and v.
 layout(rgba32ui, binding = 0) uniform readonly uimage2D records;
 #if WRITE_SEMANTIC
 layout(std430, binding = 6) writeonly buffer Semantic { int semantic[]; };
@@ -30,23 +31,18 @@ uvec4 record(uint triangle, uint part) {
   return imageLoad(records, ivec2(at % ROW, at / ROW));
 }
 
-vec3 rotate(vec3 v, vec4 q) {
-  vec3 t = 2.0 * cross(q.xyz, v);
-  return v + q.w * t + cross(q.xyz, t);
-}
-
 struct Frame {
   vec3 eye, corner, right, down;  // the ray of pixel (x, y) is corner + x * right + y * down
 };
 
 Frame frame(uint view) {
-  vec4 rotation = views[2u * view + 1u];
+  vec4 rotation = rotation_of(view);
   const float pitch = 2.0 * TAN_HALF_WIDTH / float(WIDTH);
   vec3 right = rotate(vec3(pitch, 0.0, 0.0), rotation);
   vec3 down = rotate(vec3(0.0, -pitch, 0.0), rotation);
   vec3 ahead = rotate(vec3(0.0, 0.0, -1.0), rotation);
   vec3 corner = ahead + right * (0.5 - 0.5 * float(WIDTH)) + down * (0.5 - 0.5 * float(HEIGHT));
-  return Frame(views[2u * view].xyz, corner, right, down);
+  return Frame(eye_of(view), corner, right, down);
 }
 
 #if WRITE_RGB
@@ -75,7 +71,7 @@ uvec3 colour(Frame f, uint at, uint triangle) {
 }
 #endif
 
-// Writes the label of one pixel, and returns its colour.
+// Writes the label of one pixel and returns its colour.
 uvec3 shade(Frame f, uint at) {
   uint triangle = hits[at];
 #if WRITE_SEMANTIC
@@ -95,7 +91,7 @@ void main() {
   uint four = group * 64u + gl_LocalInvocationIndex, first = 4u * four, last = pixel_count - 1u;
   if (first > last) return;
   Frame f = frame(first / (WIDTH * HEIGHT));
-  // Spelt out, for compilers do not unroll a loop of this size, which costs llvmpipe a quarter.
+  // Written out: compilers do not unroll a loop of this size, which would cost llvmpipe a quarter.
   uvec3 a = shade(f, first), b = shade(f, min(first + 1u, last));
   uvec3 c = shade(f, min(first + 2u, last)), d = shade(f, min(first + 3u, last));
 #if WRITE_RGB

@@ -1,7 +1,7 @@
-// How a surface looks. Everything between decode and encode is linear light.
+// The shading model. Everything between decode and encode is linear light.
 
-// Powers cost llvmpipe as much as a texture does, so the two sRGB curves are fitted: the results differ from the exact
-// ones by at most 0.43 (decode, seen through the exact encode) and 0.09 (encode) of 255.
+// The two sRGB curves are polynomial fits, since powers cost llvmpipe as much as a texture. They differ from the exact
+// curves by at most 0.43 (decode, seen through the exact encode) and 0.09 (encode) of 255.
 vec3 decode_srgb(vec3 c) {
   return c * (0.0664427 + c * (0.1952178 + c * (1.7679629 + c * (0.7496902 * c - 1.7755426))));
 }
@@ -13,8 +13,8 @@ vec3 encode_srgb(vec3 c) {
 }
 
 // Light from a bright ceiling or sky above, a darker floor below, and a lamp at the camera. `up` is the height of the
-// surface's unit normal, `facing` its cosine with the direction to the camera. Surfaces have no back: the normal may
-// point to either side, and is turned to the camera first.
+// surface's unit normal, `facing` its cosine with the direction to the camera. Surfaces have two sides: the normal is
+// flipped to the camera's side first.
 vec3 lit(vec3 albedo, float up, float facing) {
   float sky = 0.5 + 0.5 * (facing < 0.0 ? -up : up);
   return albedo * (mix(0.30, 0.60, sky) + 0.35 * abs(facing));
@@ -27,9 +27,8 @@ float mip_level(float bias, float depth, float slope) {
   return max(bias + 0.5 * log2(depth * depth / max(abs(slope), 1e-6)), 0.0);
 }
 
-// One of the two mip levels next to `level`, for half of the cost: over neighbouring pixels each comes as often as it
-// would weigh in their mean. The fractions of a pixel's multiples of these two numbers are spread evenly over any patch
-// of pixels (the additive recurrence of the plastic number in two dimensions, Roberts, 2018).
+// One of the two mip levels next to `level`, for half the cost of both: over neighbouring pixels each is taken as often
+// as it would weigh in their mean. The threshold is a low-discrepancy sequence over pixels (R2, Roberts, 2018).
 float nearby_level(float level, vec2 pixel) {
   return floor(level + fract(dot(pixel, vec2(0.7548777, 0.5698403))));
 }

@@ -75,8 +75,8 @@ def test_waiting_for_nothing_says_so(one_room, make_env):
     env.reset(seed=0)
     with pytest.raises(NoAsyncCallError, match=r"without step_async\(\)"):
         env.step_wait()
-    with pytest.raises(RenderError, match=r"without submit\(\)"):
-        env.simulator.renderer.images()
+    with pytest.raises(RenderError, match=r"without render_async\(\)"):
+        env.simulator.renderer.render_wait()
 
 
 def test_a_step_under_way_can_be_closed(one_room, make_env):
@@ -92,9 +92,9 @@ def test_images_that_nobody_fetched_are_drawn_over(one_room, make_renderer, back
     poses = torch.tensor([[float(x), 1.25, 0, 0, 0, 0, 1] for x in range(4)])
     scene = torch.zeros(4, dtype=torch.int64)
     expected = {name: image.clone() for name, image in renderer.render(poses[:2], scene[:2]).items()}
-    renderer.submit(poses.flip(0), scene)
-    renderer.submit(poses[:2], scene[:2])
-    images = renderer.images()
+    renderer.render_async(poses.flip(0), scene)
+    renderer.render_async(poses[:2], scene[:2])
+    images = renderer.render_wait()
     assert all(torch.equal(images[name], expected[name]) for name in expected)
 
 

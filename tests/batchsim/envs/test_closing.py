@@ -35,8 +35,8 @@ def wait_until(is_so, seconds=10):
 @pytest.mark.parametrize("backend", ["raycast", "raster"])
 def test_a_forgotten_environment_gives_everything_back(rooms, monkeypatch, backend):
     threads, given_back = threading.active_count(), []
-    whole = batch_renderer._give_back
-    monkeypatch.setattr(batch_renderer, "_give_back", lambda *held: (whole(*held), given_back.append(backend)))
+    whole = batch_renderer._release
+    monkeypatch.setattr(batch_renderer, "_release", lambda *held: (whole(*held), given_back.append(backend)))
     options = {"sensors": ("depth", "rgb"), "width": 8, "height": 8, "renderer": backend}
     env = NavVectorEnv(4, room_sources(rooms), num_resident_scenes=3, device="cpu", **options)
     env.reset(seed=0)

@@ -58,7 +58,7 @@ def test_two_cameras_show_what_two_renderers_do(homes, make_renderer, backend):
 def test_scenes_are_uploaded_once_for_all_cameras(homes, make_renderer):
     one = make_renderer(homes, 1, backend="raycast", cameras=[FRONT])
     three = make_renderer(homes, 1, backend="raycast", cameras=[FRONT, SIDE, Camera(8, 8, name="small")])
-    buffers = {camera._backend._scenes for camera in three._rig._cameras}
+    buffers = {camera.backend._scenes for camera in three._rig._cameras}
     assert len(buffers) == 1
     assert {b.size for b in three._rig.scenes.buffers.values()} == {b.size for b in one._rig.scenes.buffers.values()}
 
@@ -100,8 +100,8 @@ def test_a_single_environment_and_gymnasium_take_cameras(homes):
     ("cameras", "message"),
     [
         ([], "expected at least one"),
-        ([Camera()], r"named \[''\].*a name of its own"),
-        ([FRONT, {"name": "front"}], r"'front', 'front'.*a name of its own"),
+        ([Camera()], r"names \[''\].*a unique name"),
+        ([FRONT, {"name": "front"}], r"'front', 'front'.*a unique name"),
         ([{"name": "a", "fov": 80}], r"cameras\[0\]: fov: expected some of width, height, hfov"),
         ([{"name": "a", "width": 0}], "width=0.*1 to 4096"),
         ([{"name": "a", "hfov": 179.0}], "hfov=179.*degrees from 1 to 170"),

@@ -34,7 +34,7 @@ def draw(make_renderer, worlds, **size):
     renderer = make_renderer(worlds, COUNT, sensors=SENSORS, backend="raster", **size)
     images = {name: image.clone() for name, image in renderer.render(*views(worlds)).items()}
     with renderer.context:
-        commands = renderer._rig._cameras[0]._backend._commands.read()
+        commands = renderer._rig._cameras[0].backend._commands.read()
     return images, np.frombuffer(commands, np.uint32).reshape(-1, 5)[:COUNT, 1]
 
 

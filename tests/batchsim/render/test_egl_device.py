@@ -9,7 +9,7 @@ import torch
 
 from batchsim.errors import RenderError
 from batchsim.render.opengl import context as context_module
-from batchsim.render.opengl import egl_device
+from batchsim.render.opengl import egl, egl_device
 from batchsim.render.opengl.context import create_context
 from batchsim.render.opengl.egl_device import EglDevice, check_device, cuda_uuid, list_egl_devices, match_device
 
@@ -30,7 +30,7 @@ def test_the_uuid_decides_where_it_is_known():
 
 
 def test_another_devices_uuid_outweighs_the_number():
-    with pytest.raises(RenderError, match=r"cuda:0 is not among EGL's devices \(0: cuda:0\)"):
+    with pytest.raises(RenderError, match=r"does not list cuda:0 \(its devices: 0: cuda:0\)"):
         match_device([EglDevice(0, 0, A)], 0, B)
 
 
@@ -40,7 +40,7 @@ def test_mesas_device_of_the_same_gpu_is_passed_over():
 
 @pytest.mark.parametrize("devices", [[], [MESA]])
 def test_no_cuda_device_says_what_to_install(devices):
-    with pytest.raises(RenderError, match=r"cuda:0 is not among.*NVIDIA_DRIVER_CAPABILITIES.*device='cpu'"):
+    with pytest.raises(RenderError, match=r"does not list cuda:0.*NVIDIA_DRIVER_CAPABILITIES.*device='cpu'"):
         match_device(devices, 0, A)
 
 
@@ -53,8 +53,8 @@ def test_the_real_egl_lists_its_devices():
 def test_the_current_device_is_found_among_the_listed():
     context = create_context()
     with context:
-        egl = egl_device._Egl()
-        assert egl.current_handle() in egl.handles()
+        queries = egl_device._DeviceQueries()
+        assert queries.current_handle() in queries.handles()
     context.release()
 
 
@@ -62,7 +62,7 @@ def test_a_missing_libegl_is_explained(monkeypatch):
     def fail(name):
         raise OSError("no such file")
 
-    monkeypatch.setattr(egl_device.ctypes, "CDLL", fail)
+    monkeypatch.setattr(egl.ctypes, "CDLL", fail)
     with pytest.raises(RenderError, match=r"EGL cannot be loaded.*Install"):
         list_egl_devices()
 
@@ -91,11 +91,11 @@ def test_a_context_on_another_device_is_reported_without_uuids(monkeypatch, ordi
         current_handle=lambda: 80,
         describe=lambda index, handle: EglDevice(index, ordinal, None),
     )
-    monkeypatch.setattr(egl_device, "_Egl", lambda: fake)
+    monkeypatch.setattr(egl_device, "_DeviceQueries", lambda: fake)
     if matches:
         check_device(fake_context(), 0)
         return
-    with pytest.raises(RenderError, match=r"instead of cuda:0: it is 1: (cuda:1|no CUDA device)"):
+    with pytest.raises(RenderError, match=r"instead of cuda:0: it is 1: (cuda:1|not a CUDA device)"):
         check_device(fake_context(), 0)
 
 
@@ -105,7 +105,7 @@ def test_the_context_is_made_on_the_device_that_was_found(monkeypatch):
 
     def create(**options):
         asked.update(options)
-        return real(standalone=True, backend="egl")
+        return real(**options | {"device_index": 0})
 
     monkeypatch.setattr(context_module, "egl_index_for_cuda", lambda ordinal: {3: 5}[ordinal])
     monkeypatch.setattr(context_module, "check_device", lambda context, ordinal: asked.update(checked=ordinal))

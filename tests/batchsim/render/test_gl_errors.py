@@ -33,13 +33,13 @@ def renderer(one_room):
 
 
 def test_an_error_of_the_driver_is_reported_once(renderer, monkeypatch):
-    draw = renderer._rig.draw
+    draw = renderer._rig.render_async
 
     def draw_wrongly(*views):
         draw(*views)
         renderer.context.enable_direct(0xFFFF)  # nothing that OpenGL knows
 
-    monkeypatch.setattr(renderer._rig, "draw", draw_wrongly)
+    monkeypatch.setattr(renderer._rig, "render_async", draw_wrongly)
     with pytest.raises(RenderError, match=r"GL_INVALID_ENUM while drawing.*new renderer"):
         renderer.render(FORWARD, SCENE)
     monkeypatch.undo()
@@ -49,14 +49,15 @@ def test_an_error_of_the_driver_is_reported_once(renderer, monkeypatch):
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (FakeContext("GL_UNKNOWN_ERROR"), "GL_UNKNOWN_ERROR while drawing.*probably lost.*new one.*--resume"),
+        (FakeContext("GL_UNKNOWN_ERROR"), "GL_UNKNOWN_ERROR while drawing.*context is lost.*new one.*--resume"),
+        (FakeContext("GL_CONTEXT_LOST"), "GL_CONTEXT_LOST while drawing.*context is lost.*new one.*--resume"),
         (FakeContext("GL_OUT_OF_MEMORY"), "GL_OUT_OF_MEMORY while drawing.*fewer views, smaller images"),
-        (FakeContext(enter=Exception("eglMakeCurrent failed")), "eglMakeCurrent failed.*probably lost"),
+        (FakeContext(enter=Exception("eglMakeCurrent failed")), "eglMakeCurrent failed.*context is lost"),
     ],
 )
 def test_a_lost_context_says_what_to_do(renderer, monkeypatch, context, message):
     own = renderer.context
-    monkeypatch.setattr(renderer._rig, "draw", lambda *_: None)
+    monkeypatch.setattr(renderer._rig, "render_async", lambda *_: None)
     monkeypatch.setattr(renderer, "context", context)
     with pytest.raises(RenderError, match=message):
         renderer.render(FORWARD, SCENE)

@@ -11,7 +11,7 @@ from embreex.rtcore_scene import EmbreeScene
 
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.camera import NEAR, Camera
-from batchsim.render.opengl.context import create_context
+from batchsim.render.opengl.context import activated, create_context, release_context
 from batchsim.render.raycast import Patches, RaycastBackend
 from batchsim.render.scene_data.gpu_arrays import SceneParts, prepare_scene
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
@@ -26,8 +26,9 @@ ALL_PATCHES = [Patches(1, 1), Patches(2, 2), Patches(4, 4), Patches(4, 4, 12), P
 @pytest.fixture(scope="module")
 def module_context():
     context = create_context()
-    yield context
-    context.release()
+    with activated(context):
+        yield context
+    release_context(context)
 
 
 @pytest.fixture
@@ -128,10 +129,10 @@ def embree(scenes, views, camera):
         index = int(view[3:4].view(np.int32)[0])
         directions = rays(view, camera).astype(np.float32)
         # start on the near plane, as the renderer does
-        origins = (view[:3] + NEAR * directions).astype(np.float32)
+        origins = (view[:3] + camera.near * directions).astype(np.float32)
         hit = worlds[index].run(origins, directions, output=True)
         found = hit["primID"] >= 0
-        depth[k].reshape(-1)[found] = hit["tfar"][found] + NEAR
+        depth[k].reshape(-1)[found] = hit["tfar"][found] + camera.near
         label[k].reshape(-1)[found] = scenes[index].labels[hit["primID"][found]]
     return depth, label
 

@@ -56,7 +56,7 @@ def assert_shows(renderer, slot, world, make_renderer, seed=0):
 def test_random_replacements_show_what_fresh_renderers_show(worlds, make_renderer, backend, caplog):
     rng = np.random.default_rng(3)
     held = [worlds[0], worlds[3], worlds[1]]
-    renderer = make_renderer(held, 6, sensors=SENSORS, backend=backend, replaceable=True)
+    renderer = make_renderer(held, 6, sensors=SENSORS, backend=backend, replaceable_scenes=True)
     caplog.set_level(logging.INFO, "batchsim.render")
     order = [3, 4, 5, 2, 0, 1, 5, 4]  # the sixth does not fit into slots made for the first
     slices = 0
@@ -74,7 +74,7 @@ def test_random_replacements_show_what_fresh_renderers_show(worlds, make_rendere
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_slot_shows_nothing_until_its_scene_is_there(homes, make_renderer, backend):
-    renderer = make_renderer(homes[:2], 6, sensors=SENSORS, backend=backend, replaceable=True)
+    renderer = make_renderer(homes[:2], 6, sensors=SENSORS, backend=backend, replaceable_scenes=True)
     poses = views(homes[0], 6, 0)
     upload = renderer.replace_scene(1, homes[2])
     assert not upload.advance(2_000)
@@ -91,7 +91,7 @@ def test_a_slot_shows_nothing_until_its_scene_is_there(homes, make_renderer, bac
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_replacements_on_cuda(worlds, make_renderer, backend):
     options = {"sensors": SENSORS, "backend": backend, "device": "cuda"}
-    renderer = make_renderer([worlds[0], worlds[3]], 6, replaceable=True, **options)
+    renderer = make_renderer([worlds[0], worlds[3]], 6, replaceable_scenes=True, **options)
     for slot, number in ((0, 5), (1, 1), (0, 4)):
         upload = renderer.replace_scene(slot, renderer.prepare(worlds[number]))
         while not upload.advance(100_000):
@@ -106,7 +106,7 @@ def test_replacements_on_cuda(worlds, make_renderer, backend):
 def test_two_uploads_at_once_share_textures_and_survive_growth(homes, worlds, make_renderer):
     # The second begins when the first has not written the textures that both show, makes the slots grow, and is
     # complete first.
-    renderer = make_renderer([worlds[3], worlds[4]], 6, sensors=SENSORS, backend="raycast", replaceable=True)
+    renderer = make_renderer([worlds[3], worlds[4]], 6, sensors=SENSORS, backend="raycast", replaceable_scenes=True)
     first = renderer.replace_scene(0, homes[0])
     assert not first.advance(20_000)
     second = renderer.replace_scene(1, worlds[5])
@@ -133,7 +133,9 @@ def painted_room(side, seed, count):
 
 
 def test_more_and_larger_textures_than_at_first(make_renderer):
-    renderer = make_renderer([painted_room(16, 3, 2)] * 2, 6, sensors=("rgb",), backend="raycast", replaceable=True)
+    renderer = make_renderer(
+        [painted_room(16, 3, 2)] * 2, 6, sensors=("rgb",), backend="raycast", replaceable_scenes=True
+    )
     rooms = [painted_room(32, 0, 10), painted_room(128, 1, 9), painted_room(128, 2, 10)]
     for turn, slot in enumerate((0, 1, 0, 0, 1)):
         room = rooms[0] if turn == 0 else rooms[1 + turn % 2]
@@ -144,7 +146,7 @@ def test_more_and_larger_textures_than_at_first(make_renderer):
 
 def test_textures_nobody_shows_make_room(make_renderer):
     rooms = [painted_room(16, seed, 7) for seed in range(9)]
-    renderer = make_renderer(rooms[:2], 6, sensors=("rgb",), backend="raycast", replaceable=True)
+    renderer = make_renderer(rooms[:2], 6, sensors=("rgb",), backend="raycast", replaceable_scenes=True)
     layers = renderer._rig.scenes.textures.array.layers
     for turn, room in enumerate(rooms * 2):
         assert renderer.replace_scene(turn % 2, room).advance(1 << 30)
@@ -162,7 +164,7 @@ def test_more_textures_than_the_driver_has_layers():
 
 
 def test_scenes_are_prepared_in_other_threads(homes, make_renderer):
-    renderer = make_renderer(homes[:1], 6, sensors=SENSORS, backend="raster", replaceable=True)
+    renderer = make_renderer(homes[:1], 6, sensors=SENSORS, backend="raster", replaceable_scenes=True)
     with ThreadPoolExecutor(2) as pool:
         prepared = list(pool.map(renderer.prepare, homes))
     for world, ready in zip(homes, prepared, strict=True):
@@ -179,13 +181,13 @@ def test_fixed_scenes_take_no_more_than_they_need(homes, make_renderer):
 
 def test_what_cannot_be_replaced(homes, make_renderer):
     fixed = make_renderer(homes[:1], 1, backend="raycast")
-    with pytest.raises(OptionError, match="replaceable=True"):
+    with pytest.raises(OptionError, match="replaceable_scenes=True"):
         fixed.replace_scene(0, homes[1])
-    renderer = make_renderer(homes[:1], 1, backend="raycast", replaceable=True)
+    renderer = make_renderer(homes[:1], 1, backend="raycast", replaceable_scenes=True)
     for slot in (-1, 1):
         with pytest.raises(OptionError, match=r"slot=.*expected 0 to 0"):
             renderer.replace_scene(slot, homes[1])
-    other = make_renderer(homes[:1], 1, backend="raster", replaceable=True)
+    other = make_renderer(homes[:1], 1, backend="raster", replaceable_scenes=True)
     with pytest.raises(OptionError, match="other sensors or another backend"):
         renderer.replace_scene(0, other.prepare(homes[1]))
     given_up, pending = renderer.replace_scene(0, homes[1]), renderer.replace_scene(0, homes[2])
@@ -203,7 +205,7 @@ def test_growth_beyond_the_driver_says_how_many_would_fit(homes, worlds, make_re
     monkeypatch.setattr(
         "batchsim.render.scene_data.scene_buffers.storage_limit", lambda _: 48 * (2 * largest + 4 * ROUND)
     )
-    renderer = make_renderer(homes[:3], 6, backend="raycast", replaceable=True)
+    renderer = make_renderer(homes[:3], 6, backend="raycast", replaceable_scenes=True)
     with pytest.raises(RenderError, match=r"2 such scenes fit at once.*num_resident_scenes=2"):
         renderer.replace_scene(0, worlds[5])
     assert_shows(renderer, 1, homes[1], make_renderer)

@@ -11,8 +11,8 @@ import torch
 from batchsim.errors import OptionError, RenderError
 from batchsim.render.opengl import cuda_buffer
 from batchsim.render.opengl.context import create_context
-from batchsim.render.opengl.cuda_buffer import CudaBuffer, require_cuda_core
-from batchsim.render.opengl.devices import choose_device
+from batchsim.render.opengl.cuda_buffer import CudaBuffer, map_buffers, require_cuda_core, unmap_buffers
+from batchsim.render.opengl.devices import choose_device, why_not_drawable
 from batchsim.render.opengl.shared_tensor import SharedTensor
 
 
@@ -60,37 +60,47 @@ def test_three_byte_pixels_have_room_for_whole_words(context):
 
 
 class RecordingCuda:
-    """Stands in for `cuda.core`: one block of memory, and a list of all that was asked for."""
+    """Stands in for `cuda.core` and `cuda.bindings.driver`: memory, and a list of all calls."""
 
     def __init__(self, size=64, registers=True):
         self.blocks = [ctypes.create_string_buffer(b"\xff" * size, size) for _ in range(2)]
         self.calls = []
         self.block = 0
-        self.mapped = False
+        self.mapped = set()
         self.core = types.ModuleType("cuda.core")
         self.core.Device = lambda index: types.SimpleNamespace(
-            set_current=lambda: self.calls.append(("current", index)), default_stream="default"
+            set_current=lambda: self.calls.append(("current", index))
         )
-        self.core.Stream = types.SimpleNamespace(from_handle=lambda handle: f"stream {handle}")
         self.core.GraphicsResource = types.SimpleNamespace(from_gl_buffer=self.register if registers else self.refuse)
+        self.driver = types.ModuleType("cuda.bindings.driver")
+        self.driver.cuGraphicsMapResources = self.map
+        self.driver.cuGraphicsUnmapResources = self.unmap
+        self.driver.cuGraphicsResourceGetMappedPointer = self.pointer
 
     def register(self, name):
         self.calls.append(("register", name))
-        return types.SimpleNamespace(map=self.map, unmap=self.unmap, close=lambda: self.calls.append(("close",)))
+        return types.SimpleNamespace(handle=1000 + name, close=lambda: self.calls.append(("close", name)))
 
     def refuse(self, name):
         raise RuntimeError("CUDA_ERROR_INVALID_VALUE")
 
-    def map(self, *, stream):
-        assert not self.mapped
-        self.mapped = True
-        self.calls.append(("map", stream))
-        return types.SimpleNamespace(handle=ctypes.addressof(self.blocks[self.block]))
+    def map(self, count, handles, stream):
+        names = list((ctypes.c_void_p * count).from_address(handles))
+        assert not self.mapped & set(names)
+        self.mapped |= set(names)
+        self.calls.append(("map", stream, *(name - 1000 for name in names)))
+        return (0,)
 
-    def unmap(self, *, stream):
-        assert self.mapped
-        self.mapped = False
-        self.calls.append(("unmap", stream))
+    def unmap(self, count, handles, stream):
+        names = list((ctypes.c_void_p * count).from_address(handles))
+        assert set(names) <= self.mapped
+        self.mapped -= set(names)
+        self.calls.append(("unmap", stream, *(name - 1000 for name in names)))
+        return (0,)
+
+    def pointer(self, handle):
+        assert handle in self.mapped
+        return 0, ctypes.addressof(self.blocks[self.block]), len(self.blocks[self.block])
 
 
 @pytest.fixture
@@ -104,9 +114,11 @@ def stand_in(monkeypatch):
 
     def install(**options):
         cuda = RecordingCuda(**options)
-        monkeypatch.setitem(sys.modules, "cuda", types.ModuleType("cuda"))
-        sys.modules["cuda"].core = cuda.core
-        monkeypatch.setitem(sys.modules, "cuda.core", cuda.core)
+        packages = {"cuda": types.ModuleType("cuda"), "cuda.bindings": types.ModuleType("cuda.bindings")}
+        packages["cuda"].core, packages["cuda.bindings"].driver = cuda.core, cuda.driver
+        packages |= {"cuda.core": cuda.core, "cuda.bindings.driver": cuda.driver}
+        for name, module in packages.items():
+            monkeypatch.setitem(sys.modules, name, module)
         return cuda
 
     monkeypatch.setattr(cuda_buffer, "_tensor_at", tensor_at)
@@ -120,41 +132,60 @@ def stand_in(monkeypatch):
 
 
 CUDA_1 = torch.device("cuda", 1)
+LEGACY = 1  # CU_STREAM_LEGACY
 
 
-def test_cuda_registers_once_and_takes_turns(stand_in):
+def test_cuda_registers_once_and_hands_over(stand_in):
     cuda = stand_in()
     buffer = CudaBuffer(types.SimpleNamespace(glo=42), (4, 4), torch.float32, CUDA_1)
     assert (buffer.tensor == 0).all()
-    assert cuda.calls == [("current", 1), ("register", 42), ("map", "default")]
+    assert cuda.calls == [("current", 1), ("register", 42), ("map", LEGACY, 42)]
     tensor = buffer.tensor
     for _ in range(2):
-        buffer.to_gl()
-        buffer.to_gl()  # asked twice, done once
-        buffer.to_torch()
-        buffer.to_torch()
-    assert cuda.calls[3:] == [("unmap", "default"), ("map", "default")] * 2
+        unmap_buffers([buffer])
+        unmap_buffers([buffer])  # asked twice, done once
+        map_buffers([buffer])
+        map_buffers([buffer])
+    assert cuda.calls[3:] == [("unmap", LEGACY, 42), ("map", LEGACY, 42)] * 2
     assert buffer.tensor is tensor
     buffer.release()
-    assert cuda.calls[-2:] == [("unmap", "default"), ("close",)]
+    assert cuda.calls[-2:] == [("unmap", LEGACY, 42), ("close", 42)]
+
+
+def test_cuda_hands_several_buffers_over_in_one_call(stand_in):
+    cuda = stand_in()
+    buffers = [CudaBuffer(types.SimpleNamespace(glo=k), (4,), torch.int32, CUDA_1) for k in range(3)]
+    unmap_buffers(buffers[:1])
+    del cuda.calls[:]
+    unmap_buffers(buffers)
+    map_buffers(buffers)
+    assert cuda.calls == [("unmap", LEGACY, 1, 2), ("map", LEGACY, 0, 1, 2)]
 
 
 def test_cuda_follows_torchs_current_stream(stand_in):
     cuda = stand_in()
     buffer = CudaBuffer(types.SimpleNamespace(glo=1), (4,), torch.int32, CUDA_1)
     stand_in.stream["handle"] = 99
-    buffer.to_gl()
-    buffer.to_torch()
-    assert cuda.calls[-2:] == [("unmap", "stream 99"), ("map", "stream 99")]
+    unmap_buffers([buffer])
+    map_buffers([buffer])
+    assert cuda.calls[-2:] == [("unmap", 99, 1), ("map", 99, 1)]
 
 
 def test_cuda_follows_a_buffer_that_the_driver_moves(stand_in):
     cuda = stand_in()
     buffer = CudaBuffer(types.SimpleNamespace(glo=1), (4,), torch.int32, CUDA_1)
-    buffer.to_gl()
+    unmap_buffers([buffer])
     cuda.block = 1
-    buffer.to_torch()
+    map_buffers([buffer])
     assert buffer.tensor.tolist() == [-1, -1, -1, -1]
+
+
+def test_a_map_that_fails_says_so(stand_in):
+    cuda = stand_in()
+    buffer = CudaBuffer(types.SimpleNamespace(glo=1), (4,), torch.int32, CUDA_1)
+    cuda.driver.cuGraphicsUnmapResources = lambda *_: (719,)
+    with pytest.raises(RenderError, match=r"cannot unmap.*719"):
+        unmap_buffers([buffer])
 
 
 def test_a_buffer_that_cuda_refuses_is_explained(stand_in):
@@ -192,8 +223,10 @@ def test_auto_is_the_cpu_without_cuda(monkeypatch):
 def test_auto_is_the_cpu_where_opengl_cannot_follow(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr("batchsim.render.opengl.devices.egl_index_for_cuda", lambda ordinal: 0)
+    monkeypatch.setattr("batchsim.render.opengl.context.egl_index_for_cuda", lambda ordinal: 0)
+    monkeypatch.setattr("batchsim.render.opengl.context.check_device", lambda context, ordinal: None)
     monkeypatch.setitem(sys.modules, "cuda.core", None)
+    why_not_drawable.cache_clear()
     assert choose_device("auto") == torch.device("cpu")
     assert "batchsim[cuda]" in caplog.text
 
