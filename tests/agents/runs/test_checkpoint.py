@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.helpers.small_runs import FRAMES, SMALL
 
-from batchsim.agents.runs import checkpoint
-from batchsim.agents.runs.checkpoint import CheckpointError, find_checkpoint, load_policy, load_trainer, save_checkpoint
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.ppo.ppo import PPOConfig
-from batchsim.agents.training.training_run import TrainingRun
+from batchsim.agents.runs import checkpoint
+from batchsim.agents.runs.checkpoint import CheckpointError, find_checkpoint, load_policy, load_trainer, save_checkpoint
 from batchsim.agents.train import train
 from batchsim.agents.training.build import make_trainer
+from batchsim.agents.training.training_run import TrainingRun
+from tests.helpers.small_runs import FRAMES, SMALL
 
 OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
 
