@@ -1,4 +1,4 @@
-"""Images of a scene for people: the map from above beside views from inside."""
+"""Draws previews of a scene: a top-down map beside views from inside."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap, top_down
 CAMERA_HEIGHT = 1.25
 HFOV = 90.0
 
-# Where views are sought: this many places, in this many directions each, at this size.
+# Candidate views: number of places, directions at each, and size in pixels.
 _PLACES, _DIRECTIONS = 160, 12
 _SIGHT_WIDTH, _SIGHT_HEIGHT = 32, 24
-# What is seen is counted in boxes of this size, up to this distance. Metres.
+# Size of the boxes in which visible space is counted, and the distance up to which it is. Metres.
 _BOX, _SIGHT = 0.5, 12.0
-# Nothing but a sliver of the image may be nearer than this, metres.
+# A view is cramped if more than this share of its pixels is nearer than this distance (metres).
 _ELBOW_ROOM, _SLIVER = 0.8, 0.03
-# Views are taken this far apart where there is room: a share of the side of a square as large as the floor.
+# Preferred distance between views, as a fraction of the side of a square as large as the floor.
 _SPREAD = 0.5
-# What is seen where there is nothing.
+# Colour of the sky.
 _SKY = (214, 226, 238)
-# Images are drawn this many times too large, then averaged.
+# Views are drawn this many times larger, then averaged.
 _OVERSAMPLING = 2
 
 _GAP = 12
@@ -39,10 +39,11 @@ _MARK, _INK, _PAPER = (196, 64, 48), (255, 255, 255), (255, 255, 255)
 
 @dataclass(frozen=True)
 class Preview:
-    """The image, uint8 `[H, W, 3]`, and from where its views were taken.
+    """A preview, and the poses of its views.
 
+    - `image`: uint8 `[H, W, 3]`.
     - `position` float32 `[V, 3]`: on the floor, metres; `heading` float32 `[V]`, radians.
-    - `map`: the map, before it was fitted into the image.
+    - `map`: the map, before it was scaled to fit the image.
     """
 
     image: np.ndarray
@@ -54,9 +55,18 @@ class Preview:
 def preview(
     scene: Scene, num_views: int = 6, width: int = 480, height: int = 360, pixels_per_metre: float = 40.0
 ) -> Preview:
-    """Draw `scene`: a map with numbered arrows on the left, the views from there on the right, `width` x `height` each.
+    """Draws a map of `scene` with numbered arrows, and the views from there.
 
-    Raises `OptionError` for sizes that cannot be drawn and `RenderError` where OpenGL cannot.
+    Args:
+        scene: The scene.
+        num_views: Number of views.
+        width: Width of a view, pixels.
+        height: Height of a view, pixels.
+        pixels_per_metre: Scale of the map, before it is scaled to the height of the views.
+
+    Raises:
+        OptionError: If a size is invalid.
+        RenderError: If OpenGL cannot render.
     """
     if num_views < 1:
         raise OptionError(f"num_views={num_views}: expected at least 1.")
@@ -78,9 +88,12 @@ def preview(
 
 
 def choose_views(scene: Scene, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Where to stand, float32 `[V, 3]`, and headings `[V]`: each shows much that those before it do not, and looks far.
+    """Chooses views that each show much that the previous ones do not, and that look far.
 
-    So the views spread over rooms and storeys, and look along them. V is `count`, or less where that shows all.
+    So they are spread over rooms and storeys, and look along them.
+
+    Returns:
+        Positions on the floor, float32 `[V, 3]`, and headings `[V]`. V is `count`, or less if fewer views show all.
     """
     rng = np.random.default_rng(seed)
     cells = rng.choice(scene.walkable.num_cells, min(_PLACES, scene.walkable.num_cells), replace=False)
@@ -90,7 +103,7 @@ def choose_views(scene: Scene, count: int, seed: int = 0) -> tuple[np.ndarray, n
     depth = _render(scene, position, heading, _SIGHT_WIDTH, _SIGHT_HEIGHT, "depth")["depth"][..., 0]
     view, box = _boxes_seen(depth, position, heading)
     cramped = ((depth > 0) & (depth < _ELBOW_ROOM)).mean((1, 2)) > _SLIVER
-    # Of cramped views one is taken only where no other shows anything new.
+    # Cramped views are chosen only if no other view shows anything new.
     worth = np.where(cramped, 1e-3, np.quantile(depth.clip(max=_SIGHT), 0.9, axis=(1, 2)))
     spread = _SPREAD * math.sqrt(scene.walkable.area)
     new = np.ones(box.max(initial=0) + 1, bool)
@@ -107,7 +120,7 @@ def choose_views(scene: Scene, count: int, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def _boxes_seen(depth: np.ndarray, position: np.ndarray, heading: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of view and box (int64 `[P]` each, without repetition): in which boxes of space the views see something."""
+    """Returns the boxes of space in which each view sees something, as distinct pairs (view, box), int64 `[P]` each."""
     _, rows, columns = depth.shape
     half = math.tan(math.radians(HFOV) / 2)
     right = (2 * (np.arange(columns) + 0.5) / columns - 1) * half
@@ -129,7 +142,7 @@ def _boxes_seen(depth: np.ndarray, position: np.ndarray, heading: np.ndarray) ->
 
 
 def _views(scene: Scene, position: np.ndarray, heading: np.ndarray, width: int, height: int) -> np.ndarray:
-    """uint8 `[V, height, width, 3]`, edges smoothed."""
+    """Renders the views with smoothed edges, uint8 `[V, height, width, 3]`."""
     fine = _render(scene, position, heading, width * _OVERSAMPLING, height * _OVERSAMPLING, "rgb", "depth")
     colour = np.where(fine["depth"] > 0, fine["rgb"], np.array(_SKY, np.uint8))
     parts = colour.reshape(len(colour), height, _OVERSAMPLING, width, _OVERSAMPLING, 3)
@@ -143,7 +156,7 @@ def _render(
     pose[:, :3] = torch.from_numpy(position)
     pose[:, 1] += CAMERA_HEIGHT
     pose[:, 3:] = poses.heading_to_quaternion(torch.from_numpy(heading))
-    # The one that repeats bit for bit, on any device.
+    # This backend gives the same bits on every device.
     renderer = BatchRenderer([scene], len(pose), width, height, HFOV, sensors, "raycast", "cpu")
     try:
         images = renderer.render(pose, torch.zeros(len(pose), dtype=torch.int64))
@@ -153,7 +166,7 @@ def _render(
 
 
 def _chart(drawn: TopDownMap, position: np.ndarray, heading: np.ndarray, total: tuple[int, int]) -> Image.Image:
-    """The map without empty margins, fitted to stand beside the views, with an arrow where each was taken."""
+    """Returns the map, cropped and scaled to fit beside the views, with an arrow at each view."""
     image = Image.fromarray(drawn.image)
     box = Image.fromarray((drawn.image != OUTSIDE).any(2)).getbbox() or (0, 0, *image.size)
     image = image.crop(box)
@@ -163,7 +176,7 @@ def _chart(drawn: TopDownMap, position: np.ndarray, heading: np.ndarray, total: 
     draw = ImageDraw.Draw(image)
     places = (drawn.to_pixel(position) - box[:2]) * scale + _GAP
     for k, ((x, y), angle) in enumerate(zip(places.tolist(), heading.tolist(), strict=True)):
-        # On the map x goes to the right and z down.
+        # On the map, x points right and z down.
         tip, side = np.array([-math.sin(angle), -math.cos(angle)]), np.array([math.cos(angle), -math.sin(angle)])
         corners = np.array([x, y]) + np.array([30 * tip, 13 * side + 4 * tip, -13 * side + 4 * tip])
         draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_MARK)

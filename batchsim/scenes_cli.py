@@ -1,4 +1,4 @@
-"""`batchsim-scenes`: generate, import, inspect and draw scenes."""
+"""Generates, imports, inspects and draws scenes."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from batchsim.scenes.cli import Generate, Import, Info, run
 
 @dataclass(frozen=True)
 class Preview:
-    """Draw a scene: a map seen from above, storeys side by side, beside views from inside."""
+    """Draw a scene: a top-down map of each storey beside views from inside."""
 
     scene: tyro.conf.Positional[str]
     """A file, or a name such as "homes:val/3" or "maze"."""
     out: Path = Path("preview.png")
-    """The image to write (.png)."""
+    """Image file to write (.png)."""
     views: int = 6
-    """How many views to draw."""
+    """Number of views."""
     width: int = 480
     """Width of a view, pixels."""
     height: int = 360
     """Height of a view, pixels."""
     pixels_per_metre: float = 40.0
-    """Fineness of the map; it is then fitted to the height of the views."""
+    """Scale of the map, before it is scaled to the height of the views."""
     json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
+    """Print one JSON object on stdout and nothing else."""
 
     def run(self) -> dict:
-        """Draw the image."""
+        """Draws the image and writes it."""
         from PIL import Image
 
         from batchsim.preview import preview
 
         if self.out.suffix.lower() != ".png":
-            raise SceneError(f"{self.out}: a image's name must end in .png.")
+            raise SceneError(f"{self.out}: the image's name must end in .png.")
         if not self.pixels_per_metre > 0:
             raise SceneError(f"--pixels-per-metre is {self.pixels_per_metre}; expected a positive number.")
         scene = load(self.scene)
@@ -64,7 +64,7 @@ class Preview:
         }
 
     def say(self, result: dict) -> str:
-        """For people."""
+        """Returns the result in words."""
         return (
             f"{result['image']}: {result['width']} x {result['height']} pixels, "
             f"{len(result['storeys_m'])} storeys, {len(result['views'])} views."
@@ -80,7 +80,7 @@ _Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `batchsim-scenes` with `arguments` (those of the process if None); the exit code."""
+    """Runs `batchsim-scenes` with `arguments` (default: those of the process) and returns the exit code."""
     return run(_Command, __doc__, arguments, (SceneError, BatchSimError))
 
 

@@ -1,6 +1,6 @@
-"""Supplies scenes: generated homes, imported 3D files, small known worlds; baked, cached, and listed by name.
+"""Supplies scenes: generated homes, imported 3D files and small test worlds, baked and cached.
 
->>> import scenes
+>>> from batchsim import scenes
 >>> scene = scenes.load("one-room")
 >>> scene.geodesic_distance([0, 0, 0], [3, 0, 4]).round(1)
 np.float32(5.0)

@@ -1,4 +1,4 @@
-"""The body for which walkable space is computed."""
+"""The agent's body, for which the walkable surface is computed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AgentBody:
-    """An upright cylinder that walks. Metres; the defaults are Habitat's PointNav agent (radius 0.1, height 1.5).
+    """An upright cylinder. Lengths in metres; the defaults are those of Habitat's PointNav agent.
 
-    - `max_step`: the highest single step it can take up or down.
+    - `radius`, `height`: of the cylinder.
+    - `max_step`: the highest step it can take up or down.
     - `max_slope`: the steepest ground it can stand on, degrees.
     """
 

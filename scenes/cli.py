@@ -1,4 +1,4 @@
-"""The commands of `batchsim-scenes` that need no renderer: generate, import, info."""
+"""The commands of `batchsim-scenes` that need no renderer: generate, import and info."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.library import load, resolve
 
 BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 @dataclass(frozen=True)
@@ -32,30 +32,31 @@ class Generate:
     """Bake generated homes or other scenes ahead of time, in parallel, into the cache or a folder."""
 
     scenes: tyro.conf.Positional[str]
-    """Which, such as "homes:train?count=64&detail=low", "homes:val", "four-rooms", a file or a folder."""
+    """Scenes to bake, such as "homes:train?count=64&detail=low", "homes:val", "four-rooms", a file or a folder."""
     out: Path | None = None
-    """Folder to copy the baked scenes to. Without it they are only kept in the cache."""
+    """Folder to write the baked scenes to, in addition to the cache."""
     workers: int | None = None
-    """Processes to bake with; one for each core if not given."""
+    """Number of processes; default: one for each core."""
     agent_radius: float = 0.1
-    """Radius of the agent that will walk there, metres."""
+    """Radius of the agent, metres."""
     num_goals: int = DEFAULT_NUM_GOALS
-    """Goals for which to keep the distance from everywhere, in each scene."""
+    """Number of goals of each scene, for which distances are stored."""
     json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
+    """Print one JSON object on stdout and nothing else."""
 
     def run(self) -> dict:
-        """Bake, and say where the scenes are."""
+        """Bakes the scenes and returns where they are."""
         scene_set = resolve(self.scenes, AgentBody(radius=self.agent_radius), self.num_goals)
         bake_many(scene_set, self.workers)
         files = []
-        for source in scene_set if self.out else ():
-            files.append(_file_in(self.out, source.name))
-            source.load().save(files[-1])
+        if self.out:
+            for source in scene_set:
+                files.append(_file_in(self.out, source.name))
+                source.load().save(files[-1])
         return {"scenes": len(scene_set), "cache": str(cache_folder()), "files": [str(file) for file in files]}
 
     def say(self, result: dict) -> str:
-        """For people."""
+        """Returns the result in words."""
         return f"{result['scenes']} scenes are ready in {self.out or result['cache']}."
 
 
@@ -64,22 +65,22 @@ class Import:
     """Import 3D files (.glb .gltf .obj .ply) and bake each into a .scene file."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """The files."""
+    """Files to import."""
     out: Path | None = None
-    """Folder for the .scene files. Without it each is written beside its own file."""
+    """Folder for the .scene files; default: beside each file."""
     up: str = "y"
-    """Which axis of the files points up: y (as glTF prescribes) or z."""
+    """Axis of the files that points up: y (as in glTF) or z."""
     scale: float = 1.0
-    """Metres per unit of the files: 0.01 for centimetres."""
+    """Metres per unit of the files, such as 0.01 for centimetres."""
     agent_radius: float = 0.1
-    """Radius of the agent that will walk there, metres."""
+    """Radius of the agent, metres."""
     num_goals: int = DEFAULT_NUM_GOALS
-    """Goals for which to keep the distance from everywhere."""
+    """Number of goals of each scene, for which distances are stored."""
     json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
+    """Print one JSON object on stdout and nothing else."""
 
     def run(self) -> dict:
-        """Import all, and describe each."""
+        """Imports all files and describes each."""
         if not self.files:
             raise SceneError("No file given. Name one or more .glb, .gltf, .obj or .ply files.")
         return {"files": [self._import(file) for file in self.files]}
@@ -94,29 +95,29 @@ class Import:
         return {"file": str(file), "baked": str(target)} | describe(scene)
 
     def say(self, result: dict) -> str:
-        """For people."""
+        """Returns the result in words."""
         return "\n".join(
             f"{item['file']} -> {item['baked']}: {item['triangles']:,} triangles, "
-            f"{item['navigable_area_m2']:.1f} m2 to walk on"
+            f"{item['navigable_area_m2']:.1f} m2 walkable"
             for item in result["files"]
         )
 
 
 @dataclass(frozen=True)
 class Info:
-    """Say what a scene holds: size, floors, where one can walk, textures, memory."""
+    """Describe a scene: size, floors, walkable area, textures, memory."""
 
     scene: tyro.conf.Positional[str]
     """A file, or a name such as "homes:val/3" or "maze"."""
     json: bool = False
-    """Print one JSON object on stdout, and nothing else there."""
+    """Print one JSON object on stdout and nothing else."""
 
     def run(self) -> dict:
-        """Load the scene and describe it."""
+        """Loads the scene and describes it."""
         return describe(load(self.scene))
 
     def say(self, result: dict) -> str:
-        """For people."""
+        """Returns the result in words."""
         low, high = result["bounds_m"]
         size = " x ".join(f"{b - a:.2f}" for a, b in zip(low, high, strict=True))
         floors = ", ".join(f"{floor['area_m2']:.1f} m2 at {floor['height_m']:.2f} m" for floor in result["floors"])
@@ -138,7 +139,7 @@ class Info:
 
 
 def describe(scene: Scene) -> dict:
-    """What a person would ask about `scene`, as plain numbers and lists. Metres, square metres, bytes."""
+    """Describes `scene` by plain numbers and lists. Metres, square metres, bytes."""
     walkable = scene.walkable
     levels = storey_levels(scene)
     storey = np.abs(walkable.heights[:, None] - levels).argmin(1)
@@ -169,9 +170,16 @@ def run(
     arguments: Sequence[str] | None,
     errors: tuple[type[Exception], ...] = (SceneError,),
 ) -> int:
-    """Run the one of `commands` (a union of annotated command classes) that `arguments` name; the exit code.
+    """Runs one of several commands.
 
-    One of `errors` becomes one line on stderr and exit code 2; Ctrl-C one line and 130.
+    Args:
+        commands: A union of annotated command classes.
+        description: Shown by `--help`.
+        arguments: The command line; None for that of the process.
+        errors: Exceptions that are printed as one line on stderr, with exit code 2.
+
+    Returns:
+        The exit code: 0, 2 for one of `errors`, 130 after Ctrl-C.
     """
     command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)

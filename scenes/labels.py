@@ -1,4 +1,4 @@
-"""Semantic labels of generated homes, listed in one place. 0 means nothing."""
+"""Semantic labels of generated homes. 0 means nothing."""
 
 LABELS: tuple[str, ...] = (
     "nothing",

@@ -1,4 +1,4 @@
-"""Triangles with the surface properties a renderer needs: the raw material that is baked into a `Scene`."""
+"""`Mesh`: triangles with the surface properties that a renderer needs; the input of baking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_TEXTURE = -1
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks.
+    """The look of a surface.
 
     `base_color` is linear (not sRGB) red, green, blue in [0, 1] and multiplies the texture, as in glTF.
     `texture` is an index into `Mesh.textures`, or `NO_TEXTURE`.
@@ -50,7 +50,7 @@ class Mesh:
         count = len(self.triangles)
         if len(self.instances) == 0:
             object.__setattr__(self, "instances", np.zeros(count, np.int32))
-        expected = {"triangles": (count, 3, 3), "uvs": (count, 3, 2)}
+        expected: dict[str, tuple[int, ...]] = {"triangles": (count, 3, 3), "uvs": (count, 3, 2)}
         expected |= {"materials": (count,), "labels": (count,), "instances": (count,)}
         for name, shape in expected.items():
             dtype = np.float32 if len(shape) > 1 else np.int32
@@ -80,13 +80,13 @@ class Mesh:
 
     @staticmethod
     def from_triangles(triangles: np.ndarray, label: int = 0) -> Mesh:
-        """A mesh of bare triangles `[T, 3, 3]` with one plain material and one label."""
+        """Returns a mesh of triangles `[T, 3, 3]` with one plain material and one label."""
         count = len(triangles)
         return Mesh(triangles, np.zeros((count, 3, 2)), np.zeros(count, np.int32), np.full(count, label, np.int32))
 
     @staticmethod
     def concatenate(meshes: Iterable[Mesh]) -> Mesh:
-        """One mesh of all triangles; material tables and textures are laid end to end, objects numbered on."""
+        """Joins meshes: material tables and textures are concatenated, and objects keep different numbers."""
         meshes = list(meshes)
         table: list[Material] = []
         textures: list[np.ndarray] = []

@@ -1,5 +1,5 @@
-"""From a mesh to a scene ready for simulation, and the file in which it is kept.
+"""Turns a mesh into a scene ready for simulation, and stores it in a file.
 
-`bake` is the way there, `bvh` the hierarchy that rays walk, `scene` the result, `scene_file` its file, and `cache` the
-folder of such files that spares baking again.
+`bake` computes a `Scene` from a mesh, `bvh` its bounding volume hierarchy for ray casting; `scene_file` reads and
+writes the file format, and `cache` keeps such files so that scenes are baked only once.
 """

@@ -1,4 +1,4 @@
-"""Mesh to `Scene`: the hierarchy rays walk, the floor agents walk, and the way to the goals."""
+"""Bakes a mesh into a `Scene`: ray casting hierarchy, walkable surface, goals and distances to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchsim.scenes.walking.geodesic import distance_fields, sample_goals
 from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 
 DEFAULT_BODY = AgentBody()
-# A home of 60 square metres and 30,000 triangles then takes 2 MB on disk and 6 MB once resident.
+# With 64 goals, a home of 60 square metres and 30,000 triangles takes 2 MB on disk and 6 MB in memory.
 DEFAULT_NUM_GOALS = 64
 # 150 square metres at 5 cm.
 MAX_CELLS = 60_000
@@ -33,14 +33,20 @@ def bake(
     label_names: tuple[str, ...] = LABELS,
     cell_size: float | None = None,
 ) -> Scene:
-    """Bake `mesh` for agents of the shape `body`. The same arguments give the same arrays, bit for bit.
+    """Bakes `mesh` for agents of the shape `body`. The same arguments give the same arrays, bit for bit.
 
-    `num_goals` goals are drawn from the floor with `seed`, and a distance field is kept for each
-    (2 bytes x cells x goals). `cell_size`, metres, is that of the walkable grid; None takes 5 cm, and more for a floor
-    that would have more than `MAX_CELLS` cells, up to 15 cm.
+    Args:
+        mesh: The triangles.
+        name: Name of the scene.
+        body: The agent's body.
+        num_goals: Number of goals to sample from the floor, each with a distance field of 2 bytes per cell.
+        seed: Seed of the goals.
+        label_names: Name of each semantic label.
+        cell_size: Width of a cell of the walkable grid, metres. None takes 5 cm, and up to 15 cm for floors that would
+            have more than `MAX_CELLS` cells.
 
-    Raises `SceneError` for an empty mesh, for a mesh without floor that `body` can stand on, and for labels
-    without a name.
+    Raises:
+        SceneError: If the mesh is empty, has no floor that `body` can stand on, or has a label without a name.
     """
     _check(mesh, name, num_goals, label_names)
     walkable = _walkable(mesh, name, body, cell_size)
@@ -67,7 +73,7 @@ def bake(
 
 
 def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -> Walkable:
-    """The floor, on cells of the asked size or of one that keeps baking to seconds and the fields to megabytes."""
+    """Computes the floor; without a size, on cells that limit baking to seconds and distance fields to megabytes."""
     chosen = cell_size or default_cell_size(mesh.bounds)
     try:
         walkable = build_walkable(mesh.triangles, body, chosen)
@@ -77,8 +83,8 @@ def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -
     except SceneError as error:
         low, high = mesh.bounds
         raise SceneError(
-            f"{name}: {error} The mesh spans {_metres(high - low)} (x, y, z). A file with z up is imported with up='z'"
-            ", one in centimetres with scale=0.01."
+            f"{name}: {error} The mesh spans {_metres(high - low)} (x, y, z). Import a file with z up with up='z', and "
+            "one in centimetres with scale=0.01."
         ) from None
     return walkable
 

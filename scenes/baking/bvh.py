@@ -1,7 +1,7 @@
-"""The bounding volume hierarchy of a scene's triangles: four children a node, child boxes in 8 bits, 48 bytes a node.
+"""The bounding volume hierarchy of a scene's triangles: four children per node, boxes in 8 bits, 48 bytes per node.
 
-A binary tree (`bvh_binary`) is folded into one of four children a node, each node's largest boxes first, and
-the child boxes are rounded outwards to a 255-step grid over their parent, as in Ylitie, Karras and Laine, *Efficient
+A binary tree (`bvh_binary`) is collapsed into one with four children per node, opening the largest boxes first. The
+child boxes are rounded outwards to a grid of 255 steps over their parent, as in Ylitie, Karras and Laine, *Efficient
 Incoherent Ray Traversal on GPUs Through Compressed Wide BVHs* (HPG 2017).
 
 A node is twelve 32-bit words, three loads of sixteen bytes:
@@ -15,9 +15,9 @@ A node is twelve 32-bit words, three loads of sixteen bytes:
 | 10 | the number of the first inner child; the others follow it |
 | 11 | the first triangle of the first leaf; those of the other leaves follow |
 
-The kind of child k is bits 2k and 2k + 1 of its byte: 0 for an inner node, else a leaf of so many triangles. Inner
-children come first, then leaves, then missing ones, whose low > high keeps every ray out. Triangle numbers are
-positions in `BVH.order`.
+The kind of child k is bits 2k and 2k + 1 of that byte: 0 for an inner node, else the number of a leaf's triangles.
+Inner children come first, then leaves, then missing ones, which have low > high so that no ray enters them. Triangle
+numbers are positions in `BVH.order`.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ MAX_LEAF = 3
 MAX_TRIANGLES = 1 << 27
 
 BOX_MARGIN = 1e-6
-"""Boxes are widened by this share of the largest coordinate: more than float32 rounding of a ray's slab test."""
+"""Boxes are widened by this fraction of the largest coordinate, more than the rounding of a ray's slab test."""
 
 
 @dataclass(frozen=True)
 class BVH:
-    """A tree laid out for the shader.
+    """A tree in the layout of the shader.
 
     - `nodes`: uint32 `[M, 12]`, see the module's table; node 0 is the root and M >= 1.
     - `order`: int32 `[T]`, the triangles in the order in which leaves refer to them.
-    - `stack_size`: the most children that wait on a traversal's stack at once, if every box is hit.
+    - `stack_size`: the largest number of entries on a traversal's stack, if every box is hit.
     """
 
     nodes: np.ndarray
@@ -53,12 +53,16 @@ class BVH:
     stack_size: int
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Named arrays for saving; `from_arrays` is the inverse."""
+        """Returns named arrays for saving; `from_arrays` is the inverse."""
         return {"nodes": self.nodes, "order": self.order, "stack_size": np.array([self.stack_size], np.int32)}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> BVH:
-        """The tree that `to_arrays` came from. Raises SceneError when an array is missing or has another layout."""
+        """Returns the tree that `to_arrays` came from.
+
+        Raises:
+            SceneError: If an array is missing or has another layout.
+        """
         missing = {"nodes", "order", "stack_size"} - set(arrays)
         if missing:
             raise SceneError(f"A saved BVH lacks the arrays {sorted(missing)}; bake the scene again.")
@@ -71,10 +75,14 @@ class BVH:
 
 
 def build_bvh(triangles: np.ndarray, leaf_size: int = MAX_LEAF) -> BVH:
-    """Build the tree of float32 triangles `[T, 3, 3]` (metres); leaves hold at most `leaf_size` (1 to 3).
+    """Builds the tree of a scene's triangles; keeps zero-area and repeated ones.
 
-    Zero-area and repeated triangles are kept. Raises SceneError for a wrong shape, NaN or infinite corners, or more
-    than 2^27 triangles.
+    Args:
+        triangles: float32 `[T, 3, 3]`, metres.
+        leaf_size: Most triangles in a leaf, 1 to 3.
+
+    Raises:
+        SceneError: For a wrong shape, NaN or infinite corners, or more than 2^27 triangles.
     """
     triangles = np.ascontiguousarray(triangles, np.float32)
     _check(triangles, leaf_size)
@@ -100,9 +108,9 @@ def _check(triangles: np.ndarray, leaf_size: int) -> None:
 
 
 def _fold(tree: BinaryTree) -> np.ndarray:
-    """Binary nodes that become the children of each wide node: int64 `[W, 4]`, -1 = none, inner ones first.
+    """Chooses the binary nodes that become the children of each wide node: int64 `[W, 4]`, -1 = none, inner ones first.
 
-    Wide nodes come in breadth-first order: the n-th inner member, counted row by row, becomes wide node n + 1.
+    Wide nodes are in breadth-first order: the n-th inner member, counted row by row, becomes wide node n + 1.
     """
     area = half_area(tree.box.astype(np.float64))
     parents = np.zeros(1, np.int64)
@@ -121,8 +129,11 @@ def _is_inner(tree: BinaryTree, members: np.ndarray) -> np.ndarray:
 
 
 def _open_largest(tree: BinaryTree, area: np.ndarray, parents: np.ndarray) -> np.ndarray:
-    """Members `[P, 4]` of the wide nodes that `parents` become: the inner member of the largest area is replaced by
-    its two children until four slots are full. A root that is a leaf becomes its own only member."""
+    """Returns the members `[P, 4]` of the wide nodes that `parents` become.
+
+    Replaces the inner member of the largest area by its two children until all four slots are full. A root that is a
+    leaf becomes its own only member.
+    """
     members = np.full((len(parents), WIDTH), -1, np.int64)
     members[:, 0] = parents
     rows = np.arange(len(parents))
@@ -138,13 +149,13 @@ def _open_largest(tree: BinaryTree, area: np.ndarray, parents: np.ndarray) -> np
 
 
 def _lay_out_triangles(tree: BinaryTree, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Put the triangles of each wide node's leaves side by side.
+    """Orders triangles so that those of each wide node's leaves are adjacent.
 
-    Returns `first` int64 `[W]`, where those of each wide node begin, and the new order int32 `[T]`.
+    Returns `first` int64 `[W]`, where those of each wide node begin, and the new order, int32 `[T]`.
     """
     is_leaf = (members >= 0) & ~_is_inner(tree, members)
     count = np.where(is_leaf, tree.count[members], 0)
-    # Wide nodes by where their run began in the binary tree's order: neighbours in space stay neighbours in memory.
+    # Sorting wide nodes by the binary tree's order keeps neighbours in space near each other in memory.
     begin = np.where(members >= 0, tree.first[members], len(tree.order)).min(1)
     by_place = np.argsort(begin, kind="stable")
     held = count.sum(1)
@@ -155,7 +166,7 @@ def _lay_out_triangles(tree: BinaryTree, members: np.ndarray) -> tuple[np.ndarra
 
 
 def _pack(tree: BinaryTree, members: np.ndarray, first: np.ndarray, margin: np.float32) -> np.ndarray:
-    """The words of all wide nodes, `[W, 12]`."""
+    """Returns the words of all wide nodes, `[W, 12]`."""
     present = members >= 0
     box = tree.box[members].astype(np.float64)
     low = np.where(present[..., None], box[..., :3] - margin, np.inf)
@@ -180,25 +191,25 @@ def _pack(tree: BinaryTree, members: np.ndarray, first: np.ndarray, margin: np.f
 
 
 def _round_down(values: np.ndarray) -> np.ndarray:
-    """The largest float32 not above each float64."""
+    """Returns the largest float32 not above each float64."""
     near = values.astype(np.float32)
     return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
 
 
 def _grid_exponent(extent: np.ndarray) -> np.ndarray:
-    """Exponent bits of the smallest power of two of which 255 steps span each extent (float64 `[..., 3]`)."""
+    """Returns the exponent bits of the smallest power of two with 255 steps at least `extent` (float64 `[..., 3]`)."""
     exponent = np.ceil(np.log2(np.maximum(extent, 1e-38) / 255)).astype(np.int64)
     exponent += np.ldexp(255.0, exponent) < extent
     return np.clip(exponent + 127, 1, 254)
 
 
 def _bytes_to_word(values: np.ndarray) -> np.ndarray:
-    """Four numbers 0 to 255 in the last axis -> one uint32, the first in the lowest byte."""
+    """Packs four numbers 0 to 255 in the last axis into one uint32, the first in the lowest byte."""
     return (values.astype(np.uint32) << np.array([0, 8, 16, 24], np.uint32)).sum(-1, dtype=np.uint32)
 
 
 def empty_root() -> np.ndarray:
-    """A root without children, `[1, 12]`."""
+    """Returns a root without children, `[1, 12]`."""
     nodes = np.zeros((1, NODE_WORDS), np.uint32)
     nodes[:, 3] = 0x7F7F7F  # steps of 1 m
     nodes[:, 4:7] = 0xFFFFFFFF
@@ -206,7 +217,7 @@ def empty_root() -> np.ndarray:
 
 
 def _stack_size(tree: BinaryTree, members: np.ndarray) -> int:
-    """The most children that wait at once, whatever the order of visits: siblings left behind on the way down."""
+    """Returns the largest number of siblings left on the stack on the way down, for any order of visits."""
     inner = _is_inner(tree, members).sum(1)
     waiting = (members >= 0).sum(1) - 1
     first, last = 0, 1

@@ -1,9 +1,9 @@
-"""A binary bounding volume hierarchy, split by the surface-area heuristic, one level of the tree at a time.
+"""Builds a binary bounding volume hierarchy by the surface area heuristic, one level of the tree at a time.
 
-All nodes of a level are split together in numpy, so the number of Python steps is the depth of the tree and not
-its size. The triangles are sorted once along each axis and every split keeps the three orders sorted (a stable
-partition), so a cut is a position in a sorted run: small nodes try every cut, large ones those between equal slabs.
-The heuristic is MacDonald and Booth's (1990); the constants are ratios of costs, not times.
+All nodes of a level are split together in numpy, so the number of Python steps is the depth of the tree, not its size.
+The triangles are sorted once along each axis, and every split keeps the three orders sorted (a stable partition). So a
+cut is a position in a sorted run: small nodes try every cut, large ones those between equal slabs. The heuristic is
+MacDonald and Booth's (1990); the constants are ratios of costs, not times.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 SIZE_CLASSES = (4, 8, 16, 32)
-"""A node of at most this many triangles tries every cut; larger ones are cut into as many slabs as the last says."""
+"""Nodes of at most so many triangles try every cut, in classes of these sizes; larger ones use the last as slabs."""
 
 BALANCED_BELOW = 36
-"""Levels left to the heuristic; a deeper node is halved, so that no input makes the tree deeper than this + log2 T."""
+"""Number of levels split by the heuristic. Deeper nodes are halved, so the depth is at most this + log2 T."""
 
 Box = np.ndarray
-"""float32 `[..., 6]`: low x y z, then minus high x y z, so that one minimum joins two boxes."""
+"""float32 `[..., 6]`: low x y z, then minus high x y z, so that the minimum of two boxes is their union."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class BinaryTree:
 
 @dataclass
 class _Level:
-    """The nodes that are split together, as runs of the three sorted orders."""
+    """The nodes of one level, as runs of the three sorted orders."""
 
     orders: np.ndarray  # int32 [3, A]: triangle numbers, sorted by centroid along x, y, z within each run
     start: np.ndarray  # int64 [M]: where each node's run starts in `orders`
@@ -50,9 +50,12 @@ class _Level:
 
 
 def build_binary(triangles: np.ndarray, leaf_size: int, traversal_cost: float) -> BinaryTree:
-    """Split float32 `[T, 3, 3]` into leaves of at most `leaf_size`; T >= 1.
+    """Builds the tree.
 
-    `traversal_cost` is the price of visiting an inner node in triangle tests.
+    Args:
+        triangles: float32 `[T, 3, 3]`, T >= 1.
+        leaf_size: Most triangles in a leaf.
+        traversal_cost: Cost of visiting an inner node, in units of a triangle test.
     """
     exact = triangle_boxes(triangles)
     scaled = _to_unit_cube(exact)
@@ -73,12 +76,17 @@ def build_binary(triangles: np.ndarray, leaf_size: int, traversal_cost: float) -
         counts.append(level.count)
         level = _split(level, axis, left, inner)
         depth += 1
-    as_int = [np.concatenate(parts).astype(np.int32) for parts in (children, firsts, counts)]
-    return BinaryTree(np.concatenate(boxes), *as_int, order)
+    return BinaryTree(
+        box=np.concatenate(boxes),
+        child=np.concatenate(children).astype(np.int32),
+        first=np.concatenate(firsts).astype(np.int32),
+        count=np.concatenate(counts).astype(np.int32),
+        order=order,
+    )
 
 
 def triangle_boxes(triangles: np.ndarray) -> Box:
-    """Boxes of triangles `[T, 3, 3]`, float32 `[T, 6]`."""
+    """Returns the boxes of triangles `[T, 3, 3]`, float32 `[T, 6]`."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     low = np.minimum(np.minimum(a, b), c)
     high = np.maximum(np.maximum(a, b), c)
@@ -86,7 +94,7 @@ def triangle_boxes(triangles: np.ndarray) -> Box:
 
 
 def half_area(box: Box) -> np.ndarray:
-    """Half the surface of boxes `[..., 6]`; boxes that hold nothing have a negative extent and count as 0."""
+    """Returns half the surface of boxes `[..., 6]`, 0 for empty boxes (with a negative extent)."""
     x = -(box[..., 3] + box[..., 0])
     y = -(box[..., 4] + box[..., 1])
     z = -(box[..., 5] + box[..., 2])
@@ -94,7 +102,7 @@ def half_area(box: Box) -> np.ndarray:
 
 
 def runs(start: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """The numbers of all runs laid end to end: start[0], start[0] + 1, ... , start[1], ..."""
+    """Returns the concatenated numbers of all runs: start[0], start[0] + 1, ... , start[1], ..."""
     total = np.cumsum(count)
     if not len(total):
         return np.zeros(0, np.int64)
@@ -102,7 +110,7 @@ def runs(start: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _to_unit_cube(exact: Box) -> Box:
-    """The boxes moved and scaled into [-1, 1], so that no extent overflows when areas are multiplied."""
+    """Returns the boxes moved and scaled into [-1, 1], so that products of extents do not overflow."""
     wide = exact.astype(np.float64)
     low, high = wide[:, :3].min(0), -wide[:, 3:].min(0)
     centre, size = (low + high) / 2, max(float((high - low).max()), 1e-300)
@@ -117,14 +125,14 @@ def _root_level(scaled: Box) -> _Level:
 
 
 def _run_minimum(boxes: Box, start: np.ndarray) -> Box:
-    """The box of each run of `boxes` that begins at `start`, `[M, 6]`; a column at a time is the quick way."""
+    """Returns the box `[M, 6]` of each run of `boxes` that begins at `start`; one column at a time is fastest."""
     return np.stack([np.minimum.reduceat(boxes[:, k], start) for k in range(6)], 1)
 
 
 def _best_cuts(
     scaled: Box, level: _Level, depth: int, leaf_size: int, traversal_cost: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The axis of every node's cheapest cut and how many triangles go left, 0 where a leaf is cheaper."""
+    """Returns the axis of every node's cheapest cut and the number of triangles on the left, 0 if a leaf is cheaper."""
     nodes = len(level.start)
     best_cost = np.full(nodes, np.inf, np.float32)
     best_axis = np.zeros(nodes, np.int64)
@@ -145,7 +153,7 @@ def _best_cuts(
 
 
 def _by_size(level: _Level):
-    """Yield (nodes, cuts) for each size class that occurs among nodes of two triangles or more."""
+    """Yields (nodes, cuts) for each size class that occurs among nodes of at least two triangles."""
     smaller = 1
     for size in SIZE_CLASSES:
         is_last = size == SIZE_CLASSES[-1]
@@ -158,13 +166,13 @@ def _by_size(level: _Level):
 def _cheapest_cut(
     boxes: Box, axis: int, start: np.ndarray, count: np.ndarray, cuts: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cost (triangles times half area, both sides) and left count of each node's cheapest of `cuts - 1` cuts."""
+    """Returns cost (sum over both sides of triangles times half area) and left count of each node's cheapest cut."""
     steps = np.arange(cuts)
     small = count.max() <= cuts
-    # Pieces between two neighbouring cuts: one triangle each in small nodes, a slab of space in larger ones.
+    # Pieces between two neighbouring cuts: one triangle in small nodes, a slab of space in larger ones.
     before = np.minimum(steps, count[:, None]) if small else _slabs(boxes, axis, start, count, cuts)
     at = np.minimum(start[:, None] + before, len(boxes) - 1)
-    # Component first: [6, cuts, nodes] keeps every running minimum on contiguous memory.
+    # Layout [6, cuts, nodes]: every running minimum works on contiguous memory.
     pieces = boxes[at.T].transpose(2, 0, 1).copy() if small else _slab_boxes(boxes, at, start + count, cuts)
     if small:
         pieces[:, (before >= count[:, None]).T] = np.inf
@@ -173,7 +181,7 @@ def _cheapest_cut(
     left_count = before[:, 1:].T
     right_count = count - left_count
     cost = _areas(left) * left_count + _areas(right) * right_count
-    # Equal costs (many equal triangles) must not peel off one triangle at a time: lean slightly to the middle.
+    # Prefers cuts near the middle among equal costs: many equal triangles must not be split off one at a time.
     cost *= 1 + 1e-5 * np.abs(left_count - right_count) / count
     cost[(left_count == 0) | (right_count == 0)] = np.inf
     best = np.argmin(cost, 0)
@@ -182,7 +190,7 @@ def _cheapest_cut(
 
 
 def _slabs(boxes: Box, axis: int, start: np.ndarray, count: np.ndarray, cuts: int) -> np.ndarray:
-    """How many triangles lie before each of `cuts` equal slabs of every node's centroids, `[M, cuts]`."""
+    """Returns the number of triangles before each of `cuts` equal slabs of every node's centroids, `[M, cuts]`."""
     where = runs(start, count)
     centroid = boxes[where, axis] - boxes[where, axis + 3]
     begin = np.cumsum(count) - count
@@ -196,10 +204,10 @@ def _slabs(boxes: Box, axis: int, start: np.ndarray, count: np.ndarray, cuts: in
 
 
 def _slab_boxes(boxes: Box, at: np.ndarray, end: np.ndarray, cuts: int) -> Box:
-    """Boxes `[6, cuts, M]` of the slabs that begin at `at` [M, cuts] and go on to the next slab or `end`."""
+    """Returns the boxes `[6, cuts, M]` of the slabs from `at` `[M, cuts]` to the next slab or `end`."""
     bounds = np.concatenate([at, end[:, None]], 1)
     empty = bounds[:, 1:] == bounds[:, :-1]
-    # reduceat wants starts only and runs on to the next one: the end of the last slab starts an unused run.
+    # reduceat takes starts only; the end of the last slab starts an unused run.
     starts = np.minimum(bounds.reshape(-1), len(boxes) - 1)
     pieces = np.stack([np.minimum.reduceat(boxes[:, k], starts) for k in range(6)])
     pieces = pieces.reshape(6, len(at), cuts + 1)[:, :, :-1].transpose(0, 2, 1).copy()
@@ -208,18 +216,18 @@ def _slab_boxes(boxes: Box, at: np.ndarray, end: np.ndarray, cuts: int) -> Box:
 
 
 def _areas(box: np.ndarray) -> np.ndarray:
-    """`half_area` for boxes stored component first, `[6, ...]`."""
+    """Returns `half_area` of boxes with the components in the first axis, `[6, ...]`."""
     return half_area(np.moveaxis(box, 0, -1))
 
 
 def _place_leaves(order: np.ndarray, level: _Level, leaf: np.ndarray) -> None:
-    """Write the triangles of finished nodes to their place in the final order."""
+    """Writes the triangles of leaves to their place in the final order."""
     where = runs(level.first[leaf], level.count[leaf])
     order[where] = level.orders[0][runs(level.start[leaf], level.count[leaf])]
 
 
 def _split(level: _Level, axis: np.ndarray, left: np.ndarray, inner: np.ndarray) -> _Level:
-    """The next level: the runs of inner nodes, each partitioned into left and right in all three orders."""
+    """Returns the next level: the runs of inner nodes, partitioned into left and right in all three orders."""
     kept = runs(level.start[inner], level.count[inner])
     orders = level.orders[:, kept]
     axis, left, count, first = axis[inner], left[inner], level.count[inner], level.first[inner]
@@ -237,7 +245,7 @@ def _split(level: _Level, axis: np.ndarray, left: np.ndarray, inner: np.ndarray)
     for k in range(3):
         right = goes_right[orders[k]]
         lefts_before = np.cumsum(~right) - ~right
-        # Every run before this one holds `left` left triangles: count from the run's own start.
+        # Counts from the run's own start: every run before it holds `left` left triangles.
         lefts_before -= np.repeat(np.cumsum(left) - left, count)
         target = np.where(right, right_start + rank - lefts_before, run_start + lefts_before)
         next_orders[k, target] = orders[k]

@@ -1,4 +1,4 @@
-"""`Scene`: a building made ready for simulation. Static, shared by every environment that stands in it."""
+"""`Scene`: a building ready for simulation. It never changes, and all environments in it share it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _ARRAYS = ("triangles", "uvs", "materials", "labels", "goals", "goal_distances",
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The baked result: what is drawn, where one can walk, how far it is to the goals. Arrays only, metres, y up.
+    """The result of baking: triangles to draw, the walkable surface, goals and distances. Metres, y up.
 
     - `triangles` float32 `[T, 3, 3]`, `uvs` float32 `[T, 3, 2]`, `materials` int32 `[T]`, `labels` int32 `[T]`:
-      as in `Mesh`, in the order in which `bvh` walks them.
-    - `material_table`, `textures`: as in `Mesh`. Equal textures of different scenes are one array in memory.
+      as in `Mesh`, in the order of the leaves of `bvh`.
+    - `material_table`, `textures`: as in `Mesh`. Scenes share equal textures in memory.
     - `bvh`: the bounding volume hierarchy over `triangles`.
     - `walkable`: the surface on which `body` can stand, as layered height grids; C is its number of cells.
-    - `goals` float32 `[G, 3]`; `goal_distances` float16 `[G, C]`: metres of walking from each cell to each goal,
-      inf where it cannot be reached.
-    - `label_names`: what the semantic labels mean; `label_names[0]` is "nothing".
+    - `goals` float32 `[G, 3]`; `goal_distances` float16 `[G, C]`: geodesic distance from each cell to each goal,
+      metres, inf if unreachable.
+    - `label_names`: name of each semantic label; `label_names[0]` is "nothing".
     - `instances` int32 `[T]`: the object that each triangle belongs to, 0 = none; `objects`: what is known of them.
     """
 
@@ -57,7 +57,7 @@ class Scene:
     objects: SceneObjects
 
     def __repr__(self) -> str:
-        """One line a person can read, without the arrays."""
+        """Summarises the scene in one line, without its arrays."""
         return (
             f"Scene({self.name!r}, {len(self.triangles):,} triangles, {self.walkable.area:.1f} m2 walkable, "
             f"{len(self.goals)} goals)"
@@ -71,51 +71,56 @@ class Scene:
 
     @property
     def mesh(self) -> Mesh:
-        """What the scene was baked from, triangles in `bvh` order."""
+        """The mesh that the scene was baked from, with triangles in `bvh` order."""
         arrays = self.triangles, self.uvs, self.materials, self.labels
         return Mesh(*arrays, self.material_table, self.textures, self.instances)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays together, which is also about what the scene takes on the device."""
+        """Size of all arrays, bytes; about what the scene takes on the device, too."""
         own = (*(getattr(self, name) for name in _ARRAYS), *self.textures, *self.bvh.to_arrays().values())
         return sum(array.nbytes for array in own) + self.walkable.nbytes + self.objects.nbytes
 
     def geodesic_distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Metres of walking between points `a` and `b`, `[..., 3]` each, broadcast; inf where there is no way."""
+        """Returns the geodesic distance in metres between points `a` and `b`, `[..., 3]` each, broadcast.
+
+        inf if there is no path, or a point is not on the walkable surface.
+        """
         return geodesic_distance(self.walkable, np.asarray(a, np.float32), np.asarray(b, np.float32))
 
     def is_navigable(self, points: np.ndarray) -> np.ndarray:
-        """Whether `body` can stand at each of `points` `[..., 3]`; bool `[...]`."""
+        """Returns whether `body` can stand at each of `points` `[..., 3]`; bool `[...]`."""
         return self.walkable.locate(np.asarray(points, np.float32)) >= 0
 
     def sample_navigable(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """`n` points, float32 `[n, 3]`, drawn evenly from the walkable surface."""
+        """Samples `n` points uniformly from the walkable surface, float32 `[n, 3]`."""
         cells = rng.integers(self.walkable.num_cells, size=n)
         points = self.walkable.positions[cells].astype(np.float32)
-        # Stay off the cell's very border, where rounding could put the point into a neighbour that is a wall.
+        # Keeps off the cell's border, where rounding could move the point into a neighbour that is a wall.
         points[:, [0, 2]] += rng.uniform(-0.49, 0.49, (n, 2)) * self.walkable.cell_size
         return points
 
     def shortest_path(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The walk from point `a` `[3]` to point `b` `[3]` as a polyline float32 `[P, 3]`.
+        """Returns the shortest path from point `a` `[3]` to point `b` `[3]` as a polyline, float32 `[P, 3]`.
 
-        Raises `SceneError` if there is no way.
+        Raises:
+            SceneError: If there is no path.
         """
         a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
         start, end = self.walkable.locate(np.stack([a, b])).tolist()
         islands = self.walkable.islands
         if min(start, end) < 0 or islands[start] != islands[end]:
             raise SceneError(
-                f"{self.name}: no way leads from {a.tolist()} to {b.tolist()}. Both points must be navigable "
-                "(Scene.is_navigable) and on one island of floor."
+                f"{self.name}: there is no path from {a.tolist()} to {b.tolist()}. Both points must be navigable "
+                "(Scene.is_navigable) and on connected floor."
             )
         return shortest_path(self.walkable, distance_fields(self.walkable, b[None])[0], a)
 
     def with_goals(self, points: np.ndarray) -> Scene:
-        """This scene with `points` `[n, 3]` appended to `goals`, and their distance fields with them.
+        """Returns this scene with `points` `[n, 3]` appended to `goals`, and their distance fields to `goal_distances`.
 
-        Raises `SceneError` if a point is not navigable.
+        Raises:
+            SceneError: If a point is not navigable.
         """
         points = np.asarray(points, np.float32).reshape(-1, 3)
         off = ~self.is_navigable(points)
@@ -134,7 +139,7 @@ class Scene:
         )
 
     def relabelled(self, table: tuple[str, ...]) -> Scene:
-        """This scene with `label_names` replaced by `table`, which has all of them, and its labels to match."""
+        """Returns this scene with `label_names` replaced by `table`, which contains all of them, and labels adapted."""
         if table == self.label_names:
             return self
         number = {name: k for k, name in enumerate(table)}
@@ -164,9 +169,10 @@ class Scene:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Scene:
-        """Read a file written by `save`.
+        """Reads a file written by `save`.
 
-        Raises `SceneError`, naming the path, for a file that is missing, truncated or of another kind.
+        Raises:
+            SceneError: If the file is missing, damaged or of another kind; the message names it.
         """
         about, arrays = read_scene_file(Path(path))
         try:

@@ -1,1 +1,1 @@
-"""Episode sets: sampling them, and reading and writing Habitat's episode files."""
+"""Episode sets: samples them, and reads and writes Habitat's episode files."""

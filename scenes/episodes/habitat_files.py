@@ -61,15 +61,15 @@ def load_episodes(
             scene_id, *row = _row(path, number, entry)
             if scene_id not in located:
                 located[scene_id] = _located(path, scene_id, folder)
-            if isinstance(error := located[scene_id], SceneError):
-                raise error
+            if isinstance(name := located[scene_id], SceneError):
+                raise name
         except SceneError as error:
             if bad is None:
                 raise
             bad.append(_bad_entry(entry, number, error))
             continue
-        rows.append((names.setdefault(located[scene_id], len(names)), *row))
-    if not rows:
+        rows.append((names.setdefault(name, len(names)), *row))
+    if bad and not rows:
         raise SceneError(f"{path}: all {len(bad)} episodes are bad. The first: {bad[0].reason}")
     scene_index, episode_id, start, heading, goal, distance = zip(*rows, strict=True)
     return EpisodeSet(

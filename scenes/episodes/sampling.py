@@ -1,4 +1,4 @@
-"""Episodes of point-goal navigation: where to start, where to go, and how far that is."""
+"""PointNav episodes: start, goal, and the geodesic distance between them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from batchsim.scenes.sources.scene_source import SceneSource
 from batchsim.scenes.walking.walkable import MIN_ISLAND_RADIUS
 
 STANDARD_VERSION = 2
-"""Raised when `standard_episodes` would give other episodes than before."""
+"""Increased whenever the episodes of `standard_episodes` change."""
 
 _BATCH = 1024
-_PATIENCE = 64
-_SAME_FLOOR = 0.5
-_OTHER_FLOOR = 2.0
+_PATIENCE = 64  # batches without any episode before sampling fails
+_SAME_FLOOR = 0.5  # largest difference in height on one floor, metres
+_OTHER_FLOOR = 2.0  # smallest difference in height between floors, metres
 FLOORS = ("same", "cross")
 
 
@@ -31,8 +31,8 @@ class EpisodeSet:
     - `scene_names`: the scenes; `scene_index` int32 `[E]` points into them.
     - `start_position` float32 `[E, 3]`, on the floor; `start_heading` float32 `[E]`, 0 looks along -z, positive left.
     - `goal` float32 `[E, 3]`; `goal_index` int32 `[E]`: which of the scene's baked goals it is, -1 if none.
-    - `geodesic_distance` float32 `[E]`: the shortest walk from start to goal, inf where there is none.
-    - `episode_id`: a string each, unique within its scene.
+    - `geodesic_distance` float32 `[E]`: from start to goal, inf if there is no path.
+    - `episode_id`: strings, unique within each scene.
     """
 
     scene_names: tuple[str, ...]
@@ -49,7 +49,7 @@ class EpisodeSet:
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name != "scene_names" and len(value) != count:
-                raise SceneError(f"EpisodeSet.{item.name} has {len(value)} entries, episode_id {count}.")
+                raise SceneError(f"EpisodeSet.{item.name} has {len(value)} entries; expected {count}, as episode_id.")
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -60,26 +60,26 @@ class EpisodeSet:
 
     @property
     def start_rotation(self) -> np.ndarray:
-        """float32 `[E, 4]`: the start headings as quaternions x, y, z, w (turns about y)."""
+        """float32 `[E, 4]`: the start headings as quaternions x, y, z, w (rotations about y)."""
         half = self.start_heading / 2
         zero = np.zeros_like(half)
         return np.stack([zero, np.sin(half), zero, np.cos(half)], -1).astype(np.float32)
 
     def select(self, which: np.ndarray | slice) -> EpisodeSet:
-        """The episodes that an index array, bool mask or slice picks; `scene_names` stays whole."""
+        """Returns the episodes that an index array, bool mask or slice selects, with the same `scene_names`."""
         chosen = np.arange(len(self))[which]
         arrays = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name not in _TUPLES}
         return replace(self, **arrays, episode_id=tuple(self.episode_id[i] for i in chosen))
 
     def without_idle_scenes(self) -> EpisodeSet:
-        """The same episodes, where `scene_names` holds no scene without one."""
+        """Returns the same episodes without the scenes that have none."""
         used, scene_index = np.unique(self.scene_index, return_inverse=True)
         names = tuple(self.scene_names[k] for k in used)
         return replace(self, scene_names=names, scene_index=scene_index.astype(np.int32))
 
     @staticmethod
     def concatenate(parts: Iterable[EpisodeSet]) -> EpisodeSet:
-        """All episodes of `parts` in order; scenes of the same name are one."""
+        """Joins the episodes of `parts` in order; scenes of the same name become one."""
         parts = list(parts)
         names = list(dict.fromkeys(name for part in parts for name in part.scene_names))
         place = {name: i for i, name in enumerate(names)}
@@ -104,18 +104,27 @@ def sample_episodes(
     max_distance: float = 30.0,
     floors: str = "same",
 ) -> EpisodeSet:
-    """`count` episodes by the rules of Habitat's PointNav generator, spread evenly over `scenes`.
+    """Samples episodes by the rules of Habitat's PointNav generator.
 
-    Starts are drawn from the floor, goals from the scene's baked goals, headings from the whole turn. Kept are pairs on
-    one floor (height within 0.5 m), on an island of at least 1.5 m radius, `min_distance` to `max_distance` metres
-    of walking apart; a nearly straight one (ratio = walk / beeline < 1.1) with probability 20 (ratio - 0.98)^2.
+    Samples starts from the floor, goals from the scene's baked goals, and headings uniformly. Keeps pairs on one floor
+    (height within 0.5 m), on an island with a radius of at least 1.5 m, at a geodesic distance from `min_distance` to
+    `max_distance`. Of nearly straight ones (ratio of geodesic and euclidean distance < 1.1), keeps a fraction of
+    20 (ratio - 0.98)^2.
 
-    `floors`: "cross" keeps pairs on different storeys instead, at least 2 m above or below each other and joined by
-    stairs or ramps; scenes without any such pair of cell and goal are left out.
+    Episode e is in scene e mod S, where S is the number of scenes used. Each scene has its own random stream, from
+    `seed` and its name, so the episodes of a smaller `count` are the first of a larger one.
 
-    Episode e lies in scene e mod S, S being the scenes that are used. Each scene has its own random stream, from
-    `seed` and its name, so a larger `count` continues a smaller one. Raises `SceneError` naming a scene that has too
-    few such pairs, and if no scene has two storeys.
+    Args:
+        scenes: Where to sample; anything that `resolve` accepts.
+        count: Number of episodes.
+        seed: Seed of the random streams.
+        min_distance: Smallest geodesic distance, metres.
+        max_distance: Largest geodesic distance, metres.
+        floors: "same", or "cross" for start and goal on different storeys, at least 2 m apart in height and joined by
+            stairs or ramps. Scenes without such a pair are left out.
+
+    Raises:
+        SceneError: If a scene has too few such pairs, or (with "cross") no scene has two storeys.
     """
     scene_set = resolve(scenes)
     if floors not in FLOORS:
@@ -135,9 +144,9 @@ def sample_episodes(
 
 
 def standard_episodes(spec: str, count: int, floors: str = "same") -> EpisodeSet:
-    """The first `count` episodes of the fixed series for a named set, such as "homes:val": the same for everyone.
+    """Returns the first `count` standard episodes of a named set, such as "homes:val": the same for everyone.
 
-    `floors` as in `sample_episodes`. They change only with `STANDARD_VERSION` and with the home generator.
+    They change only with `STANDARD_VERSION` and with the home generator. `floors` is as in `sample_episodes`.
     """
     seed = crc32(f"batchsim episodes {STANDARD_VERSION}".encode())
     return sample_episodes(spec, count, seed, floors=floors)
@@ -145,14 +154,14 @@ def standard_episodes(spec: str, count: int, floors: str = "same") -> EpisodeSet
 
 @dataclass(frozen=True)
 class _Rules:
-    """Which pairs of start and goal are episodes; metres."""
+    """The conditions on pairs of start and goal; metres."""
 
     min_distance: float
     max_distance: float
     floors: str
 
     def allow(self, scene: Scene, cells: np.ndarray, goals: np.ndarray) -> np.ndarray:
-        """bool, of the broadcast shape of start `cells` and goal indices: floors and length of the walk are right."""
+        """Returns whether floors and distance are allowed; bool, with the broadcast shape of `cells` and `goals`."""
         walk = scene.goal_distances[goals, cells].astype(np.float32)
         rise = np.abs(scene.walkable.heights[cells] - scene.goals[goals, 1])
         right_floor = rise <= _SAME_FLOOR if self.floors == "same" else rise >= _OTHER_FLOOR
@@ -160,15 +169,16 @@ class _Rules:
 
 
 def _with_storeys(scene_set: SceneSet, rules: _Rules, count: int) -> SceneSet:
-    """The first `count` of the scenes in which some goal is allowed from some cell."""
+    """Returns the first `count` scenes in which some goal is allowed from some cell."""
     found: list[SceneSource] = []
     for source in scene_set:
         if len(found) < count and _any_allowed(source.load(), rules):
             found.append(source)
     if not found:
         raise SceneError(
-            f"{scene_set.name}: no scene has two storeys joined by stairs or ramps with walks of {rules.min_distance:g}"
-            f" to {rules.max_distance:g} m between them. Use floors='same', or more scenes: one home in six has two."
+            f"{scene_set.name}: no scene has two storeys joined by stairs or ramps, with paths between them of "
+            f"{rules.min_distance:g} to {rules.max_distance:g} m. Use floors='same', or more scenes: one home in "
+            "six has two storeys."
         )
     return SceneSet(found, scene_set.name)
 
@@ -179,7 +189,7 @@ def _any_allowed(scene: Scene, rules: _Rules) -> bool:
 
 
 def _cells_of_use(scene: Scene) -> np.ndarray:
-    """Cells on islands that are large enough for episodes."""
+    """Returns the cells on islands that are large enough for episodes."""
     walkable = scene.walkable
     return np.flatnonzero(walkable.island_radii[walkable.islands] >= MIN_ISLAND_RADIUS)
 
@@ -192,11 +202,11 @@ def _sample_in(scene: Scene, count: int, seed: int, rules: _Rules) -> EpisodeSet
     while found < count:
         if not len(cells_of_use) or not len(scene.goals) or fruitless == _PATIENCE:
             raise SceneError(
-                f"{scene.name}: {found} of {count} episodes with {rules.min_distance:g} to {rules.max_distance:g} m "
-                f"of walking were found; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small or "
-                "too cut up; lower min_distance or leave the scene out."
+                f"{scene.name}: found {found} of {count} episodes with a geodesic distance from {rules.min_distance:g} "
+                f"to {rules.max_distance:g} m; the last {_PATIENCE * _BATCH:,} tries gave none. Its floor is too small "
+                "or too divided; lower min_distance or leave the scene out."
             )
-        # Always a whole batch, so that the stream does not depend on how many episodes are asked for.
+        # Always a whole batch, so that the random stream does not depend on `count`.
         cells = cells_of_use[rng.integers(len(cells_of_use), size=_BATCH)]
         goals = rng.integers(len(scene.goals), size=_BATCH)
         headings = rng.uniform(-np.pi, np.pi, _BATCH).astype(np.float32)
@@ -218,7 +228,7 @@ def _sample_in(scene: Scene, count: int, seed: int, rules: _Rules) -> EpisodeSet
 
 
 def _crooked_enough(scene: Scene, cells: np.ndarray, goals: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Habitat's rule against straight walks, for pairs of start cell and goal index; `chance` is uniform in [0, 1)."""
+    """Applies Habitat's rule against straight paths to start cells and goals; `chance` is uniform in [0, 1)."""
     starts, ends = scene.walkable.positions[cells], scene.goals[goals]
     beeline = np.linalg.norm(starts - ends, axis=-1)
     ratio = scene.goal_distances[goals, cells].astype(np.float32) / np.maximum(beeline, 1e-6)
@@ -226,7 +236,7 @@ def _crooked_enough(scene: Scene, cells: np.ndarray, goals: np.ndarray, chance: 
 
 
 def _join(names: Sequence[str], parts: Sequence[EpisodeSet]) -> EpisodeSet:
-    """As `EpisodeSet.concatenate`, but scene i stays scene i, whatever the names."""
+    """Joins episodes as `EpisodeSet.concatenate` does, but keeps scenes of the same name apart."""
     together = EpisodeSet.concatenate(parts)
     scene_index = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
     return replace(together, scene_names=tuple(names), scene_index=scene_index)

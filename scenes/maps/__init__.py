@@ -1,1 +1,1 @@
-"""Top-down maps of scenes."""
+"""Top-down maps of scenes, and the grid that measures coverage."""

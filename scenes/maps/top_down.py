@@ -1,6 +1,6 @@
-"""Maps of a scene seen from above: floor, obstacles and walls, one image a storey, and where a point lies in it.
+"""Draws top-down maps of a scene: floor, obstacles and walls, one panel per storey.
 
-Needs no renderer: what is floor comes from the walkable grid, what stands in the way from the triangles themselves.
+Needs no renderer: floor is taken from the walkable grid, obstacles from the triangles.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ WALL = (70, 76, 84)
 
 _STOREY_HEIGHT = 1.5
 _MARGIN = 0.3
-# What lies between these heights above the floor is drawn: neither rugs nor ceilings. Metres.
+# Range of heights above the floor that is drawn, without rugs and ceilings. Metres.
 _LOWEST, _HIGHEST = 0.05, 2.2
-# Where nothing is labelled "wall", whatever reaches this high is one.
+# In scenes without wall labels, whatever reaches this high is drawn as a wall. Metres.
 _WALL_HEIGHT = 1.9
 _WALL_LABELS = ("wall", "window")
 _WALL_THICKNESS = 0.2
-# Outer walls are often one sheet of triangles; half of what they are drawn as at least.
+# Half the least width at which walls are drawn: outer walls are often a single sheet of triangles. Metres.
 _OUTLINE = 0.04
 _NEAR_FLOOR = 1.5
 _BATCH_POINTS = 2_000_000
-# Points of a surface lie no farther apart than this in height, metres.
+# Largest vertical distance of neighbouring points on a surface, metres.
 _RISE = 0.05
 
 
 @dataclass(frozen=True)
 class TopDownMap:
-    """A image of one or several storeys side by side, x to the right, z downwards.
+    """A map of one or several storeys side by side; x points right, z down.
 
     - `image`: uint8 `[H, W, 3]`.
     - `levels`: float32 `[F]`, height of each storey's floor, metres, from left to right in the image.
-    - `pixels_per_metre`, `origin` `[2]`: (x, z) in metres at the upper left corner of each storey's panel.
-    - `panel_width`: pixels from one storey's left edge to the next one's.
+    - `pixels_per_metre`: scale of the map.
+    - `origin`: `[2]`, (x, z) in metres of the upper left corner of each storey's panel.
+    - `panel_width`: width of a storey's panel, pixels.
     """
 
     image: np.ndarray
@@ -51,14 +52,14 @@ class TopDownMap:
     panel_width: int
 
     def storey(self, heights: np.ndarray) -> np.ndarray:
-        """Numbers of the storeys, int `[...]`, on which feet at `heights` `[...]` stand."""
+        """Returns the storeys, int `[...]`, of feet at `heights` `[...]`."""
         heights = np.asarray(heights, np.float32)
         return np.abs(heights[..., None] - self.levels).argmin(-1)
 
     def to_pixel(self, points: np.ndarray) -> np.ndarray:
-        """Where `points` `[..., 3]` lie in the image: float32 `[..., 2]`, column and row, pixel corners whole.
+        """Returns column and row of `points` `[..., 3]` in the image, float32 `[..., 2]`; corners are whole.
 
-        A point goes to the panel of the storey nearest in height.
+        A point is drawn on the storey nearest in height.
         """
         points = np.asarray(points, np.float32)
         flat = (points[..., [0, 2]] - self.origin) * self.pixels_per_metre
@@ -67,11 +68,15 @@ class TopDownMap:
 
 
 def top_down(scene: Scene, pixels_per_metre: float = 40.0, max_pixels: int = 2048) -> TopDownMap:
-    """Draw `scene` from above; storeys stand side by side, the lowest on the left.
+    """Draws `scene` from above, its storeys side by side with the lowest on the left.
 
-    Colours: `FLOOR` where an agent's centre or body can be, `WALL` for walls and windows (in a scene without such
-    labels, for what reaches 1.9 m above the floor), `OBSTACLE` for the rest in the way, `OUTSIDE` elsewhere. No
-    panel is wider or higher than `max_pixels`.
+    Colours: `FLOOR` where an agent's centre or body can be, `WALL` for walls and windows (in scenes without such
+    labels, for what reaches 1.9 m above the floor), `OBSTACLE` for other obstacles, `OUTSIDE` elsewhere.
+
+    Args:
+        scene: The scene.
+        pixels_per_metre: Scale, reduced if needed for `max_pixels`.
+        max_pixels: Largest width and height of a panel.
     """
     low, high = scene.bounds[:, [0, 2]]
     pixels_per_metre = min(pixels_per_metre, max_pixels / float((high - low).max() + 2 * _MARGIN))
@@ -84,12 +89,12 @@ def top_down(scene: Scene, pixels_per_metre: float = 40.0, max_pixels: int = 204
 
 
 def storey_levels(scene: Scene) -> np.ndarray:
-    """Heights float32 `[F]` of the storeys' floors, low to high: the commonest floor heights at least 1.5 m apart."""
+    """Returns the heights of the storeys' floors, float32 `[F]`, ascending: the commonest ones at least 1.5 m apart."""
     heights = scene.walkable.heights
     bins, counts = np.unique(np.round(heights, 1), return_counts=True)
     levels: list[float] = []
     for i in np.argsort(-counts, kind="stable"):
-        # Stairs and ramps have little floor at any one height.
+        # This leaves out stairs and ramps, which have little floor at any one height.
         if counts[i] >= 0.05 * len(heights) and all(abs(bins[i] - level) >= _STOREY_HEIGHT for level in levels):
             levels.append(float(np.median(heights[np.abs(heights - bins[i]) <= 0.1])))
     if not levels:
@@ -107,13 +112,13 @@ class _Canvas:
     width: int
 
     def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """x `[W]` and z `[H]` of the pixels' centres, metres."""
+        """Returns x `[W]` and z `[H]` of the pixels' centres, metres."""
         x = self.origin[0] + (np.arange(self.width) + 0.5) / self.pixels_per_metre
         z = self.origin[1] + (np.arange(self.height) + 0.5) / self.pixels_per_metre
         return x, z
 
     def pixel_of(self, points: np.ndarray) -> np.ndarray:
-        """Flat index int `[P]` of the pixels under `points` `[P, 3]`, -1 beyond the panel."""
+        """Returns the flat index of the pixels under `points` `[P, 3]`, int `[P]`, -1 outside the panel."""
         column, row = np.floor((points[:, [0, 2]] - self.origin) * self.pixels_per_metre).astype(int).T
         inside = (column >= 0) & (column < self.width) & (row >= 0) & (row < self.height)
         return np.where(inside, row * self.width + column, -1)
@@ -121,20 +126,20 @@ class _Canvas:
 
 def _draw_storey(scene: Scene, canvas: _Canvas, level: float, number: int, levels: np.ndarray) -> np.ndarray:
     core = _walkable_pixels(scene, canvas, number, levels)
-    # The body reaches into square corners, where its centre does not come.
+    # The body reaches into square corners that its centre cannot reach.
     reach = (scene.body.radius + scene.walkable.cell_size) * canvas.pixels_per_metre
     floor = core.any() & (distance_transform_cdt(~core, "chessboard") <= reach)
     lowest, highest, wall = _obstacles(scene, canvas, level)
-    # Something above head height alone, a lintel, is no obstacle; over what is no floor it is a wardrobe's top.
+    # Something only above head height is no obstacle (a lintel), except where there is no floor (a wardrobe's top).
     blocked = (lowest < level + scene.body.height) | (np.isfinite(lowest) & ~floor)
-    # Far from this storey's floor stand other storeys' vaults and roofs.
+    # Leaves out roofs and vaults of other storeys, far from this storey's floor.
     blocked &= _grown(core, _NEAR_FLOOR * canvas.pixels_per_metre)
     if wall is None:
         wall = highest > level + _WALL_HEIGHT
     image = np.empty((canvas.height, canvas.width, 3), np.uint8)
     image[:] = OUTSIDE
     image[floor] = FLOOR
-    # Steps and slopes rise above the storey's level, but can be walked on.
+    # Steps and slopes rise above the storey's level, but are walkable: `core` stays free.
     image[blocked & ~core] = OBSTACLE
     solid = _filled(wall & blocked & ~core, _WALL_THICKNESS * canvas.pixels_per_metre)
     image[_grown(solid, _OUTLINE * canvas.pixels_per_metre) & ~core] = WALL
@@ -142,26 +147,25 @@ def _draw_storey(scene: Scene, canvas: _Canvas, level: float, number: int, level
 
 
 def _walkable_pixels(scene: Scene, canvas: _Canvas, number: int, levels: np.ndarray) -> np.ndarray:
-    """Pixels, bool `[H, W]`, over walkable cells of this storey."""
+    """Returns the pixels over walkable cells of this storey, bool `[H, W]`."""
     walkable = scene.walkable
     mine = np.abs(walkable.heights[:, None] - levels).argmin(1) == number
     grid = np.zeros(walkable.index.shape[1:], bool)
     grid[tuple(walkable.cells[mine, 1:].T)] = True
-    # A rim of cells that are not walkable stands for everything beyond the grid.
+    # A border of cells that are not walkable represents everything outside the grid.
     grid = np.pad(grid, 1)
     x, z = canvas.centres()
-    column, row = (
-        np.clip(np.floor((at - start) / walkable.cell_size).astype(int) + 1, 0, size - 1)
-        for at, start, size in zip((x, z), walkable.origin, grid.shape[::-1], strict=True)
-    )
-    return grid[np.ix_(row, column)]
+    column = np.floor((x - walkable.origin[0]) / walkable.cell_size).astype(int) + 1
+    row = np.floor((z - walkable.origin[1]) / walkable.cell_size).astype(int) + 1
+    return grid[np.ix_(row.clip(0, grid.shape[0] - 1), column.clip(0, grid.shape[1] - 1))]
 
 
 def _obstacles(scene: Scene, canvas: _Canvas, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Of what lies over each pixel between the floor and 2.2 m above it, lowest and highest point float32 `[H, W]`.
+    """Finds what lies over each pixel between the floor and 2.2 m above it.
 
-    inf and -inf where nothing does. Third, bool `[H, W]`: whether a triangle labelled "wall" is among it; None if the
-    scene has no such label.
+    Returns:
+        The lowest and the highest point, float32 `[H, W]`, inf and -inf where there is nothing; and whether a wall or
+        window is among it, bool `[H, W]`, None if the scene has no such labels.
     """
     size = canvas.height * canvas.width
     lowest, highest = np.full(size, np.inf, np.float32), np.full(size, -np.inf, np.float32)
@@ -183,10 +187,9 @@ def _obstacles(scene: Scene, canvas: _Canvas, level: float) -> tuple[np.ndarray,
 
 
 def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Points float `[P, 3]` all over `triangles` `[T, 3, 3]`, and whose they are, int `[P]`.
+    """Yields batches of points on `triangles` `[T, 3, 3]`: each point's triangle, int `[P]`, and the points, `[P, 3]`.
 
-    Neighbours are at most `spacing` apart seen from above, and 5 cm in height. In batches of some million points, so
-    that memory stays small.
+    Neighbours are at most `spacing` metres apart seen from above, and 5 cm in height. A batch has some million points.
     """
     base, along, across, rows, columns = _strips(triangles, spacing)
     total = np.cumsum(rows * columns)
@@ -199,15 +202,17 @@ def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.
         place = np.arange(len(owner)) - (total - rows * columns)[owner] + done
         s = (place % columns[owner]) / np.maximum(columns[owner] - 1, 1)
         t = (place // columns[owner]) / np.maximum(rows[owner] - 1, 1)
-        # The rows grow shorter towards the third corner.
+        # Rows are shorter towards the third corner.
         yield owner, base[owner] + t[:, None] * across[owner] + (s * (1 - t))[:, None] * along[owner]
         first = last
 
 
 def _strips(triangles: np.ndarray, spacing: float) -> tuple[np.ndarray, ...]:
-    """Each triangle as rows along an edge: start, edge, way to the third corner, rows, points a row.
+    """Divides each triangle into rows of points along one edge, the one that takes the fewest points.
 
-    Of the three edges the one that takes the fewest points: seen from above, the rows of a wall lie in one another.
+    Returns:
+        For each triangle the edge's start, the edge, the vector to the third corner, the number of rows, and the number
+        of points in a row.
     """
     corners = triangles.astype(np.float64)
     edges = corners[:, [1, 2, 0]] - corners
@@ -220,10 +225,10 @@ def _strips(triangles: np.ndarray, spacing: float) -> tuple[np.ndarray, ...]:
     return tuple(value[which, best] for value in (corners, edges, thirds, rows, columns))
 
 
-def _points_on(ways: np.ndarray, spacing: float) -> np.ndarray:
-    """How many points int `[...]` stand on `ways` `[..., 3]`, no more than `spacing` apart seen from above."""
-    flat = np.hypot(ways[..., 0], ways[..., 2]) / spacing
-    return np.ceil(np.maximum(flat, np.abs(ways[..., 1]) / _RISE)).astype(int) + 1
+def _points_on(vectors: np.ndarray, spacing: float) -> np.ndarray:
+    """Returns the number of points, int `[...]`, on vectors `[..., 3]` at most `spacing` apart seen from above."""
+    flat = np.hypot(vectors[..., 0], vectors[..., 2]) / spacing
+    return np.ceil(np.maximum(flat, np.abs(vectors[..., 1]) / _RISE)).astype(int) + 1
 
 
 def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
@@ -231,7 +236,7 @@ def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
 
 
 def _filled(mask: np.ndarray, pixels: float) -> np.ndarray:
-    """`mask` with the gaps narrower than `pixels` closed: the inside of walls has no triangles."""
+    """Returns `mask` with gaps narrower than `pixels` closed, because walls have no triangles inside."""
     if not mask.any():
         return mask
     radius = int(np.ceil(pixels / 2)) + 1

@@ -1,1 +1,5 @@
-"""Where a body can stand and how far it walks: `walkable` makes the surface, `geodesic` measures ways on it."""
+"""Where a body can stand and how far it has to walk.
+
+Takes the place of Habitat's navmesh and pathfinder: `walkable` computes the surface that an agent can stand on,
+`geodesic` the shortest paths and distances on it.
+"""

@@ -1,10 +1,10 @@
-"""Distance from walkable cells to what surrounds them: walls, furniture, steep ground and ledges.
+"""Measures the distance from walkable cells to obstacles: walls, furniture, steep ground and ledges.
 
-A cell that lacks a neighbour borders on a hazard. Where fragments in the missing column are in the body's way, the
-hazard is their box (so that a wall counts where it stands, not at the border of its cell); otherwise the floor ends
-or drops there, and the hazard is the missing cell as a whole. Every cell then takes over from its neighbours the
-hazard that is nearest to itself, outwards until the body's radius is passed: a Euclidean distance transform that
-follows the floor, over stairs and past other storeys.
+A cell without a neighbour in some direction borders on an obstacle. If fragments in the missing column block the body,
+the obstacle is their box (so that a wall counts where it stands, not at the border of its cell). Otherwise the floor
+ends or drops there, and the obstacle is the whole missing cell. Obstacles are then propagated from cell to cell: each
+cell keeps the nearest obstacle of its neighbours, up to the body's radius. This is a Euclidean distance transform that
+follows the floor, over stairs and separately for each storey.
 """
 
 from __future__ import annotations
@@ -20,29 +20,34 @@ from batchsim.scenes.walking.standing_room import in_the_way
 def far_from_obstacles(
     columns: Columns, column: np.ndarray, height: np.ndarray, neighbors: np.ndarray, body: AgentBody
 ) -> np.ndarray:
-    """Which cells bool [C] have their centre at least `body.radius` from every obstacle and ledge.
+    """Returns whether each cell's centre is at least `body.radius` from every obstacle and ledge, bool `[C]`.
 
-    `column` int64 [C], `height` float [C] metres, `neighbors` int [C, 8] as `layers.link` makes them.
+    Args:
+        columns: The scene, cut into columns.
+        column: int64 `[C]`, the column of each cell.
+        height: float `[C]`, metres.
+        neighbors: int `[C, 8]`, as returned by `layers.link`.
+        body: The agent's body.
     """
     grid = columns.grid
     centre = np.stack([column % grid.cols, column // grid.cols], 1) + 0.5
     radius = body.radius / grid.cell_size
     nearest = np.full((len(column), 4), np.inf)
     distance = np.full(len(column), np.inf)
-    for cell, box in _hazards(columns, column, height, neighbors, body):
+    for cell, box in _obstacles(columns, column, height, neighbors, body):
         _keep_nearer(nearest, distance, centre, cell, box)
     _spread(nearest, distance, centre, neighbors, radius)
     return distance >= radius - 1e-4
 
 
-def _hazards(columns, column, height, neighbors, body):
-    """Yields (cell, box) of the hazards next to cells: by direction, so that no cell occurs twice in one."""
+def _obstacles(columns, column, height, neighbors, body):
+    """Yields pairs (cells, boxes) of cells and obstacles next to them, one pair for each direction."""
     grid = columns.grid
     row, col = column // grid.cols, column % grid.cols
     for direction in range(8):
         missing = neighbors[:, direction] < 0
         if direction % 2:
-            # A corner is a hazard of its own only where both ways around it are open and neither leads there.
+            # A diagonal is an obstacle of its own only if both sides of the corner are open and neither leads there.
             before, after = neighbors[:, direction - 1], neighbors[:, (direction + 1) % 8]
             missing &= (before >= 0) & (after >= 0)
             missing &= (neighbors[before, (direction + 1) % 8] < 0) & (neighbors[after, direction - 1] < 0)
@@ -56,7 +61,7 @@ def _hazards(columns, column, height, neighbors, body):
 
 
 def _boxes_in_the_way(columns, column, height, body) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each column holds something in the way of a body at `height`, and the extent [K, 4] of all that does."""
+    """Returns whether anything in each column blocks a body at `height`, bool `[K]`, and its extent `[K, 4]`."""
     owner, fragment = in_the_way(columns, column, height, body)
     extent = np.tile([np.inf, -np.inf, np.inf, -np.inf], (len(column), 1))
     for k, merge in enumerate((np.minimum, np.maximum, np.minimum, np.maximum)):
@@ -65,14 +70,14 @@ def _boxes_in_the_way(columns, column, height, body) -> tuple[np.ndarray, np.nda
 
 
 def _distance(centre: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Distance [K] from points [K, 2] to boxes [K, 4] (x0, x1, z0, z1)."""
+    """Returns the distance `[K]` from points `[K, 2]` to boxes `[K, 4]` (x0, x1, z0, z1)."""
     dx = np.maximum(np.maximum(box[:, 0] - centre[:, 0], centre[:, 0] - box[:, 1]), 0)
     dz = np.maximum(np.maximum(box[:, 2] - centre[:, 1], centre[:, 1] - box[:, 3]), 0)
     return np.hypot(dx, dz)
 
 
 def _keep_nearer(nearest, distance, centre, cell, box) -> np.ndarray:
-    """Give each cell its box if that is nearer than the one it has; which cells changed."""
+    """Assigns each cell its box if that is nearer than the current one; returns the cells that changed."""
     reach = _distance(centre[cell], box)
     better = reach < distance[cell]
     changed = cell[better]
@@ -81,7 +86,7 @@ def _keep_nearer(nearest, distance, centre, cell, box) -> np.ndarray:
 
 
 def _spread(nearest, distance, centre, neighbors, radius: float) -> None:
-    """Hand hazards on from cell to cell while they are within `radius` (in cells) of the receiver."""
+    """Propagates obstacles from cell to cell while they are within `radius` (in cells) of the receiving cell."""
     front = np.flatnonzero(distance < radius)
     while len(front):
         changed = []

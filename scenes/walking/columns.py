@@ -1,8 +1,8 @@
-"""Triangles cut along the columns of a horizontal grid: what stands in each column, and what lies under its centre.
+"""Cuts triangles along the columns of a horizontal grid.
 
-Two things are wanted of every column. *Fragments* say which heights are occupied anywhere in it; they are
-conservative, so that a wall thinner than a cell, or a vertical one that has no area seen from above, is never lost.
-*Surfaces* say at which heights a triangle passes under the very centre; they are where somebody could stand.
+Each column holds two lists. *Fragments* are the occupied heights anywhere in the column. They are conservative: a wall
+thinner than a cell, or a vertical one that has no area seen from above, is never lost. *Surfaces* are the heights at
+which a triangle passes under the column's centre, where an agent could stand.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-# Below this many grid units (cells) a width is rounding error.
+# Widths below this many grid units (cells) are rounding errors.
 SLIVER = 1e-6
-# Triangle-row pairs cut at once; bounds the memory of the temporaries to some hundred megabytes.
+# Number of triangle-row pairs cut at once; limits the temporary memory to a few hundred megabytes.
 CHUNK = 200_000
 
 
@@ -29,7 +29,7 @@ class Grid:
 
     @staticmethod
     def around(triangles: np.ndarray, cell_size: float) -> Grid:
-        """The grid that holds `triangles` [T, 3, 3], one empty column around; lines lie at multiples of the cell."""
+        """Returns the grid around `triangles` `[T, 3, 3]`, aligned to whole cells, with a margin of one column."""
         flat = triangles.reshape(-1, 3)[:, [0, 2]].astype(np.float64)
         first = np.floor(flat.min(0) / cell_size) - 1
         last = np.floor(flat.max(0) / cell_size) + 1
@@ -46,7 +46,7 @@ class Columns:
     `start[k]:start[k + 1]`.
 
     Surfaces, sorted by column and then by height: `surface_column` int64 [S], `surface_height` float32 [S],
-    `surface_slope_cos` float32 [S] (1 = level), `surface_up` bool [S] (front face looks up).
+    `surface_slope_cos` float32 [S] (1 = level), `surface_up` bool [S] (front face is up).
     """
 
     grid: Grid
@@ -62,14 +62,17 @@ class Columns:
 
 
 def expand(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For `counts` int [N]: owner int64 [sum] and position int64 [sum] within the owner, 0 <= position < count."""
+    """Enumerates `counts` int `[N]` items of N owners.
+
+    Returns the owner of each item, int64 `[sum]`, and its position within the owner, 0 <= position < count.
+    """
     owner = np.repeat(np.arange(len(counts)), counts)
     first = np.cumsum(counts) - counts
     return owner, np.arange(len(owner)) - first[owner]
 
 
 def cut_into_columns(triangles: np.ndarray, grid: Grid) -> Columns:
-    """Cut `triangles` float [T, 3, 3] (metres) along the columns of `grid`, which must hold them all."""
+    """Cuts `triangles` float `[T, 3, 3]` (metres) along the columns of `grid`, which must contain all of them."""
     corners = triangles[:, :, [0, 2, 1]].astype(np.float64)
     corners[:, :, 0] = (corners[:, :, 0] - grid.origin[0]) / grid.cell_size
     corners[:, :, 1] = (corners[:, :, 1] - grid.origin[1]) / grid.cell_size
@@ -89,7 +92,7 @@ def cut_into_columns(triangles: np.ndarray, grid: Grid) -> Columns:
     count = np.bincount(column, minlength=grid.rows * grid.cols)
     under, height = _surface_under_centre(corners, slope_cos, triangle, row, col)
     owner = triangle[under]
-    # Ties put surfaces that look down last: a box's bottom on the floor counts as lying on top of it.
+    # On ties, surfaces that face down come last: a box's bottom on the floor counts as lying on top of it.
     by_height = np.lexsort((~up[owner], height, column[under]))
     return Columns(
         grid,
@@ -106,7 +109,7 @@ def cut_into_columns(triangles: np.ndarray, grid: Grid) -> Columns:
 
 
 def _facing(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine of each triangle's slope, 0 for degenerate ones, and whether its front looks up."""
+    """Returns the cosine of each triangle's slope, 0 for degenerate ones, and whether its front faces up."""
     t = triangles.astype(np.float64)
     normal = np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0])
     length = np.linalg.norm(normal, axis=1)
@@ -115,7 +118,7 @@ def _facing(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _chunks(items: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-    """`items` split, in order, into runs of about `CHUNK` total weight."""
+    """Splits `items`, in order, into runs of about `CHUNK` total weight."""
     if not len(items):
         return []
     run = (np.cumsum(weights) - weights) // CHUNK
@@ -123,7 +126,7 @@ def _chunks(items: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
 
 
 def _whole(corners: np.ndarray, low: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Fragments of triangles that lie in one column: nothing to cut."""
+    """Returns the fragments of triangles that lie in one column, which need no cutting."""
     least, most = corners[index].min(1), corners[index].max(1)
     box = np.stack([least[:, 0], most[:, 0], least[:, 1], most[:, 1]], 1)
     return index, low[index, 1], low[index, 0], least[:, 2], most[:, 2], box
@@ -132,7 +135,7 @@ def _whole(corners: np.ndarray, low: np.ndarray, index: np.ndarray) -> tuple[np.
 def _cut(
     corners: np.ndarray, low: np.ndarray, high: np.ndarray, slope_cos: np.ndarray, index: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Fragments of triangles that lie in several columns: cut along rows first, then along columns."""
+    """Returns the fragments of triangles in several columns: cuts along rows first, then along columns."""
     owner, step = expand((high - low)[index, 1] + 1)
     triangle = index[owner]
     row = low[triangle, 1] + step
@@ -149,41 +152,41 @@ def _cut(
     edge = np.flatnonzero(~inner)
     bottom[edge], top[edge], box[edge] = _cut_to_columns(slices[owner[edge]], col[edge])
 
-    # A level triangle that ends on a grid line touches the next column with nothing; a vertical one may lie on it.
+    # Drops level triangles that only touch the next column at a grid line; vertical ones may lie on the line.
     thin = np.minimum(box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]) < SLIVER
     keep = (bottom <= top) & ~(thin & (slope_cos[triangle] > 1e-3))
     return tuple(values[keep] for values in (triangle, row, col, bottom, top, box))
 
 
 def _cut_to_rows(corners: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Points [P, 6, 3] whose convex hull is the part of each triangle [P, 3, 3] with row <= z <= row + 1."""
+    """Returns points `[P, 6, 3]` whose convex hull is the part of each triangle `[P, 3, 3]` in row <= z <= row + 1."""
     begin, end = corners, corners[:, [1, 2, 0]]
     enter, leave, valid = _clip(begin[:, :, 1], end[:, :, 1], row[:, None])
     along = end - begin
     points = np.concatenate([begin + enter[..., None] * along, begin + leave[..., None] * along], 1)
-    # Edges outside the slab repeat a point of one that is not, which leaves the hull as it is.
+    # For edges outside the slab, repeats a point of an edge inside it, which leaves the hull unchanged.
     stand_in = points[np.arange(len(points)), valid.argmax(1)]
     return np.where(np.concatenate([valid, valid], 1)[..., None], points, stand_in[:, None])
 
 
 def _clip(begin: np.ndarray, end: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First and last t in [0, 1] at which begin + t (end - begin) lies in [low, low + 1], and whether there is one."""
+    """Returns the first and last t in [0, 1] with begin + t (end - begin) in [low, low + 1], and if there is one."""
     along = end - begin
     flat = np.abs(along) < 1e-12
     along = np.where(flat, 1.0, along)
     a, b = (low - begin) / along, (low + 1 - begin) / along
     enter = np.where(flat, 0.0, np.maximum(np.minimum(a, b), 0.0))
     leave = np.where(flat, 1.0, np.minimum(np.maximum(a, b), 1.0))
-    # On a flat segment inside or outside is a matter of its one coordinate.
+    # A flat segment is inside or outside as a whole.
     valid = np.where(flat, (begin >= low - SLIVER) & (begin <= low + 1 + SLIVER), enter <= leave)
     return enter, leave, valid
 
 
 def _cut_to_columns(points: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Height range and horizontal box of the hull of `points` [F, 6, 3] between x = col and x = col + 1.
+    """Returns height range and horizontal box of the hull of `points` `[F, 6, 3]` between x = col and x = col + 1.
 
-    The extremes of a convex hull over a slab are taken on its edges, and every edge joins two of the points; the
-    other pairs run inside the hull and do no harm.
+    The extremes of a convex hull over a slab lie on its edges, and every edge joins two of the points. All pairs are
+    used; those that are not edges run inside the hull and change nothing.
     """
     least = np.full((len(points), 3), np.inf)
     most = np.full((len(points), 3), -np.inf)
@@ -198,7 +201,11 @@ def _cut_to_columns(points: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _edges(corners: np.ndarray, triangle: np.ndarray, x: np.ndarray, z: np.ndarray) -> tuple[list, list, np.ndarray]:
-    """Twice the signed areas of the three triangles edge-point seen from above, edge vectors, and their sum's sign."""
+    """Computes edge functions of points, seen from above.
+
+    Returns twice the signed areas of the triangles of each edge and the point, the edge vectors, and the sign of the
+    areas' sum.
+    """
     c = corners[triangle]
     areas, vectors = [], []
     for k in range(3):
@@ -211,7 +218,7 @@ def _edges(corners: np.ndarray, triangle: np.ndarray, x: np.ndarray, z: np.ndarr
 
 
 def _covers_cell(corners: np.ndarray, slope_cos: np.ndarray, triangle, row, col) -> np.ndarray:
-    """Whether a gentle triangle, seen from above, holds the whole cell."""
+    """Returns whether each triangle is gentle and, seen from above, contains the whole cell."""
     areas, vectors, sign = _edges(corners, triangle, col + 0.5, row + 0.5)
     inside = slope_cos[triangle] > 0.5
     for area, (ex, ez) in zip(areas, vectors, strict=True):
@@ -220,7 +227,7 @@ def _covers_cell(corners: np.ndarray, slope_cos: np.ndarray, triangle, row, col)
 
 
 def _plane_range(corners: np.ndarray, triangle, row, col) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest point over the cell of the planes of triangles that are not vertical."""
+    """Returns the lowest and highest point over the cell of the planes of non-vertical triangles."""
     c = corners[triangle]
     u, v = c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]
     det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
@@ -234,17 +241,17 @@ def _plane_range(corners: np.ndarray, triangle, row, col) -> tuple[np.ndarray, n
 def _surface_under_centre(
     corners: np.ndarray, slope_cos: np.ndarray, triangle: np.ndarray, row: np.ndarray, col: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which fragments pass under (or over) the centre of their column, and at which height."""
+    """Returns which fragments pass through the vertical line at their column's centre, and at which height."""
     candidates = np.flatnonzero(slope_cos[triangle] > 1e-3)
     owner = triangle[candidates]
     areas, vectors, sign = _edges(corners, owner, col[candidates] + 0.5, row[candidates] + 0.5)
     inside = sign != 0
     for area, (ex, ez) in zip(areas, vectors, strict=True):
-        # Edges count as inside, with a little slack, so that no centre falls between two neighbouring triangles.
+        # Edges count as inside, with some tolerance, so that no centre falls between two neighbouring triangles.
         inside &= area * sign >= -1e-5 * np.hypot(ex, ez)
     candidates, owner = candidates[inside], owner[inside]
     weights = np.stack([areas[1][inside], areas[2][inside], areas[0][inside]], 1)
     corner_heights = corners[owner, :, 2]
     height = (weights * corner_heights).sum(1) / weights.sum(1)
-    # Slivers must not shoot beyond their corners; adding zero turns -0 into 0.
+    # Clipping keeps slivers within the heights of their corners; adding zero turns -0 into 0.
     return candidates, np.clip(height, corner_heights.min(1), corner_heights.max(1)) + 0.0

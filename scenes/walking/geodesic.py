@@ -1,10 +1,11 @@
 """Shortest paths on the walkable surface: distance fields, distances between points, paths and goal points.
 
-A field holds the distance from each cell to one goal, and every cell but the goal's has a neighbour that is nearer.
+This is what Habitat's pathfinder (`PathFinder.find_path`, `geodesic_distance`) does on a navmesh. A field holds the
+distance from each cell to one goal, and every cell except the goal's has a neighbour that is nearer.
 
 Measured on one core with 64 goals: Dijkstra's algorithm in scipy, on all cells with the 56 directions of
-`batchsim.scenes.walking.walk_graph`, takes 0.8 s for a home of 27,000 cells. So neither a coarser graph with refinement nor a
-fast-marching solver (awkward on several layers) was needed.
+`batchsim.scenes.walking.walk_graph`, takes 0.8 s for a home of 27,000 cells. That is fast enough without a coarser
+graph or a fast-marching solver.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
@@ -20,24 +22,31 @@ from batchsim.scenes.errors import SceneError
 from batchsim.scenes.walking.walk_graph import walk_graph
 from batchsim.scenes.walking.walkable import MIN_ISLAND_RADIUS, Walkable
 
-# Goals are chosen among this many random cells per goal.
+# Number of random cells per goal that goals are chosen from.
 CANDIDATES_PER_GOAL = 64
-# A metre of height counts as much as this many on the level when goals are spread, so that every floor has some.
+# When goals are spread, a metre of height counts as this many horizontal metres, so that every floor gets some.
 FLOOR_SPREAD = 3.0
-# Fields held in double precision at once, in numbers; bounds the memory on large scenes.
+# Most values held in double precision at once, which limits the memory on large scenes.
 CHUNK = 16_000_000
-# A path's straight pieces are sought among this many cells ahead.
+# Number of cells ahead among which the end of a path's straight piece is searched.
 LOOK_AHEAD = 256
 
 
 def distance_fields(walkable: Walkable, goals: np.ndarray) -> np.ndarray:
-    """Geodesic distance float32 `[G, C]` in metres from every cell's centre to each of `goals` float `[G, 3]`.
+    """Computes the geodesic distance from every cell's centre to each goal.
 
-    0 in the goal's own cell, inf where the goal is out of reach. Every other cell has a neighbour with a smaller
-    value, also after rounding to float16 (up to 64 m with cells of 5 cm, 128 m of 9 cm). Heights of stairs count as
-    those of a ramp.
+    Every cell except the goal's has a neighbour with a smaller value, also after rounding to float16 (up to 64 m with
+    cells of 5 cm, 128 m of 9 cm). Stairs are measured as ramps.
 
-    Raises SceneError if a goal is not on the walkable surface.
+    Args:
+        walkable: The surface, of C cells.
+        goals: float `[G, 3]`, metres.
+
+    Returns:
+        float32 `[G, C]`, metres; 0 in the goal's own cell, inf where the goal is unreachable.
+
+    Raises:
+        SceneError: If a goal is not on the walkable surface.
     """
     goals = np.asarray(goals, np.float64).reshape(-1, 3)
     cells = walkable.locate(goals)
@@ -57,10 +66,14 @@ def distance_fields(walkable: Walkable, goals: np.ndarray) -> np.ndarray:
 
 
 def distance_fields_to_sets(walkable: Walkable, sets: Sequence[np.ndarray]) -> np.ndarray:
-    """Geodesic distance float32 `[S, C]` in metres from every cell's centre to the nearest cell of each set.
+    """Computes the geodesic distance from every cell's centre to the nearest cell of each set.
 
-    `sets`: cells int `[k]` each. 0 in cells of the set, inf where none of them can be reached; otherwise as
-    `distance_fields`.
+    Args:
+        walkable: The surface, of C cells.
+        sets: S sets of cells, int `[k]` each.
+
+    Returns:
+        float32 `[S, C]`, metres, as in `distance_fields`: 0 in the set's cells, inf where none of them can be reached.
     """
     count = walkable.num_cells
     fields = np.full((len(sets), count), np.inf, np.float32)
@@ -68,18 +81,8 @@ def distance_fields_to_sets(walkable: Walkable, sets: Sequence[np.ndarray]) -> n
     if not used:
         return fields
     graph = walk_graph(walkable)
-    # A node for each set, with edges to its cells; a length of zero would be taken for no edge at all.
-    ends = graph.indptr[-1] + np.cumsum([len(sets[k]) for k in used])
-    target = np.concatenate([sets[k] for k in used]).astype(graph.indices.dtype)
-    nodes = count + len(used)
-    graph = csr_array(
-        (
-            np.concatenate([graph.data, np.full(len(target), 1e-9)]),
-            np.concatenate([graph.indices, target]),
-            np.concatenate([graph.indptr, ends]),
-        ),
-        shape=(nodes, nodes),
-    )
+    target = np.concatenate([sets[k] for k in used])
+    graph = _with_nodes(graph, [len(sets[k]) for k in used], target, np.zeros(len(target)))
     size = max(1, CHUNK // count)
     for first in range(0, len(used), size):
         part = used[first : first + size]
@@ -91,18 +94,23 @@ def distance_fields_to_sets(walkable: Walkable, sets: Sequence[np.ndarray]) -> n
 
 
 def _with_goals(walkable: Walkable, graph: csr_array, goals: np.ndarray, cells: np.ndarray) -> csr_array:
-    """`graph` with a node for each goal; its edges lead to the centres of its cell and of that cell's neighbours."""
+    """Returns `graph` with a node for each goal, joined to the centres of its cell and of that cell's neighbours."""
     target = np.concatenate([cells[:, None], walkable.neighbors[cells]], 1)
     goal, slot = np.nonzero(target >= 0)
     target = target[goal, slot]
     length = np.hypot(*(walkable.positions[target] - goals[goal])[:, [0, 2]].T)
-    ends = graph.indptr[-1] + np.cumsum(np.bincount(goal, minlength=len(goals)))
-    count = graph.shape[0] + len(goals)
+    return _with_nodes(graph, np.bincount(goal, minlength=len(goals)), target, length)
+
+
+def _with_nodes(graph: csr_array, counts: ArrayLike, target: np.ndarray, length: np.ndarray) -> csr_array:
+    """Returns `graph` with one more node for each of `counts` `[N]`, from which so many edges lead to `target`."""
+    ends = graph.indptr[-1] + np.cumsum(counts)
+    count = graph.shape[0] + len(ends)
     return csr_array(
         (
-            # A length of zero would be taken for no edge at all.
+            # A sparse matrix cannot hold an edge of length zero.
             np.concatenate([graph.data, np.maximum(length, 1e-9)]),
-            np.concatenate([graph.indices, target]),
+            np.concatenate([graph.indices, target.astype(graph.indices.dtype)]),
             np.concatenate([graph.indptr, ends]),
         ),
         shape=(count, count),
@@ -110,10 +118,10 @@ def _with_goals(walkable: Walkable, graph: csr_array, goals: np.ndarray, cells: 
 
 
 def _make_descending(fields: np.ndarray, walkable: Walkable) -> None:
-    """Raise, in place, the few values float32 [G, C] that have no smaller neighbour once rounded to float16.
+    """Raises, in place, the few values of `fields` float32 `[G, C]` without a smaller neighbour after rounding.
 
-    A long edge can end beside an obstacle such that no single step along it is nearer by more than the rounding.
-    Where float16 is coarser than a step between cells, single precision has to do.
+    A long edge can end beside an obstacle such that no single step along it is nearer by more than float16's rounding.
+    Where float16 is coarser than a step between cells, the values are compared in single precision.
     """
     own = np.arange(walkable.num_cells)[:, None]
     around = np.where(walkable.neighbors >= 0, walkable.neighbors, own)
@@ -125,24 +133,31 @@ def _make_descending(fields: np.ndarray, walkable: Walkable) -> None:
             lowest = field[around[check]].min(1)
             stuck = _stored(lowest, fine) >= _stored(field[check], fine)
             cells, lowest = check[stuck], lowest[stuck]
-            # The next number that float16 has; lowest plus its spacing may be rounded down to lowest again.
+            # The next float16 number: the lowest plus its spacing could be rounded down to the lowest again.
             higher = np.nextafter(lowest.astype(np.float16), np.float16(np.inf)).astype(np.float32)
             field[cells] = np.where(lowest < fine, higher, lowest + np.float32(0.01 * walkable.cell_size))
-            # Cells around a raised one may have relied on it.
+            # Cells around a raised one may have lost their smaller neighbour.
             check = np.unique(around[cells])
             check = check[field[check] > 0]
 
 
 def _stored(values: np.ndarray, fine: np.float32) -> np.ndarray:
-    """Values as they come out of float16, where that is fine enough."""
+    """Returns the values rounded to float16 where that is fine enough."""
     return np.where(values < fine, values.astype(np.float16).astype(np.float32), values)
 
 
 def geodesic_distance(walkable: Walkable, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Geodesic distance float32 `[..]` in metres between points `a` and `b` float `[.., 3]`, which are broadcast.
+    """Computes the geodesic distance between points.
 
-    inf where there is no path, or where a point is not on the walkable surface. One field is computed for each
-    distinct point of `a` or of `b`, whichever are fewer.
+    Computes one distance field for each distinct point of `a` or of `b`, whichever are fewer.
+
+    Args:
+        walkable: The surface.
+        a: float `[.., 3]`, metres.
+        b: float `[.., 3]`, broadcast with `a`.
+
+    Returns:
+        float32 `[..]`, metres; inf if there is no path or a point is not on the walkable surface.
     """
     a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
     shape = a.shape[:-1]
@@ -162,7 +177,7 @@ def geodesic_distance(walkable: Walkable, a: np.ndarray, b: np.ndarray) -> np.nd
 
 
 def _between(walkable: Walkable, fields: np.ndarray, which: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Distance [P] from points `a` [P, 3] to goals `b` [P, 3]: over the best cell centre near `a`, or straight."""
+    """Returns the distance `[P]` from points `a` to goals `b` `[P, 3]`: via the best cell near `a`, or straight."""
     cell = walkable.locate(a)
     over = np.concatenate([cell[:, None], walkable.neighbors[cell]], 1)
     to_centre = np.hypot(*(walkable.positions[over] - a[:, None])[..., [0, 2]].transpose(2, 0, 1))
@@ -172,9 +187,18 @@ def _between(walkable: Walkable, fields: np.ndarray, which: np.ndarray, a: np.nd
 
 
 def shortest_path(walkable: Walkable, field: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Points float32 `[P, 3]` of a polyline from `start` float `[3]` down the `field` float `[C]` to its goal's cell.
+    """Returns the shortest path from `start` to the goal of a distance field.
 
-    Raises SceneError if `start` is not on the walkable surface or the goal is out of reach from it.
+    Args:
+        walkable: The surface, of C cells.
+        field: float `[C]`, one row of `distance_fields`.
+        start: float `[3]`, metres.
+
+    Returns:
+        float32 `[P, 3]`, a polyline from `start` to the centre of the goal's cell.
+
+    Raises:
+        SceneError: If `start` is not on the walkable surface, or the goal cannot be reached from it.
     """
     start = np.asarray(start, np.float32)
     cell = int(walkable.locate(start))
@@ -188,7 +212,7 @@ def shortest_path(walkable: Walkable, field: np.ndarray, start: np.ndarray) -> n
 
 
 def _next_cell(walkable: Walkable, field: np.ndarray, cell: int) -> int:
-    """The neighbour that lowers the field most for the length of the step; -1 where none does."""
+    """Returns the neighbour with the steepest descent of the field, -1 if none is lower."""
     around = walkable.neighbors[cell]
     slope = np.where(around >= 0, field[around] - field[cell], np.inf)
     slope[1::2] /= np.sqrt(2)
@@ -197,13 +221,13 @@ def _next_cell(walkable: Walkable, field: np.ndarray, cell: int) -> int:
 
 
 def _straighten(walkable: Walkable, points: np.ndarray) -> np.ndarray:
-    """The bends that are left of the points [P, 3] when each is joined to the last one it can see, then tightened."""
+    """Returns the bends of the path `points` `[P, 3]` after joining each to the last in sight, and shortening."""
     bends = [0]
     while bends[-1] < len(points) - 1:
         ahead = points[bends[-1] + 1 : bends[-1] + 1 + LOOK_AHEAD]
         seen = np.flatnonzero(_straight_way(walkable, points[bends[-1]], ahead))
         bends.append(bends[-1] + 1 + int(seen[-1] if len(seen) else 0))
-    # The last point in sight often lies past a corner: each bend moves to the best point between its neighbours.
+    # The last point in sight often lies past a corner, so each bend moves to the best point between its neighbours.
     for _ in range(2):
         for k in range(1, len(bends) - 1):
             before, after = points[bends[k - 1]], points[bends[k + 1]]
@@ -217,18 +241,24 @@ def _straighten(walkable: Walkable, points: np.ndarray) -> np.ndarray:
 
 
 def _straight_way(walkable: Walkable, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Whether the straight lines from `start` [3] to `ends` [K, 3] stay on walkable cells."""
+    """Returns whether the straight lines from `start` `[3]` to `ends` `[K, 3]` stay on walkable cells, bool `[K]`."""
     longest = np.hypot(*(ends - start)[:, [0, 2]].T).max()
     t = np.linspace(0, 1, 2 + int(3 * longest / walkable.cell_size))
     on_line = start + t[:, None, None] * (ends - start)
-    return (walkable.locate(on_line) >= 0).all(0)
+    return np.all(walkable.locate(on_line) >= 0, axis=0)
 
 
 def sample_goals(walkable: Walkable, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Points float32 `[count, 3]` spread over the islands that reach at least `MIN_ISLAND_RADIUS` from their middle.
+    """Samples goals spread over the islands with a radius of at least `MIN_ISLAND_RADIUS`.
 
-    Seeds are set as far from each other as can be; each goal is a random cell of those nearest to its seed. So all
-    rooms get some, and none lies in the outermost corner each time. Raises SceneError where no island is that large.
+    Chooses seeds by farthest-point sampling; each goal is a random cell of those nearest to its seed. So all rooms get
+    goals, but not always in their outermost corners.
+
+    Returns:
+        float32 `[count, 3]`, metres.
+
+    Raises:
+        SceneError: If no island is large enough.
     """
     eligible = np.flatnonzero(walkable.island_radii[walkable.islands] >= MIN_ISLAND_RADIUS)
     if not len(eligible):

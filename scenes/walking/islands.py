@@ -1,4 +1,4 @@
-"""Islands: parts of the walkable surface with no way between them, and which of them are floors."""
+"""Islands: parts of the walkable surface that are not connected to each other, and which of them are floors."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from scipy.sparse.csgraph import connected_components
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.walking.columns import Columns
 
-# An island that an episode may start on reaches this far from its middle, as in Habitat's episode sampling. Metres.
+# Smallest radius of an island on which episodes may start, as in Habitat's episode sampling. Metres.
 MIN_ISLAND_RADIUS = 1.5
-# Of the largest island's area; tables, beds and counters are far below it.
+# Smallest share of the largest island's area; tables, beds and counters are far below it.
 MIN_ISLAND_SHARE = 0.1
-# A room with a ceiling stays whatever its share: a hall behind a closed door in a large building. Square metres.
+# A room of this area under a ceiling is kept whatever its share: a hall behind a closed door. Square metres.
 ROOM_AREA = 10.0
-# A ceiling is above at least this share of a room.
+# Smallest share of a room that has a ceiling above.
 ROOM_COVERED = 0.5
-# Where more than this much of an island has nothing above it, and this much lies over a storey below, it is a roof.
+# An island is a roof if more than these shares of it have nothing above, and a storey below.
 ROOF_OPEN = 0.8
 ROOF_OVER_FLOOR = 0.25
-# Rugs and the like lie this close above a floor and are no cover. Metres.
+# Surfaces this close above a floor, such as rugs, do not count as being above it. Metres.
 COVER_HEIGHT = 0.5
 
 
 def connected_parts(neighbors: np.ndarray) -> np.ndarray:
-    """Number of the connected part of each cell, int64 `[C]`, from the largest part down; `neighbors` int `[C, 8]`."""
-    # Diagonal neighbours can be reached in two straight steps as well.
+    """Returns the connected part of each cell, int64 `[C]`, numbered by decreasing size; `neighbors` int `[C, 8]`."""
+    # Straight steps suffice: diagonal neighbours can be reached in two of them.
     straight = neighbors[:, ::2]
     exists = straight >= 0
     starts = np.append(0, np.cumsum(exists.sum(1)))
@@ -39,7 +39,10 @@ def connected_parts(neighbors: np.ndarray) -> np.ndarray:
 
 
 def reach_from_middle(islands: np.ndarray, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """float64 `[I]`: distance from the middle (mean) of each island to its farthest cell; all `[C]`, same unit."""
+    """Returns the distance from the mean of each island's cells to its farthest cell, float64 `[I]`.
+
+    `islands`, `x` and `z` are `[C]`; the result has the unit of `x` and `z`.
+    """
     size = np.bincount(islands)
     away = np.hypot(
         x - (np.bincount(islands, x) / size)[islands],
@@ -58,16 +61,20 @@ def floors_among(
     body: AgentBody,
     min_area: float,
 ) -> np.ndarray:
-    """Which islands bool `[I]` are floors rather than roofs, furniture or odd corners.
+    """Returns which islands are floors rather than roofs, furniture or small leftovers, bool `[I]`.
 
-    Cells: `column` int64 `[C]`, `height` float `[C]` metres, sorted by both; `islands` int64 `[C]`.
+    Roofs are dropped first: islands mostly under the open sky with a floor, or the ground, at least `body.height`
+    below. (Bridges and terraces stay: they are connected to other floor.) Of the rest, an island stays if it has at
+    least `min_area` square metres and a radius of `MIN_ISLAND_RADIUS`, and is a room (under a ceiling, at least
+    `ROOM_AREA`) or has `MIN_ISLAND_SHARE` of the largest island's area. If none does, the largest stays.
 
-    Roofs go first: islands mostly under the open sky with a floor, or the ground, at least `body.height` below.
-    (What can be reached on foot from elsewhere is no island of its own, so that bridges and terraces stay.)
-
-    Of the rest those stay that have `min_area` square metres and reach `MIN_ISLAND_RADIUS` from their middle, and
-    besides are rooms (under a ceiling, at least `ROOM_AREA`) or have `MIN_ISLAND_SHARE` of the largest one's area.
-    Should none do, the largest stays.
+    Args:
+        columns: The scene, cut into columns.
+        column: int64 `[C]`, the column of each cell, sorted.
+        height: float `[C]`, metres, sorted within each column.
+        islands: int64 `[C]`, the island of each cell.
+        body: The agent's body.
+        min_area: Smallest area of an island, square metres.
     """
     grid = columns.grid
     size = np.bincount(islands)
@@ -88,13 +95,13 @@ def floors_among(
 
 
 def _overhead(columns: Columns, column: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether there is nothing above the cells' centres, and whether what comes first faces down: a ceiling.
+    """Returns whether nothing is above each cell's centre, and whether the first surface above faces down (a ceiling).
 
-    The inside of a closed block shows the back of its top instead.
+    Inside a closed block, the first surface above is the back of its top, which faces up.
     """
     span = float(np.ptp(columns.surface_height)) + 2 * COVER_HEIGHT
     lowest = float(columns.surface_height.min())
-    # Column and height in one sorted number; doubles leave it finer than a millimetre on the largest grids.
+    # Column and height as one sortable number; in double precision finer than a millimetre on the largest grids.
     surfaces = columns.surface_column + (columns.surface_height.astype(np.float64) - lowest) / span
     above = np.searchsorted(surfaces, column + (height + COVER_HEIGHT - lowest) / span, side="right")
     found = above < len(surfaces)
@@ -104,9 +111,9 @@ def _overhead(columns: Columns, column: np.ndarray, height: np.ndarray) -> tuple
 
 
 def _storey_below(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody) -> np.ndarray:
-    """Whether something that looks up lies a body's height or more below, a floor or the ground under a building."""
+    """Returns whether a surface that faces up (a floor or the ground) lies at least `body.height` below each cell."""
     ground = np.full(columns.grid.rows * columns.grid.cols, np.inf, np.float32)
     up = np.flatnonzero(columns.surface_up)[::-1]
-    # Of repeated indices the last assignment stays: surfaces are sorted by height, and come from the top here.
+    # With repeated indices the last assignment, here of the lowest surface, is kept.
     ground[columns.surface_column[up]] = columns.surface_height[up]
     return ground[column] <= height - body.height

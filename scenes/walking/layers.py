@@ -1,4 +1,4 @@
-"""Cells stacked in columns: numbering them by layer, and linking each with its eight neighbours."""
+"""Numbers the cells of columns by layer, and links each with its eight neighbours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ OFFSETS = np.array([(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0),
 
 
 def index_layers(column: np.ndarray, height: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """`index` int32 [L, rows, cols] of cells int64 [C] sorted by column and height, and their layer int64 [C]."""
+    """Numbers cells by layer, from the lowest up.
+
+    Args:
+        column: int64 `[C]`, the column of each cell, sorted.
+        height: float `[C]`, metres, sorted within each column.
+        grid: The grid of columns.
+
+    Returns:
+        `index` int32 `[L, rows, cols]`, the cell in each layer of a column or -1; and each cell's layer, int64 `[C]`.
+    """
     count = len(column)
     new = np.append(True, column[1:] != column[:-1]) if count else np.zeros(0, bool)
     first = np.maximum.accumulate(np.where(new, np.arange(count), 0))
@@ -22,16 +31,21 @@ def index_layers(column: np.ndarray, height: np.ndarray, grid: Grid) -> tuple[np
 
 
 def link(index: np.ndarray, column: np.ndarray, height: np.ndarray, max_step: float) -> np.ndarray:
-    """`neighbors` int32 [C, 8] in the order of `OFFSETS`, -1 where there is none within `max_step` of height.
+    """Returns the neighbours of each cell, int32 `[C, 8]` in the order of `OFFSETS`.
 
-    `index` int32 [L, rows, cols] as `index_layers` makes it, `column` int64 [C], `height` float [C].
+    -1 stands for no neighbour within `max_step` metres of height. A diagonal neighbour must be reachable over both
+    sides of the corner.
 
-    A diagonal neighbour is reached over both sides of the corner.
+    Args:
+        index: int32 `[L, rows, cols]`, as returned by `index_layers`.
+        column: int64 `[C]`, the column of each cell.
+        height: float `[C]`, metres.
+        max_step: Largest difference in height, metres.
     """
     _, rows, cols = index.shape
     row, col = np.divmod(column, cols)
     neighbors = np.full((len(column), 8), -1, np.int32)
-    # Heights are compared as stored, in single precision.
+    # Heights are compared in single precision, as they are stored.
     height = height.astype(np.float32)
     reach = np.float32(max_step + 1e-5)
     for direction in range(0, 8, 2):
@@ -54,6 +68,6 @@ def link(index: np.ndarray, column: np.ndarray, height: np.ndarray, max_step: fl
 
 
 def two_steps(neighbors: np.ndarray, first: int, second: int) -> np.ndarray:
-    """Cell reached by two straight steps, -1 where one of them is missing."""
+    """Returns the cell reached by two straight steps, -1 if one of them is missing."""
     middle = neighbors[:, first]
     return np.where(middle >= 0, neighbors[middle, second], -1)

@@ -1,4 +1,4 @@
-"""Surfaces with room for a body to stand on: gentle enough, the head free, nothing in the body's way."""
+"""Finds surfaces on which a body can stand: gentle enough, with head room, and with nothing in the way."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.walking.columns import Columns, expand
 from batchsim.scenes.walking.layers import OFFSETS, index_layers
 
-# The sloped front of a step is looked across over this many cells at most.
+# Most cells that the sloped front of a step may span.
 MAX_KERB_CELLS = 8
 
 
 def standing_room(columns: Columns, body: AgentBody) -> tuple[np.ndarray, np.ndarray]:
-    """Column int64 `[C]` and height float64 `[C]` (metres) of the surfaces that `body` can stand on, sorted by both.
+    """Finds the surfaces that `body` can stand on.
 
-    Only front faces that look up count. Besides those within `max_slope`, two kinds of steep ones do: low clutter
-    that lies on a floor no more than `max_step` below, and the sloped front of a step that rises `max_step` or less.
+    Only front faces that face up count: those within `max_slope`, and two kinds of steeper ones, namely low clutter on
+    a floor at most `max_step` below, and the sloped front of a step that rises at most `max_step`.
+
+    Returns:
+        Column int64 `[C]` and height float64 `[C]` (metres), sorted by both.
     """
     column, height = columns.surface_column, columns.surface_height.astype(np.float64)
     gentle = columns.surface_up & (columns.surface_slope_cos >= math.cos(math.radians(body.max_slope)) - 1e-6)
@@ -36,10 +39,12 @@ def standing_room(columns: Columns, body: AgentBody) -> tuple[np.ndarray, np.nda
     return column[free], height[free]
 
 
-def in_the_way(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody):
-    """Pairs (query, fragment) int64 of all that reaches into bodies standing in `column` [K] at `height` [K].
+def in_the_way(
+    columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pairs (query, fragment), int64, of all fragments that a body in `column` `[K]` at `height` `[K]` hits.
 
-    The body is in the way of what lies between `max_step` and `body.height` above the standing height.
+    The body hits what lies between `max_step` and `body.height` above the height it stands at.
     """
     first = columns.start[column]
     query, step = expand(columns.start[column + 1] - first)
@@ -55,9 +60,9 @@ def _hit(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBo
 
 
 def _front_of_step(columns: Columns, floor_column, floor_height, column, height, body: AgentBody) -> np.ndarray:
-    """Which steep surfaces [K] lie between a lower and a higher floor that are one step apart.
+    """Returns which steep surfaces `[K]` lie between a lower and a higher floor that are one step apart.
 
-    Such fronts are a few centimetres deep, but where a cell's centre falls on one the stairs must not end.
+    Such fronts are only a few centimetres deep, but a cell's centre on one of them must not interrupt the stairs.
     """
     grid = columns.grid
     index, _ = index_layers(floor_column, floor_height, grid)
@@ -67,13 +72,13 @@ def _front_of_step(columns: Columns, floor_column, floor_height, column, height,
     for direction in range(4):
         ahead = _nearest_floor(index, floor_height, grid, column, height, OFFSETS[direction], reach, body.max_step)
         behind = _nearest_floor(index, floor_height, grid, column, height, -OFFSETS[direction], reach, body.max_step)
-        # Comparisons with nan, where there is no floor, are false.
+        # Comparisons with nan (no floor) are false.
         found |= (np.abs(ahead - behind) <= body.max_step) & ((ahead - height) * (behind - height) <= 0)
     return found
 
 
 def _nearest_floor(index, floor_height, grid, column, height, offset, reach: int, max_step: float) -> np.ndarray:
-    """Height [K] of the first floor within `max_step` met in one direction, nan where there is none within reach."""
+    """Returns the height `[K]` of the first floor within `max_step` in one direction, nan if none is within reach."""
     found = np.full(len(column), np.nan)
     for distance in range(1, reach + 1):
         row = np.clip(column // grid.cols + distance * offset[0], 0, grid.rows - 1)

@@ -1,10 +1,14 @@
-"""Edges between walkable cells: the eight neighbours and longer straight ones, so that few paths need a detour.
+"""The graph of walkable cells: edges to the eight neighbours and longer straight ones, for nearly exact distances.
 
 Shortest paths along 8 directions are up to 8% too long, along the 56 used here up to 0.5% (1 / cos of half the
-widest gap between directions). Measured on floors with rotated boxes against a visibility graph, paths of 1 m and
-more, mean excess and worst excess beyond 2% in cells: 32 directions 1.1% and 2.4 when a line must not touch any cell
-that is not walkable, 0.8% and 0.9 when it need only keep to the cells nearest to it, 56 directions 0.5% and 0.8.
-The strict rule loses because it keeps lines half a cell away from everything, on top of the body's radius.
+widest gap between directions). Measured on floors with rotated boxes against a visibility graph, for paths of 1 m and
+more (mean excess; worst excess beyond 2%, in cells):
+
+- 32 directions, lines must not touch any cell that is not walkable: 1.1%; 2.4.
+- 32 directions, lines must keep to the walkable cells nearest to them: 0.8%; 0.9.
+- 56 directions, the same: 0.5%; 0.8.
+
+The strict rule is worse because it keeps lines half a cell away from everything, in addition to the body's radius.
 """
 
 from __future__ import annotations
@@ -17,12 +21,12 @@ from batchsim.scenes.walking.walkable import Walkable
 
 # One octant as (major, minor) steps; the other seven are its mirror images.
 OCTANT = ((1, 0), (1, 1), (2, 1), (3, 1), (3, 2), (4, 1), (4, 3), (5, 1))
-# Stairs are measured as the ramp through them, as on a navigation mesh: heights are averaged about this far around.
+# Stairs are measured as ramps, as on a navmesh: heights are averaged over about this distance. Metres.
 TREAD = 0.15
 
 
 def walk_graph(walkable: Walkable) -> csr_array:
-    """float64 `[C, C]` sparse symmetric matrix of edge lengths in metres."""
+    """Returns the edge lengths in metres as a sparse symmetric matrix, float64 `[C, C]`."""
     height = smooth_heights(walkable)
     loose = _around_corners(walkable.neighbors)
     directions = _directions()
@@ -40,7 +44,7 @@ def walk_graph(walkable: Walkable) -> csr_array:
 
 
 def _directions() -> list[tuple[tuple[int, int], int, bool]]:
-    """(major, minor), quarter turns and whether mirrored, for each of the 56 directions."""
+    """Returns (major, minor), quarter turns and whether mirrored, for each of the 56 directions."""
     return [
         (line, quarter, mirror)
         for line in OCTANT
@@ -51,7 +55,7 @@ def _directions() -> list[tuple[tuple[int, int], int, bool]]:
 
 
 def _around_corners(neighbors: np.ndarray) -> np.ndarray:
-    """Neighbours with diagonals wherever one side of the corner is open: a longer line only grazes the other side."""
+    """Returns neighbours with diagonals wherever one side of the corner is open: longer lines only graze the other."""
     loose = neighbors.copy()
     for direction in range(1, 8, 2):
         before, after = direction - 1, (direction + 1) % 8
@@ -61,7 +65,7 @@ def _around_corners(neighbors: np.ndarray) -> np.ndarray:
 
 
 def _end_of_line(strict: np.ndarray, loose: np.ndarray, major: int, minor: int, quarter: int, mirror: bool):
-    """Cell int [C] at the end of the straight line from every cell, -1 where it is not passable."""
+    """Returns the cell at the end of the straight line from every cell, int `[C]`, -1 if the line is blocked."""
     if major == 1:
         return strict[:, _turned(minor, quarter, mirror)]
     end = np.full(len(strict), -1, strict.dtype)
@@ -74,9 +78,9 @@ def _end_of_line(strict: np.ndarray, loose: np.ndarray, major: int, minor: int, 
 
 
 def steps_along(major: int, minor: int) -> list[list[int]]:
-    """Ways from (0, 0) to (major, minor) over the cells nearest to the line: 0 a straight step, 1 a diagonal one.
+    """Returns paths from (0, 0) to (major, minor) over the cells nearest to the line; 0 = straight step, 1 = diagonal.
 
-    Where two cells are equally near, there is a way over each.
+    If two cells are equally near, there is a path over each.
     """
     ways: list[tuple[list[int], int]] = [([], 0)]
     for k in range(1, major + 1):
@@ -87,15 +91,15 @@ def steps_along(major: int, minor: int) -> list[list[int]]:
 
 
 def _turned(step: int, quarter: int, mirror: bool) -> int:
-    """Direction (index into `OFFSETS`) of a step in the first octant, mirrored about the diagonal, then turned."""
+    """Returns the direction (index into `OFFSETS`) of a step in the first octant, after mirroring and turning."""
     return ((2 - step if mirror else step) + 2 * quarter) % len(OFFSETS)
 
 
 def smooth_heights(walkable: Walkable) -> np.ndarray:
-    """float64 [C]: heights averaged over straight neighbours again and again, until steps have become ramps."""
+    """Returns heights averaged repeatedly over straight neighbours until steps become ramps, float64 `[C]`."""
     height = walkable.heights.astype(np.float64)
     straight = walkable.neighbors[:, ::2]
-    # A missing neighbour is stood in for by the cell itself.
+    # The cell itself replaces a missing neighbour.
     around = np.where(straight >= 0, straight, np.arange(walkable.num_cells)[:, None])
     if (np.abs(height[around] - height[:, None]) < 1e-4).all():
         return height

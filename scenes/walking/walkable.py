@@ -1,14 +1,14 @@
-"""The walkable surface of a scene as layered height grids: where the centre of an upright cylinder may stand.
+"""The walkable surface of a scene as layered height grids: where the centre of an upright cylinder can stand.
 
-Columns of the grid are as wide as a cell; each may be walkable on several layers (floors, bridges, landings).
-A cell is walkable where
+It takes the place of Habitat's navmesh. Columns of the grid are as wide as a cell; each may be walkable on several
+layers (floors, bridges, landings). A cell is walkable where
 
 1. a surface that shows its front and is no steeper than `max_slope` passes under its centre (`standing_room`),
 2. nothing in the column reaches into the body between `max_step` above that surface and `height` above it,
 3. the nearest obstacle or ledge is at least `radius` away from the centre (`clearance`), and
 4. its island, the cells that can be reached from it, is a floor (`islands`).
 
-The idea of spans in columns is that of Recast (Mononen); the distances to obstacles are measured within the cell.
+Spans in columns are Recast's idea (Mononen); unlike there, distances to obstacles are exact to less than a cell.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from batchsim.scenes.walking.layers import index_layers, link
 from batchsim.scenes.walking.standing_room import standing_room
 
 HOME_CELL_SIZE = 0.05
-# A hundred metres square at 10 cm.
+# For example 100 m x 100 m at 10 cm.
 MAX_COLUMNS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Walkable:
-    """Walkable cells, numbered 0 .. C - 1 ("compact ids").
+    """The walkable surface: C cells, numbered 0 .. C - 1.
 
     - `origin`: float32 `[2]`, (x, z) of the corner of row 0, column 0, metres; `cell_size` in metres.
-    - `index`: int32 `[L, rows, cols]`, compact id or -1; rows along z, columns along x; layer 0 of a column is its
-      lowest. Two layers of one column are at least `body.height` apart.
+    - `index`: int32 `[L, rows, cols]`, number of the cell or -1; rows along z, columns along x; layer 0 of a column is
+      its lowest. Two layers of one column are at least `body.height` apart.
     - `cells`: int32 `[C, 3]`, (layer, row, col). `heights`: float32 `[C]`, y of the floor under the cell's centre.
     - `islands`: int32 `[C]`, number of the connected part a cell belongs to, largest first.
-    - `neighbors`: int32 `[C, 8]`, compact ids or -1, in the order of `layers.OFFSETS`: (+x), (+x+z), (+z),
-      (-x+z), (-x), (-x-z), (-z), (+x-z). Neighbours differ by at most `body.max_step` in height; a diagonal is there
-      only where both sides are (no cutting of corners).
+    - `neighbors`: int32 `[C, 8]`, cells or -1, in the order of `layers.OFFSETS`: (+x), (+x+z), (+z),
+      (-x+z), (-x), (-x-z), (-z), (+x-z). Neighbours differ by at most `body.max_step` in height; a diagonal
+      neighbour exists only if both sides of the corner do (paths do not cut corners).
     - `body`: the cylinder it was computed for.
     """
 
@@ -87,9 +87,9 @@ class Walkable:
         return reach_from_middle(self.islands, x, z).astype(np.float32)
 
     def locate(self, points: np.ndarray, tolerance: float | None = None) -> np.ndarray:
-        """Compact ids int64 `[..]` of the cells under `points` float `[.., 3]`, -1 where there is none.
+        """Returns the cells under `points` float `[.., 3]`, int64 `[..]`, -1 where there is none.
 
-        Of a column's layers the nearest in height is taken, if it is within `tolerance` metres (`body.max_step`).
+        Of a column's layers, takes the nearest in height within `tolerance` metres (default `body.max_step`).
         """
         points = np.asarray(points, np.float64)
         tolerance = self.body.max_step if tolerance is None else tolerance
@@ -152,9 +152,10 @@ class Walkable:
 
 
 def default_cell_size(bounds: np.ndarray) -> float:
-    """Cell size in metres for a scene with `bounds` [2, 3]: 5 cm for homes, coarser where that would be a huge grid.
+    """Returns the cell size in metres for a scene with `bounds` `[2, 3]`: 5 cm for homes, coarser for larger scenes.
 
-    At most a million columns: 5 cm up to 50 by 50 m, 10 cm for 100 by 100 m. Rounded up to whole centimetres.
+    Keeps the grid below a million columns: 5 cm up to 50 m x 50 m, 10 cm for 100 m x 100 m. Rounded up to whole
+    centimetres.
     """
     extent = np.asarray(bounds[1], np.float64) - np.asarray(bounds[0], np.float64)
     affordable = math.sqrt(max(extent[0], 0.0) * max(extent[2], 0.0) / MAX_COLUMNS)
@@ -164,10 +165,17 @@ def default_cell_size(bounds: np.ndarray) -> float:
 def build_walkable(
     triangles: np.ndarray, body: AgentBody, cell_size: float = HOME_CELL_SIZE, min_island_area: float = 2.0
 ) -> Walkable:
-    """The walkable surface of `triangles` float `[T, 3, 3]` (metres, y up, front faces counter-clockwise) for `body`.
+    """Computes the walkable surface of a scene.
 
-    Islands smaller than `min_island_area` square metres are dropped, and others by the rules of
-    `islands.floors_among`. Raises SceneError when nothing walkable is left, or the arguments make no sense.
+    Args:
+        triangles: float `[T, 3, 3]`, metres, y up, front faces counter-clockwise.
+        body: The agent's body.
+        cell_size: Width of a cell, metres.
+        min_island_area: Islands below this area are dropped, square metres; others by the rules of
+            `islands.floors_among`.
+
+    Raises:
+        SceneError: If nothing is walkable, or an argument is invalid.
     """
     _check(triangles, body, cell_size)
     columns = cut_into_columns(triangles, Grid.around(triangles, cell_size))
@@ -176,8 +184,8 @@ def build_walkable(
     if not len(cells.column):
         raise SceneError(
             f"No walkable floor in {len(triangles)} triangles for a body of radius {body.radius} m and height "
-            f"{body.height} m on cells of {cell_size} m; is the scene in metres, with y up, and do its floors "
-            f"show their front (counter-clockwise) when seen from above?"
+            f"{body.height} m on cells of {cell_size} m. Check that the scene is in metres, that y is up, and that "
+            f"floors show their front (counter-clockwise corners) when seen from above."
         )
     parts = connected_parts(cells.neighbors)
     floors = floors_among(columns, cells.column, cells.height, parts, body, min_island_area)
@@ -196,7 +204,7 @@ def build_walkable(
 
 @dataclass(frozen=True)
 class _Cells:
-    """Cells [C] sorted by column and height while some are still being taken out."""
+    """Cells `[C]` sorted by column and height, while the surface is being computed."""
 
     grid: Grid
     column: np.ndarray
@@ -221,9 +229,9 @@ def _check(triangles: np.ndarray, body: AgentBody, cell_size: float) -> None:
     if not cell_size > 0:
         raise SceneError(f"cell_size is {cell_size} m; it must be positive.")
     if body.radius < 0 or not 0 <= body.max_slope < 90:
-        raise SceneError(f"{body} makes no sense: radius must be at least 0 and max_slope in [0, 90) degrees.")
+        raise SceneError(f"{body} is invalid: radius must be at least 0 and max_slope in [0, 90) degrees.")
     if not 0 < 2 * body.max_step <= body.height:
-        raise SceneError(f"{body} makes no sense: max_step must be positive and at most half the height.")
+        raise SceneError(f"{body} is invalid: max_step must be positive and at most half the height.")
     extent = np.ptp(triangles.reshape(-1, 3)[:, [0, 2]].astype(np.float64), axis=0) / cell_size
     if extent.prod() > 64 * MAX_COLUMNS:
         raise SceneError(

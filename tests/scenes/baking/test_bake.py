@@ -63,7 +63,7 @@ def test_two_floors_far_apart_are_islands_without_a_way():
     low, high = np.array([1.0, 0, 1.0]), np.array([1.0, 3.0, 1.0])
     assert scene.geodesic_distance(low, high) == np.inf
     assert scene.geodesic_distance(low, np.array([3.0, 0, 1.0])) == pytest.approx(2, abs=0.05)
-    with pytest.raises(SceneError, match="no way leads"):
+    with pytest.raises(SceneError, match="there is no path"):
         scene.shortest_path(low, high)
 
 

@@ -109,7 +109,7 @@ def test_floors_that_are_not_there(worlds):
 
 
 def test_impossible_demands_are_refused(worlds):
-    with pytest.raises(SceneError, match="one-room: 0 of 1 episodes with 20 to 30 m"):
+    with pytest.raises(SceneError, match="one-room: found 0 of 1 episodes with a geodesic distance from 20 to 30 m"):
         sample_episodes([worlds[0]], 1, min_distance=20)
     with pytest.raises(SceneError, match="expected 0 <= min < max"):
         sample_episodes(worlds, 1, min_distance=5, max_distance=2)

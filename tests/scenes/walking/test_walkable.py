@@ -297,7 +297,7 @@ def test_default_cell_size(extent, expected):
 def test_bad_input_is_named():
     with pytest.raises(SceneError, match=r"shape \(0, 3, 3\)"):
         build_walkable(np.zeros((0, 3, 3), np.float32), BODY)
-    with pytest.raises(SceneError, match="y up"):
+    with pytest.raises(SceneError, match="y is up"):
         build(quad((0, 0, 0), (1, 0, 0), (1, 3, 0), (0, 3, 0)))
     with pytest.raises(SceneError, match="cell_size"):
         build(floor(0, 4, 0, 4), cell_size=0)
