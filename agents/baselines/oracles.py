@@ -105,7 +105,7 @@ class FarthestGoalAgent:
 
 
 class NearestUnvisitedAgent:
-    """Explore heuristic: moves to the nearest goal point whose coverage-grid cell has not been visited, then to the next.
+    """Explore heuristic: moves to the nearest goal point in an unvisited cell of the coverage grid, then to the next.
 
     With coarse turns it can stand where no step leads nearer; random actions, 6 in 100, free it.
     """
