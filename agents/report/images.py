@@ -28,9 +28,12 @@ def palette_png(image: np.ndarray, transparent: tuple[int, int, int] | None = No
     height, width, _ = image.shape
     indexed = Image.frombytes("P", (width, height), indices.astype(np.uint8).tobytes())
     indexed.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
-    clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1]))) if transparent else ()
+    options: dict[str, int] = {}
+    if transparent is not None:
+        clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1])))
+        options = {"transparency": int(clear[0])} if len(clear) else {}
     out = io.BytesIO()
-    indexed.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
+    indexed.save(out, "PNG", optimize=True, **options)
     return out.getvalue()
 
 
