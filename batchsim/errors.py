@@ -1,13 +1,13 @@
-"""Exceptions of this package; each message says what happened, where, and what to do."""
+"""Exceptions of this package. Messages say what happened, what was expected, and what to do."""
 
 
 class BatchSimError(Exception):
-    """Base class of everything that batchsim raises on purpose."""
+    """Base class of all exceptions that batchsim raises deliberately."""
 
 
 class OptionError(BatchSimError, ValueError):
-    """An option or argument that cannot be used."""
+    """An option or argument has an invalid value."""
 
 
 class RenderError(BatchSimError, RuntimeError):
-    """OpenGL is missing, too old, out of room, or lost."""
+    """OpenGL is missing, too old or out of memory, or its context was lost."""
