@@ -1,5 +1,7 @@
 """Exceptions of this package. Messages say what happened, what was expected, and what to do."""
 
+from gymnasium.error import InvalidAction
+
 
 class BatchSimError(Exception):
     """Base class of all exceptions that batchsim raises deliberately."""
@@ -11,3 +13,7 @@ class OptionError(BatchSimError, ValueError):
 
 class RenderError(BatchSimError, RuntimeError):
     """OpenGL is missing, too old or out of memory, or its context was lost."""
+
+
+class ActionError(OptionError, InvalidAction):
+    """Actions have the wrong shape or dtype, or are out of range. Also a Gymnasium `InvalidAction`."""

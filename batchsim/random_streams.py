@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def _signed(value: int) -> int:
-    """Return the int64 with the bits of an unsigned 64-bit constant: torch has no uint64 arithmetic."""
+    """Returns the int64 with the bits of an unsigned 64-bit constant: torch has no uint64 arithmetic."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
@@ -22,19 +22,19 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(value: Tensor, bits: int) -> Tensor:
-    """Shift logically; torch shifts int64 arithmetically."""
+    """Shifts logically; torch shifts int64 arithmetically."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def mix(value: Tensor) -> Tensor:
-    """Apply the finaliser of SplitMix64 to int64 tensors: a bijection in which every output bit depends on every input bit."""
+    """Applies SplitMix64's finaliser to int64 tensors: a bijection; every output bit depends on every input bit."""
     value = (value ^ _shift_right(value, 30)) * _MIX_1
     value = (value ^ _shift_right(value, 27)) * _MIX_2
     return value ^ _shift_right(value, 31)
 
 
 def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
-    """Draw uniform numbers in [0, 1).
+    """Draws uniform numbers in [0, 1).
 
     Args:
         seed: int64 `[N]`, the stream of each environment.
@@ -50,5 +50,5 @@ def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
 
 
 def pick(draw: Tensor, count: Tensor) -> Tensor:
-    """Map a uniform draw in [0, 1) to an int64 in [0, count); both broadcast."""
+    """Maps a uniform draw in [0, 1) to an int64 in [0, count); both broadcast."""
     return torch.minimum((draw * count).long(), count - 1)

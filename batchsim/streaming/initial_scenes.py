@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from batchsim.errors import OptionError, RenderError
+from batchsim.option_checks import whole_number
 from batchsim.scenes import LABELS, Scene, SceneError, SceneSource, bake_many
 
 LOAD_ERRORS = (SceneError, RenderError, OSError)
@@ -58,7 +59,7 @@ class InitialScenes:
         return tables | {s.label_names for k, s in others if k not in self.resident and k not in self.failed}
 
     def _with_one_table(self) -> InitialScenes:
-        """Give all scenes one table of labels if all are loaded; scenes loaded later could add names."""
+        """Gives all scenes one table of labels if all are loaded; scenes loaded later could add names."""
         if self.has_more or not self.resident:
             return self
         table = joint_table([scene.label_names for scene in self.resident.values()])
@@ -71,7 +72,7 @@ class InitialScenes:
 
     @staticmethod
     def load_all(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
-        """Load all scenes.
+        """Loads all scenes.
 
         Args:
             sources: Sources of all scenes of the set.
@@ -90,7 +91,7 @@ class InitialScenes:
 
     @staticmethod
     def load(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
-        """Load the first `wanted` scenes that can be loaded; warns about others.
+        """Loads the first `wanted` scenes that can be loaded; warns about others.
 
         Args:
             sources: Sources of all scenes of the set.
@@ -122,7 +123,7 @@ class InitialScenes:
 
 
 def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Merge label tables: `LABELS` first if all tables start with it, then all other names in alphabetical order."""
+    """Merges label tables: `LABELS` first if all tables start with it, then all other names in alphabetical order."""
     if len(set(tables)) == 1:
         return tables[0]
     shared = LABELS if all(table[: len(LABELS)] == LABELS for table in tables) else LABELS[:1]
@@ -130,11 +131,10 @@ def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _num_resident(wanted: int | None, available: int) -> int:
-    """Return how many scenes to keep in memory."""
+    """Returns how many scenes to keep in memory."""
     if wanted is None:
         return available if available <= _ALL_RESIDENT else _RESIDENT_OF_MORE
-    if not isinstance(wanted, int) or wanted < 1:
-        raise OptionError(f"num_resident_scenes={wanted!r}: expected a whole number of at least 1, or None.")
+    wanted = whole_number("num_resident_scenes", wanted, 1)
     if wanted == 1 < available:
         raise OptionError(
             f"num_resident_scenes must be at least 2 when scenes are swapped ({available} in this set); got 1."
@@ -143,6 +143,6 @@ def _num_resident(wanted: int | None, available: int) -> int:
 
 
 def report_failure(source: SceneSource, error: Exception) -> str:
-    """Log a warning that `source` is skipped; returns the reason."""
+    """Logs a warning that `source` is skipped; returns the reason."""
     _log.warning("Skipping %s: %s", source.name, error)
     return str(error)

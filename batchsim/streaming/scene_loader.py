@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def visiting_order(num_scenes: int, first: Collection[int], seed: int) -> Iterator[int]:
-    """Yield scene numbers endlessly: first those not in `first`, then all again and again, each time shuffled by `seed`."""
+    """Yields scene numbers endlessly: those not in `first`, then all again and again, each round shuffled by `seed`."""
     for lap in count():
         shuffled = np.random.default_rng([seed % (1 << 63), lap]).permutation(num_scenes)
         yield from (int(k) for k in shuffled if lap or k not in first)
@@ -67,7 +67,7 @@ class SceneLoader(Generic[T]):
         self._close = weakref.finalize(self, _end, self._jobs, self._bakers)
 
     def start(self, seed: int, taken: int = 0) -> None:
-        """Restart the order given by `seed`, skipping the first `taken` scenes."""
+        """Restarts the order given by `seed`, skipping the first `taken` scenes."""
         for _, future in self._pending:
             future.cancel()
         self._pending.clear()
@@ -76,7 +76,7 @@ class SceneLoader(Generic[T]):
         self._fill()
 
     def next(self, leave_out: Collection[int] = ()) -> tuple[int, T] | None:
-        """Return the number and prepared data of the next scene that loads; None if there is none in two rounds.
+        """Returns the number and prepared data of the next scene that loads; None if there is none in two rounds.
 
         Blocks until the scene is loaded, so that the order does not depend on how long loading takes.
 
@@ -102,11 +102,11 @@ class SceneLoader(Generic[T]):
         return None
 
     def mark_failed(self, number: int, error: Exception) -> None:
-        """Log a warning about a scene and skip it from now on."""
+        """Logs a warning about a scene and skip it from now on."""
         self.failed[number] = report_failure(self.sources[number], error)
 
     def load(self, number: int) -> T:
-        """Load and prepare a scene in the calling thread. Raises one of `LOAD_ERRORS` if that fails."""
+        """Loads and prepare a scene in the calling thread. Raises one of `LOAD_ERRORS` if that fails."""
         return self._prepare(self.sources[number].load())
 
     def _result(self, number: int, future: Future[T]) -> T:
@@ -136,7 +136,7 @@ class SceneLoader(Generic[T]):
             work.start()
 
     def close(self) -> None:
-        """Stop the threads and their processes."""
+        """Stops the threads and their processes."""
         self._close()
 
 

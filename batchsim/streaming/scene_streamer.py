@@ -128,12 +128,12 @@ class SceneStreamer:
         return self._state.changes
 
     def restart(self, seed: int) -> None:
-        """Return to the initial scenes and visit the others in the order given by `seed`."""
+        """Returns to the initial scenes and visit the others in the order given by `seed`."""
         self.visited = set(self._first)
         self._restore(_State(seed, list(self._first), list(range(len(self._first)))))
 
     def advance(self, scene: Tensor) -> None:
-        """Do one step's share of the work; `scene` (int64 `[N]`) is each environment's current slot."""
+        """Does one step's share of the work; `scene` (int64 `[N]`) is each environment's current slot."""
         state = self._state
         state.step += 1
         if state.step % POLL_INTERVAL == 0:
@@ -152,7 +152,7 @@ class SceneStreamer:
         return len(self._slots) - len(self._state.active)
 
     def _poll(self, scene: Tensor) -> None:
-        """Free the slots that were empty at the last poll, then start the next poll."""
+        """Frees the slots that were empty at the last poll, then start the next poll."""
         state = self._state
         self._wait_for_poll()
         empty = [slot for slot in state.polled_leaving if not self._in_use[slot]]
@@ -186,7 +186,7 @@ class SceneStreamer:
         state.arriving, state.arrives = slot, state.step + ARRIVAL_STEPS
 
     def _stop_swapping(self) -> None:
-        """Continue with the resident scenes: no other scene can be loaded."""
+        """Continues with the resident scenes: no other scene can be loaded."""
         state = self._state
         state.exhausted = 1
         state.active += state.leaving + [slot for slot in state.free if self._resident[slot] >= 0]
@@ -202,7 +202,7 @@ class SceneStreamer:
         return uploads
 
     def _continue_arrival(self) -> None:
-        """Copy a slice of the arriving scene; in its last step, copy the rest and activate the slot."""
+        """Copies a slice of the arriving scene; in its last step, copy the rest and activate the slot."""
         state = self._state
         if self._uploads and self._uploads[0].advance(_SLICE):
             self._uploads.pop(0)
@@ -222,7 +222,7 @@ class SceneStreamer:
         self._resident[slot] = number
 
     def _restore(self, state: _State) -> None:
-        """Load the scenes of `state` into their slots at once and continue from there."""
+        """Loads the scenes of `state` into their slots at once and continue from there."""
         for slot, number in enumerate(state.content):
             if self._resident[slot] != number:
                 self._uploads = self._start_uploads(slot, self.loader.load(number))
@@ -233,13 +233,13 @@ class SceneStreamer:
         self.loader.start(state.seed, state.taken)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return everything that determines the streamer's future, as int64 and bool tensors."""
+        """Returns everything that determines the streamer's future, as int64 and bool tensors."""
         self._wait_for_poll()
         progress = {name: torch.tensor(value, dtype=torch.int64) for name, value in asdict(self._state).items()}
         return progress | {"visited": torch.tensor(sorted(self.visited)), "in_use": self._in_use.clone()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the result of `state_dict` of a streamer of the same set with the same number of slots."""
+        """Restores the result of `state_dict` of a streamer of the same set with the same number of slots."""
         self._wait_for_poll()
         values: dict[str, Any] = {name: tensor.tolist() for name, tensor in tensors.items()}
         self.visited = set(values.pop("visited"))
@@ -247,7 +247,7 @@ class SceneStreamer:
         self._restore(_State(**values))
 
     def close(self) -> None:
-        """Stop loading scenes."""
+        """Stops loading scenes."""
         self.loader.close()
 
 

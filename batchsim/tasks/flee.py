@@ -27,7 +27,7 @@ class Flee(Task):
     headline_measures: ClassVar[tuple[str, ...]] = ("distance_from_start", "max_distance", "flee_ratio")
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw a scene, one of its goals as the start, and a heading."""
+        """Draws a scene, one of its goals as the start, and a heading."""
         draws = uniform(seed, episode, 3)
         scene = draw_scene(scenes, draws[:, 0])
         goal = pick(draws[:, 2], scenes.goal_count[scene])
@@ -35,14 +35,14 @@ class Flee(Task):
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Store which goal is the start, and the largest distance that can be reached from it."""
+        """Stores which goal is the start, and the largest distance that can be reached from it."""
         super().begin(scenes, state, mask, episode)
         zero = torch.zeros_like(state.heading)
         state.keep(mask, origin=episode["goal"], distance=zero, max_distance=zero)
         state.keep(mask, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance gained in this step; never terminates."""
+        """Returns the distance gained in this step; never terminates."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["origin"], state.position)
         distance = torch.where(distance.isfinite(), distance, task["distance"])
@@ -52,7 +52,7 @@ class Flee(Task):
         return reward, torch.zeros_like(action, dtype=torch.bool)
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return the distance from the start now, its maximum (metres), and `flee_ratio`: now / farthest possible."""
+        """Returns the distance from the start now, its maximum (metres), and `flee_ratio`: now / farthest possible."""
         task = state.task
         return {
             "distance_from_start": task["distance"],
@@ -61,7 +61,7 @@ class Flee(Task):
         }
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Make each start a goal of its scene, so that it has a distance field.
+        """Makes each start a goal of its scene, so that it has a distance field.
 
         Raises:
             OptionError: If a start is not on the walkable floor.
@@ -73,8 +73,8 @@ class Flee(Task):
         episodes, linked, bad = link_goals(episodes, [by_name[name] for name in episodes.scene_names])
         if bad:
             raise OptionError(
-                f"{len(bad)} episodes cannot be run. The first, {bad[0].episode_id} of {bad[0].scene_name}, "
-                f"because {bad[0].reason}."
+                f"{len(bad)} episodes cannot be run. The first is {bad[0].episode_id} of {bad[0].scene_name}: "
+                f"{bad[0].reason}."
             )
         by_name |= {scene.name: scene for scene in linked}
         return [by_name[scene.name] for scene in scenes], episodes

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import gymnasium as gym
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim.errors import OptionError
+from batchsim import defaults
+from batchsim.option_checks import real_number
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
 from batchsim.tasks.sensors import point_goal
@@ -47,7 +47,7 @@ class PointNav(Task):
         max_floor_gap: Largest difference in height between start and goal, metres.
     """
 
-    success_distance: float = 0.2
+    success_distance: float = defaults.SUCCESS_DISTANCE
     success_reward: float = 2.5
     slack_reward: float = -0.01
     min_distance: float = 1.0
@@ -58,16 +58,16 @@ class PointNav(Task):
     headline_measures: ClassVar[tuple[str, ...]] = ("success", "spl", "soft_spl", "distance_to_goal")
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.success_distance, Real) and self.success_distance > 0):
-            raise OptionError(f"success_distance={self.success_distance!r}: expected metres, more than 0.")
+        distance = real_number("success_distance", self.success_distance, 0.01, 1000, "metres")
+        object.__setattr__(self, "success_distance", distance)
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """Return the space of `pointgoal_with_gps_compass`, the direction of the goal."""
+        """Returns the space of `pointgoal_with_gps_compass`, the direction of the goal."""
         low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
         return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw `scene`, `position`, `heading` and the goal's number `goal`, all of length N."""
+        """Draws `scene`, `position`, `heading` and the goal's number `goal`, all of length N."""
         draws = uniform(seed, episode, _DRAWS)
         scene = draw_scene(scenes, draws[:, 0])
         heading = draw_heading(draws[:, 1])
@@ -95,13 +95,13 @@ class PointNav(Task):
         return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Store the goal and the distance to it."""
+        """Stores the goal and the distance to it."""
         state.keep(mask, goal=episode["goal"])
         distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
         state.keep(mask, start_distance=distance, distance=distance, success=torch.zeros_like(mask))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance gained plus `slack_reward`, plus SPL times `success_reward` at a success; stop terminates."""
+        """Returns the distance gained, plus `slack_reward`, plus `success_reward` times SPL; stop terminates."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
         # At the border of two cells, rounding may put an agent where no path leads to the goal.
@@ -114,12 +114,12 @@ class PointNav(Task):
         return reward, stopped
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return `pointgoal_with_gps_compass`, float32 `[N, 2]`: metres to the goal, radians to the left."""
+        """Returns `pointgoal_with_gps_compass`, float32 `[N, 2]`: metres to the goal, radians to the left."""
         goal = scenes.goal_position(state.scene, state.task["goal"])
         return {"pointgoal_with_gps_compass": point_goal(state.position, state.heading, goal)}
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
+        """Returns success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
         task = state.task
         start, distance = task["start_distance"], task["distance"]
         return {
@@ -131,12 +131,12 @@ class PointNav(Task):
         }
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Return both unchanged: the episodes already have goals."""
+        """Returns both unchanged: the episodes already have goals."""
         return scenes, episodes
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Return success weighted by path length, S l / max(l, p); l / max(l, p) is 1 if both are 0.
+    """Returns success weighted by path length, S l / max(l, p); l / max(l, p) is 1 if both are 0.
 
     Args:
         success: S, bool `[N]`.
@@ -147,7 +147,7 @@ def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
 
 
 def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Return progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
+    """Returns progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
     progress = (1 - distance / start_distance.clamp(min=1e-6)).clamp(min=0.0)
     return progress * _efficiency(start_distance, path_length)
 

@@ -14,7 +14,7 @@ TASKS: dict[str, type[Task]] = {"pointnav": PointNav, "flee": Flee, "explore": E
 
 
 def choose_task(task: str | Task, success_distance: float | None = None) -> Task:
-    """Return the task that `task` names.
+    """Returns the task that `task` names.
 
     Args:
         task: A name in `TASKS`, "module:Class" for a class of your own, or a `Task`, which is returned as it is.
@@ -30,9 +30,7 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
     else:
         made = _class_of(task)()
     if success_distance is not None:
-        raise OptionError(
-            f"success_distance={success_distance!r} applies to task='pointnav' only; got task={task!r}."
-        )
+        raise OptionError(f"success_distance={success_distance!r} applies to task='pointnav' only; got task={task!r}.")
     return made
 
 

@@ -9,7 +9,7 @@ from batchsim import poses
 
 
 def gps(position: Tensor, start_position: Tensor, start_heading: Tensor) -> Tensor:
-    """Return the position relative to the start pose: metres ahead of it and to the right, float32 `[N, 2]`.
+    """Returns the position relative to the start pose: metres ahead of it and to the right, float32 `[N, 2]`.
 
     Order and signs are those of Habitat-Lab's `EpisodicGPSSensor`.
 
@@ -26,12 +26,15 @@ def gps(position: Tensor, start_position: Tensor, start_heading: Tensor) -> Tens
 
 
 def compass(heading: Tensor, start_heading: Tensor) -> Tensor:
-    """Return radians turned to the left since the start, in [-pi, pi), float32 `[N, 1]` (Habitat's `EpisodicCompassSensor`)."""
+    """Returns radians turned to the left since the start, in [-pi, pi), float32 `[N, 1]`.
+
+    This is Habitat's `EpisodicCompassSensor`.
+    """
     return poses.wrap_angle(heading - start_heading).unsqueeze(-1)
 
 
 def point_goal(position: Tensor, heading: Tensor, goal: Tensor) -> Tensor:
-    """Return the polar coordinates of `goal` seen from each pose, `[N, 2]`: metres on the ground plane, radians to the left."""
+    """Returns polar coordinates of `goal` relative to each pose, `[N, 2]`: metres on the ground plane, radians left."""
     back = position - goal
     # Keep these as strided columns: on contiguous vectors, atan2 on a CPU rounds the last few elements differently, and
     # an observation would depend on the number of environments.

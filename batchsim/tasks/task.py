@@ -38,7 +38,7 @@ class Task(ABC):
     headline_measures: ClassVar[tuple[str, ...]] = ()
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """Return the spaces of the sensors that this task adds to the images, for one environment."""
+        """Returns the spaces of the sensors that this task adds to the images, for one environment."""
         turn = np.float32(math.pi)
         return {
             "gps": gym.spaces.Box(-np.inf, np.inf, (2,), np.float32),
@@ -46,7 +46,7 @@ class Task(ABC):
         }
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw one episode for each environment.
+        """Draws one episode for each environment.
 
         Args:
             scenes: The resident scenes.
@@ -70,7 +70,7 @@ class Task(ABC):
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Initialise the task's data of environments that start an episode; by default stores the start pose.
+        """Initialises the task's data of environments that start an episode; by default stores the start pose.
 
         Args:
             scenes: The resident scenes.
@@ -82,7 +82,7 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return reward (float32 `[N]`) and terminated (bool `[N]`) after the agents have moved.
+        """Returns reward (float32 `[N]`) and terminated (bool `[N]`) after the agents have moved.
 
         The simulator handles the limit of steps (truncation).
 
@@ -93,16 +93,16 @@ class Task(ABC):
         """
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return the observations described by `observation_spaces`, `[N, ...]` each."""
+        """Returns the observations described by `observation_spaces`, `[N, ...]` each."""
         start, heading = state.task["start_position"], state.task["start_heading"]
         return {"gps": gps(state.position, start, heading), "compass": compass(state.heading, heading)}
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return measures of the current episodes so far, float32 `[N]` each."""
+        """Returns measures of the current episodes so far, float32 `[N]` each."""
         return {}
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Adapt a fixed set of episodes and its scenes to this task.
+        """Adapts a fixed set of episodes and its scenes to this task.
 
         By default, starts and headings are kept and goals are replaced by the start, for tasks without goals.
         """
@@ -112,10 +112,10 @@ class Task(ABC):
 
 
 def draw_scene(scenes: ResidentScenes, draw: Tensor) -> Tensor:
-    """Map uniform draws in [0, 1) to resident scenes (int64), all equally likely; skips scenes about to be replaced."""
+    """Maps uniform draws in [0, 1) to resident scenes (int64), equally likely; skips scenes about to be replaced."""
     return scenes.sample_slot(draw)
 
 
 def draw_heading(draw: Tensor) -> Tensor:
-    """Map uniform draws in [0, 1) to headings in [-pi, pi)."""
+    """Maps uniform draws in [0, 1) to headings in [-pi, pi)."""
     return draw * (2 * math.pi) - math.pi

@@ -29,7 +29,7 @@ class Motion:
         self._forward_step = forward_step
 
     def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
-        """Turn the agents of `state`, then move them forward.
+        """Turns the agents of `state`, then moves them forward.
 
         Sets `position`, `heading` and `collided`; adds to `path_length` (in 3D, so that stairs count) and `collisions`.
 
@@ -45,14 +45,14 @@ class Motion:
         state.collisions = state.collisions + state.collided
 
     def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
-        """Return where one step forward from `position` (float32 `[M, 3]`) would lead, without moving anything."""
+        """Returns where one step forward from `position` (float32 `[M, 3]`) would lead, without moving anything."""
         return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
 
     def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
         # Split the step so that no part of it can jump over a wall one cell thick.
         parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
         stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
-        # The whole step, then its components along the axes, longer one first: the order in which a sliding agent tries them.
+        # The whole step, then its components along the axes, longer first: a sliding agent tries them in this order.
         longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
         none = torch.zeros_like(stride[:, 0])
         along_x = torch.stack((stride[:, 0], none, none), -1)
@@ -65,7 +65,7 @@ class Motion:
             cell = self._scenes.locate(scenes, position + offsets)
             candidates = self._scenes.at_height(cell, position + offsets)
             free = cell >= 0
-            # A diagonal step must not slip through two blocked cells that touch at a corner: one neighbour must be free.
+            # A diagonal step must not pass between two blocked cells that touch at a corner.
             free[0] &= free[1] | free[2]
             for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
                 position = torch.where(free[k].unsqueeze(-1), candidates[k], position)

@@ -20,7 +20,8 @@ class NavigationData:
         scene: The scene itself.
         index: int32 `[L * rows * columns]`, the walkable cell at each place of the layered height grid, or -1.
         positions: float32 `[C, 3]`, metres: the floor under the middle of each walkable cell.
-        coverage_cells: int32 `[C]`, the cell of the coverage grid that each walkable cell lies in (`batchsim.scenes.maps.coverage_grid`).
+        coverage_cells: int32 `[C]`, the cell of the coverage grid (`batchsim.scenes.maps.coverage_grid`) that each
+            walkable cell lies in.
         num_coverage_cells: Number of cells of the coverage grid.
         goals: float32 `[G, 3]`, metres.
         distances: float16 `[G * C]`, walking distance from each cell to each goal, metres.
@@ -47,12 +48,12 @@ class NavigationData:
         return self.index.numel() // self.layers
 
     def padded_index(self, layers: int) -> Tensor:
-        """Return `index` with empty layers appended up to `layers`."""
+        """Returns `index` with empty layers appended up to `layers`."""
         return torch.nn.functional.pad(self.index, (0, (layers - self.layers) * self.columns), value=-1)
 
 
 def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
-    """Copy the navigation data of `scene` into tensors.
+    """Copies the navigation data of `scene` into tensors.
 
     Args:
         scene: A baked scene.

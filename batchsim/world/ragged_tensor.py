@@ -44,7 +44,7 @@ class RaggedTensor:
         return data, torch.arange(self._num_slots, device=like.device) * capacity
 
     def write(self, slot: int, values: Tensor, first: int = 0) -> Iterator[int]:
-        """Overwrite `slot` from its row `first` on, piece by piece, yielding the number of bytes copied.
+        """Overwrites `slot` from its row `first` on, piece by piece, yielding the number of bytes copied.
 
         Copies from pinned memory do not block the host. `values` must fit; call `grow` first if they may not.
         """
@@ -52,7 +52,7 @@ class RaggedTensor:
         return _copy(values, self.data[begin : begin + len(values)])
 
     def grow(self, length: int) -> Iterator[int]:
-        """Make room for arrays of `length` rows in every slot, piece by piece, yielding the number of bytes copied.
+        """Makes room for arrays of `length` rows in every slot, piece by piece, yielding the number of bytes copied.
 
         Lookups keep working meanwhile, but no slot may be written.
         """
@@ -67,7 +67,7 @@ class RaggedTensor:
 
 
 def at_once(pieces: Iterator[int]) -> None:
-    """Run a piecewise copy to its end."""
+    """Runs a piecewise copy to its end."""
     for _ in pieces:
         pass
 

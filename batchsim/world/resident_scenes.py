@@ -104,18 +104,18 @@ class ResidentScenes:
         return self._facts["coverage_cell_count"]
 
     def sample_slot(self, draws: Tensor) -> Tensor:
-        """Map uniform numbers in [0, 1) to slots (int64) in which new episodes may start, all equally likely."""
+        """Maps uniform numbers in [0, 1) to slots (int64) in which new episodes may start, all equally likely."""
         return self._start_slots[pick(draws, self._num_start_slots)]
 
     def set_start_slots(self, slots: Sequence[int]) -> None:
-        """Start new episodes only in `slots`."""
+        """Starts new episodes only in `slots`."""
         values = torch.tensor(slots)
         values = values.pin_memory() if self.device.type == "cuda" else values
         self._start_slots[: len(slots)].copy_(values, non_blocking=True)
         self._num_start_slots.fill_(len(slots))
 
     def replace(self, slot: int, data: NavigationData) -> Iterator[int]:
-        """Put another scene into `slot`, piece by piece, yielding the number of bytes copied.
+        """Puts another scene into `slot`, piece by piece, yielding the number of bytes copied.
 
         No agent may be in `slot` until the iterator is exhausted. Lookups in other slots keep working meanwhile.
         """
@@ -156,11 +156,11 @@ class ResidentScenes:
                 place.fill_(number)
 
     def locate(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Return the ids (int64) of the walkable cells at `points`, or -1 if none is within one step up or down."""
+        """Returns the ids (int64) of the walkable cells at `points`, or -1 if none is within one step up or down."""
         return self._locate(scene, points, self._grid_coordinates(scene, points).floor().long())
 
     def _grid_coordinates(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Return column and row `[..., 2]` as real numbers; cell (0, 0) spans 0 to 1."""
+        """Returns column and row `[..., 2]` as real numbers; cell (0, 0) spans 0 to 1."""
         return (points[..., ::2] - self._facts["origin"][scene]) * self._facts["inverse_cell_size"][scene].unsqueeze(-1)
 
     def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor) -> Tensor:
@@ -180,20 +180,20 @@ class ResidentScenes:
         return best
 
     def at_height(self, cell: Tensor, points: Tensor) -> Tensor:
-        """Return `points` moved up or down to the floor of their `cell`; meaningless where `cell` is -1."""
+        """Returns `points` moved up or down to the floor of their `cell`; meaningless where `cell` is -1."""
         height = self.cell_position[cell.clamp(min=0), 1]
         return torch.stack((points[..., 0], height, points[..., 2]), -1)
 
     def goal_position(self, scene: Tensor, goal: Tensor) -> Tensor:
-        """Return the positions (float32 `[..., 3]`, metres) of goals number `goal` of each scene."""
+        """Returns the positions (float32 `[..., 3]`, metres) of goals number `goal` of each scene."""
         return self._goals.data[self._goals.offset[scene] + goal]
 
     def farthest_distance(self, scene: Tensor, goal: Tensor) -> Tensor:
-        """Return the walking distance (float32, metres) from `goal` to the farthest cell reachable from it."""
+        """Returns the walking distance (float32, metres) from `goal` to the farthest cell reachable from it."""
         return self._farthest.data[self._farthest.offset[scene] + goal]
 
     def coverage_cell(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Return the cell of the coverage grid (int64) that each of `points` lies in, or -1 where the floor is not walkable.
+        """Returns the cell of the coverage grid (int64) that each of `points` lies in, or -1 off the walkable floor.
 
         Cells are numbered from 0 to `coverage_cell_count` - 1 in each scene (`batchsim.scenes.maps.coverage_grid`).
         """
@@ -202,13 +202,13 @@ class ResidentScenes:
         return torch.where(cell >= 0, self._coverage_cells.data[self._coverage_cells.offset[scene] + local].long(), -1)
 
     def cell_distance(self, scene: Tensor, goal: Tensor, cell: Tensor) -> Tensor:
-        """Return the walking distance (float32, metres) from the middle of `cell` to `goal`; inf if there is no path."""
+        """Returns the walking distance (float32, metres) from the middle of `cell` to `goal`; inf without a path."""
         local = (cell - self.cell_offset[scene]).clamp(min=0)
         distance = self._fields.data[self._fields.offset[scene] + goal * self.cell_count[scene] + local].float()
         return torch.where(cell >= 0, distance, torch.inf)
 
     def goal_distance(self, scene: Tensor, goal: Tensor, points: Tensor) -> Tensor:
-        """Return the walking distance (float32, metres) from `points` to `goal`; inf if there is no path.
+        """Returns the walking distance (float32, metres) from `points` to `goal`; inf if there is no path.
 
         The distance is interpolated bilinearly between the middles of the four cells around each point.
         """
@@ -232,7 +232,7 @@ class ResidentScenes:
 
 
 def _facts(data: NavigationData) -> dict[str, float | int | list[float]]:
-    """Return the scalars that lookups need for each scene."""
+    """Returns the scalars that lookups need for each scene."""
     scene, walkable = data.scene, data.scene.walkable
     return {
         "origin": [float(x) for x in walkable.origin],

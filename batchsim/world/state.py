@@ -45,7 +45,7 @@ class State:
 
     @staticmethod
     def empty(num_envs: int, device: torch.device) -> State:
-        """Return a state of zeros in which no episode has started."""
+        """Returns a state of zeros in which no episode has started."""
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(num_envs, *shape, dtype=dtype, device=device)
@@ -64,7 +64,7 @@ class State:
         )
 
     def keep(self, mask: Tensor, **values: Tensor) -> None:
-        """Store `values` (`[N, ...]` each) in `task` for the environments in `mask` (bool `[N]`).
+        """Stores `values` (`[N, ...]` each) in `task` for the environments in `mask` (bool `[N]`).
 
         Other rows keep their value, or are zero if the name is new.
         """
@@ -74,28 +74,30 @@ class State:
             self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors by name; those of the task are called `task.NAME`."""
+        """Returns all tensors by name; those of the task are called `task.NAME`."""
         return {name: getattr(self, name) for name in _OWN} | {_TASK + name: value for name, value in self.task.items()}
 
     def assign(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace all tensors by `tensors`, named as in `tensors()`. Nothing is copied."""
+        """Replaces all tensors by `tensors`, named as in `tensors()`. Nothing is copied."""
         for name in _OWN:
             setattr(self, name, tensors[name])
         self.task = {name.removeprefix(_TASK): value for name, value in tensors.items() if name.startswith(_TASK)}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return copies of all tensors, for `load_state_dict`."""
+        """Returns copies of all tensors, for `load_state_dict`."""
         return {name: value.detach().clone() for name, value in self.tensors().items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the result of `state_dict`, from any device.
+        """Restores the result of `state_dict`, from any device.
 
         Raises:
             OptionError: If names or the number of environments differ.
         """
         names = {name for name in tensors if not name.startswith(_TASK)}
         if names != set(_OWN):
-            raise OptionError(f"A state has exactly the tensors {', '.join(sorted(_OWN))}; got {', '.join(sorted(names))}.")
+            raise OptionError(
+                f"A state has exactly the tensors {', '.join(sorted(_OWN))}; got {', '.join(sorted(names))}."
+            )
         for name, value in tensors.items():
             if len(value) != len(self.seed):
                 raise OptionError(f"{name}: the saved state has {len(value)} environments; expected {len(self.seed)}.")

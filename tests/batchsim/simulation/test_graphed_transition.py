@@ -204,7 +204,7 @@ class Schedules(PointNav):
     ("task", "reason"),
     [
         (Asks, "makes the host wait"),
-        (Counts, "something else"),
+        (Counts, "another result"),
         (Remembers, "every step"),
         (Schedules, "every step"),
     ],
