@@ -1,19 +1,13 @@
-"""Exceptions of this package. Messages say what happened, what was expected, and what to do."""
-
-from gymnasium.error import InvalidAction
+"""Exceptions of this package; each message says what happened, where, and what to do."""
 
 
 class BatchSimError(Exception):
-    """Base class of all exceptions that batchsim raises deliberately."""
+    """Base class of everything that batchsim raises on purpose."""
 
 
 class OptionError(BatchSimError, ValueError):
-    """An option or argument has an invalid value."""
+    """An option or argument that cannot be used."""
 
 
 class RenderError(BatchSimError, RuntimeError):
-    """OpenGL is missing, too old or out of memory, or its context was lost."""
-
-
-class ActionError(OptionError, InvalidAction):
-    """Actions have the wrong shape or dtype, or are out of range. Also a Gymnasium `InvalidAction`."""
+    """OpenGL is missing, too old, out of room, or lost."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,18 +12,45 @@ from batchsim.scenes.errors import SceneError
 
 NO_TEXTURE = -1
 
+Wrap = Literal["repeat", "clamp", "mirror"]
+REPEAT: Wrap = "repeat"
+CLAMP: Wrap = "clamp"
+MIRROR: Wrap = "mirror"
+WRAPS: tuple[Wrap, ...] = (REPEAT, CLAMP, MIRROR)
+
 
 @dataclass(frozen=True)
 class Material:
     """The look of a surface.
 
-    `base_color` is linear (not sRGB) red, green, blue in [0, 1] and multiplies the texture, as in glTF.
-    `texture` is an index into `Mesh.textures`, or `NO_TEXTURE`.
+    Attributes:
+        name: For people.
+        base_color: Linear (not sRGB) red, green, blue in [0, 1]; multiplies the texture, as in glTF.
+        texture: An index into `Mesh.textures`, or `NO_TEXTURE`.
+        wrap: How the texture continues outside [0, 1] along u and v.
+        alpha_cutoff: Where the texture's alpha, in [0, 1], is below this, the surface is cut out. 0 = solid.
     """
 
     name: str
     base_color: tuple[float, float, float] = (1.0, 1.0, 1.0)
     texture: int = NO_TEXTURE
+    wrap: tuple[Wrap, Wrap] = (REPEAT, REPEAT)
+    alpha_cutoff: float = 0.0
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Material:
+        """Returns the material that `dataclasses.asdict`, written as JSON and read back, came from.
+
+        Raises:
+            KeyError: If a field is missing.
+            ValueError: If a value makes no sense.
+        """
+        u, v = fields["wrap"]
+        red, green, blue = (float(value) for value in fields["base_color"])
+        cutoff = float(fields["alpha_cutoff"])
+        if u not in WRAPS or v not in WRAPS or not 0 <= cutoff <= 1:
+            raise ValueError(f"a material has wrap {u!r}, {v!r} and alpha_cutoff {cutoff}")
+        return Material(str(fields["name"]), (red, green, blue), int(fields["texture"]), (u, v), cutoff)
 
 
 @dataclass(frozen=True)
@@ -33,9 +61,12 @@ class Mesh:
     - `uvs`: float32 `[T, 3, 2]`, texture coordinates of the corners (v grows downwards, as in glTF).
     - `materials`: int32 `[T]`, indices into `material_table`.
     - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`batchsim.scenes.labels`).
-    - `textures`: uint8 `[height, width, 3]` each, sRGB.
+    - `textures`: uint8 `[height, width, 3]` each, sRGB; `[height, width, 4]` if a material with an `alpha_cutoff`
+      uses its alpha.
     - `instances`: int32 `[T]`, the number of the object that a triangle belongs to, 0 = none (the default for all).
       The triangles of one object share one label.
+    - `offset`: metres; a point of the mesh plus `offset` is that point in the file that the mesh came from. Files far
+      from the origin are moved there, because float32 is too coarse for them.
     """
 
     triangles: np.ndarray
@@ -45,6 +76,7 @@ class Mesh:
     material_table: tuple[Material, ...] = (Material("default"),)
     textures: tuple[np.ndarray, ...] = field(default=())
     instances: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         count = len(self.triangles)
@@ -86,7 +118,7 @@ class Mesh:
 
     @staticmethod
     def concatenate(meshes: Iterable[Mesh]) -> Mesh:
-        """Joins meshes: material tables and textures are concatenated, and objects keep different numbers."""
+        """Joins meshes of one `offset`: material tables and textures are joined, objects keep their own numbers."""
         meshes = list(meshes)
         table: list[Material] = []
         textures: list[np.ndarray] = []
@@ -97,7 +129,7 @@ class Mesh:
             num_instances = int(instances[-1].max(initial=num_instances))
             for m in mesh.material_table:
                 texture = m.texture if m.texture == NO_TEXTURE else m.texture + len(textures)
-                table.append(Material(m.name, m.base_color, texture))
+                table.append(replace(m, texture=texture))
             textures.extend(mesh.textures)
         return Mesh(
             np.concatenate([m.triangles for m in meshes]),
@@ -107,4 +139,5 @@ class Mesh:
             tuple(table),
             tuple(textures),
             np.concatenate(instances),
+            meshes[0].offset,
         )

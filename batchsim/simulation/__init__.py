@@ -1,1 +1,1 @@
-"""Simulation: advances a batch of environments from one state to the next."""
+"""One simulation step for N environments."""

@@ -1,4 +1,4 @@
-"""PointNav: walk to a point given in the agent's own frame and stop there.
+"""PointNav: walk to a point given in the agent's own frame, and say "stop" there.
 
 Rewards and success as in Wijmans et al., "DD-PPO" (ICLR 2020) and Shacklett et al., "Large Batch Simulation" (ICLR
 2021); SPL as in Anderson et al., "On Evaluation of Embodied Navigation Agents" (2018).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import gymnasium as gym
@@ -16,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim import defaults
-from batchsim.option_checks import real_number
+from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
 from batchsim.tasks.sensors import point_goal
@@ -27,27 +27,19 @@ from batchsim.world.state import State
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 
-_CANDIDATES = 16  # candidates drawn for each episode
+_CANDIDATES = 16  # places tried at once for a start
 _DRAWS = 3 + 3 * _CANDIDATES
 
 
 @dataclass(frozen=True)
 class PointNav(Task):
-    """Point-goal navigation: an episode succeeds if the agent stops within `success_distance` of the goal.
+    """The task's constants: distances in metres, rewards per step.
 
-    Distances are geodesic (walking distances). Starts are on the goal's floor; episodes whose path is almost straight
-    are thinned out as in Habitat.
-
-    Args:
-        success_distance: Distance from the goal within which a stop succeeds, metres.
-        success_reward: Reward of a success, multiplied by its SPL.
-        slack_reward: Reward of every step.
-        min_distance: Smallest distance from start to goal, metres.
-        max_distance: Largest distance from start to goal, metres.
-        max_floor_gap: Largest difference in height between start and goal, metres.
+    An episode succeeds when the agent stops at less than `success_distance` (geodesic) from the goal. Starts lie
+    `min_distance` to `max_distance` from it, on the goal's floor; nearly straight ways are thinned out as Habitat does.
     """
 
-    success_distance: float = defaults.SUCCESS_DISTANCE
+    success_distance: float = 0.2
     success_reward: float = 2.5
     slack_reward: float = -0.01
     min_distance: float = 1.0
@@ -58,20 +50,20 @@ class PointNav(Task):
     headline_measures: ClassVar[tuple[str, ...]] = ("success", "spl", "soft_spl", "distance_to_goal")
 
     def __post_init__(self) -> None:
-        distance = real_number("success_distance", self.success_distance, 0.01, 1000, "metres")
-        object.__setattr__(self, "success_distance", distance)
+        if not (isinstance(self.success_distance, Real) and self.success_distance > 0):
+            raise OptionError(f"success_distance={self.success_distance!r}: expected metres, more than 0.")
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """Returns the space of `pointgoal_with_gps_compass`, the direction of the goal."""
+        """`pointgoal_with_gps_compass`, which tells where the goal lies."""
         low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
         return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draws `scene`, `position`, `heading` and the goal's number `goal`, all of length N."""
+        """Draw `scene`, `position`, `heading` and the goal's number `goal` by the rules, all of length N."""
         draws = uniform(seed, episode, _DRAWS)
         scene = draw_scene(scenes, draws[:, 0])
         heading = draw_heading(draws[:, 1])
-        # Each candidate is a goal and a start cell of the same scene; the first one that obeys the rules is taken.
+        # Each candidate is a goal and a cell of the same scene; the first that makes a proper episode is taken.
         draws = draws[:, 3:].reshape(-1, _CANDIDATES, 3)
         scene_of = scene.unsqueeze(-1).expand(-1, _CANDIDATES)
         goal = pick(draws[..., 0], scenes.goal_count[scene_of])
@@ -82,29 +74,30 @@ class PointNav(Task):
         allowed &= gap[..., 1].abs() <= self.max_floor_gap
         ratio = distance / gap.norm(dim=-1).clamp(min=1e-6)
         proper = allowed & ((ratio >= 1.1) | (draws[..., 2] < 20 * (ratio - 0.98).clamp(min=0) ** 2))
-        # If all are too straight, as in an open room, take the first; if none obeys the rules, take the farthest start
-        # that can reach its goal.
+        # Where all are too straight, as in an open room, the first is as good as any; where nothing keeps to the rules,
+        # the farthest that can be reached at all is the best there is.
         worth = torch.where(distance.isfinite(), distance, -1.0)
         worth = torch.where(allowed, 1e6, worth)
         worth = torch.where(proper, 2e6, worth)
         worth, choice = worth.max(-1, keepdim=True)
         goal = goal.gather(-1, choice).squeeze(-1)
         position = scenes.cell_position[cell.gather(-1, choice).squeeze(-1)]
-        # Scenes of many islands may have none: then the episode starts at its goal.
+        # On scenes of many islands even that may fail: then the episode begins at its goal.
         position = torch.where(worth >= 0, position, scenes.goal_position(scene, goal))
         return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Stores the goal and the distance to it."""
-        state.keep(mask, goal=episode["goal"])
+    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
+        """Keep the goal, and how far it is."""
+        # The others go on with theirs: what was drawn for them now may be of another scene.
+        state.keep(episode_start, goal=episode["goal"])
         distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
-        state.keep(mask, start_distance=distance, distance=distance, success=torch.zeros_like(mask))
+        state.keep(episode_start, start_distance=distance, distance=distance, success=torch.zeros_like(episode_start))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the distance gained, plus `slack_reward`, plus `success_reward` times SPL; stop terminates."""
+        """The way gained and a little less, more for success; a stop ends the episode."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
-        # At the border of two cells, rounding may put an agent where no path leads to the goal.
+        # On the border of two cells rounding may put a body where no way leads to the goal.
         distance = torch.where(distance.isfinite(), distance, task["distance"])
         stopped = action == STOP
         task["success"] = stopped & (distance < self.success_distance)
@@ -114,12 +107,12 @@ class PointNav(Task):
         return reward, stopped
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Returns `pointgoal_with_gps_compass`, float32 `[N, 2]`: metres to the goal, radians to the left."""
+        """`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, angle to it (positive to the left)."""
         goal = scenes.goal_position(state.scene, state.task["goal"])
         return {"pointgoal_with_gps_compass": point_goal(state.position, state.heading, goal)}
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Returns success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
+        """Success, SPL and SoftSPL in [0, 1]; metres left, and metres at the start."""
         task = state.task
         start, distance = task["start_distance"], task["distance"]
         return {
@@ -131,23 +124,17 @@ class PointNav(Task):
         }
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Returns both unchanged: the episodes already have goals."""
+        """Episodes of point-goal navigation are what this task runs."""
         return scenes, episodes
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Returns success weighted by path length, S l / max(l, p); l / max(l, p) is 1 if both are 0.
-
-    Args:
-        success: S, bool `[N]`.
-        start_distance: l, geodesic distance from start to goal, metres.
-        path_length: p, length of the path walked, metres.
-    """
+    """Success weighted by path length: S l / max(l, p), with l geodesic and p walked; 0 where both are 0 is 1."""
     return success.float() * _efficiency(start_distance, path_length)
 
 
 def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Returns progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
+    """Progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
     progress = (1 - distance / start_distance.clamp(min=1e-6)).clamp(min=0.0)
     return progress * _efficiency(start_distance, path_length)
 

@@ -1,4 +1,4 @@
-"""`Motion`: turning, walking, collisions and sliding on the walkable surface."""
+"""Actions to poses: turning, walking, collision and sliding on the walkable surface."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from batchsim.world.state import State
 
 
 class Motion:
-    """Moves a batch of agents.
+    """Moves a batch of bodies.
 
-    Args:
-        scenes: Scenes to move in.
-        forward_step: Length of one step forward, metres.
-        turn_angle: Angle of one turn, radians.
-        allow_sliding: Whether an agent that hits a wall slides along it, as in Habitat, or stops there.
+    - `forward_step`: metres walked by one step forward; `turn_angle`: radians of one turn.
+    - `allow_sliding`: a body that meets a wall goes on along it, as in Habitat; without, it stays where it is.
     """
 
     def __init__(self, scenes: ResidentScenes, forward_step: float, turn_angle: float, allow_sliding: bool) -> None:
@@ -29,14 +26,12 @@ class Motion:
         self._forward_step = forward_step
 
     def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
-        """Turns the agents of `state`, then moves them forward.
+        """Turn, then walk; `state` is changed in place.
 
-        Sets `position`, `heading` and `collided`; adds to `path_length` (in 3D, so that stairs count) and `collisions`.
+        - `turn`: float32 `[N]`, in turns to the left (-1 is one to the right).
+        - `walk`: bool `[N]`, one step forward or none.
 
-        Args:
-            state: The state to change.
-            turn: float32 `[N]`, number of turns to the left (-1: one turn to the right).
-            walk: bool `[N]`, whether to take a step forward.
+        Sets `position`, `heading`, `collided`; adds to `path_length` (up and down count too) and `collisions`.
         """
         state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
         before = state.position
@@ -45,14 +40,14 @@ class Motion:
         state.collisions = state.collisions + state.collided
 
     def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
-        """Returns where one step forward from `position` (float32 `[M, 3]`) would lead, without moving anything."""
+        """Where one step forward from `position` float32 `[M, 3]` would lead; nothing is changed."""
         return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
 
     def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
-        # Split the step so that no part of it can jump over a wall one cell thick.
+        # No part of a step may jump over a wall one cell thick.
         parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
         stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
-        # The whole step, then its components along the axes, longer first: a sliding agent tries them in this order.
+        # The whole step, and what is left of it along either axis: a body that slides tries them in this order.
         longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
         none = torch.zeros_like(stride[:, 0])
         along_x = torch.stack((stride[:, 0], none, none), -1)
@@ -65,7 +60,7 @@ class Motion:
             cell = self._scenes.locate(scenes, position + offsets)
             candidates = self._scenes.at_height(cell, position + offsets)
             free = cell >= 0
-            # A diagonal step must not pass between two blocked cells that touch at a corner.
+            # Nobody fits between two cells that touch at a corner alone: one of those beside it must be free as well.
             free[0] &= free[1] | free[2]
             for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
                 position = torch.where(free[k].unsqueeze(-1), candidates[k], position)

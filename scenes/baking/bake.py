@@ -69,6 +69,7 @@ def bake(
         label_names=label_names,
         instances=instances,
         objects=find_objects(name, triangles, labels, instances, label_names, bvh.nodes, walkable),
+        offset=mesh.offset,
     )
 
 

@@ -38,6 +38,7 @@ class Scene:
       metres, inf if unreachable.
     - `label_names`: name of each semantic label; `label_names[0]` is "nothing".
     - `instances` int32 `[T]`: the object that each triangle belongs to, 0 = none; `objects`: what is known of them.
+    - `offset`: metres; as in `Mesh`. Everything else here is relative to it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Scene:
     label_names: tuple[str, ...]
     instances: np.ndarray
     objects: SceneObjects
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __repr__(self) -> str:
         """Summarises the scene in one line, without its arrays."""
@@ -73,7 +75,7 @@ class Scene:
     def mesh(self) -> Mesh:
         """The mesh that the scene was baked from, with triangles in `bvh` order."""
         arrays = self.triangles, self.uvs, self.materials, self.labels
-        return Mesh(*arrays, self.material_table, self.textures, self.instances)
+        return Mesh(*arrays, self.material_table, self.textures, self.instances, self.offset)
 
     @property
     def nbytes(self) -> int:
@@ -164,6 +166,7 @@ class Scene:
             "body": asdict(self.body),
             "label_names": self.label_names,
             "categories": self.objects.categories,
+            "offset": self.offset,
         }
         write_scene_file(Path(path), about, arrays)
 
@@ -179,15 +182,14 @@ class Scene:
             scene = Scene(
                 name=about["name"],
                 **{name: arrays[name] for name in _ARRAYS},
-                material_table=tuple(
-                    Material(m["name"], tuple(m["base_color"]), m["texture"]) for m in about["materials"]
-                ),
+                material_table=tuple(Material.from_dict(fields) for fields in about["materials"]),
                 textures=tuple(shared_texture(arrays[f"texture.{i}"]) for i in range(about["num_textures"])),
                 bvh=BVH.from_arrays(without_prefix("bvh.", arrays)),
                 walkable=Walkable.from_arrays(without_prefix("walkable.", arrays)),
                 body=AgentBody(**about["body"]),
                 label_names=tuple(about["label_names"]),
                 objects=SceneObjects.from_arrays(without_prefix("objects.", arrays), tuple(about["categories"])),
+                offset=_point(about["offset"]),
             )
             _check_arrays(scene)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -218,5 +220,17 @@ def _check_arrays(scene: Scene) -> None:
         raise ValueError("materials point outside the material table")
     if any(not -1 <= material.texture < len(scene.textures) for material in scene.material_table):
         raise ValueError("a material points outside the textures")
-    if any(texture.dtype != np.uint8 or texture.ndim != 3 for texture in scene.textures):
-        raise ValueError("a texture is not uint8 [height, width, 3]")
+    if any(
+        texture.dtype != np.uint8 or texture.ndim != 3 or texture.shape[2] not in (3, 4) or not texture.size
+        for texture in scene.textures
+    ):
+        raise ValueError("a texture is not uint8 [height, width, 3 or 4]")
+    if any(m.alpha_cutoff > 0 and scene.textures[m.texture].shape[2] != 4 for m in scene.material_table):
+        raise ValueError("a material cuts out by the alpha of a texture without alpha")
+
+
+def _point(values: list[float]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    if not np.isfinite([x, y, z]).all():
+        raise ValueError(f"offset is {values}")
+    return x, y, z

@@ -5,8 +5,10 @@ A spec is one of:
 - `"homes:train"` (1,000 generated homes), `"homes:val"` (100), `"homes:test"` (100), with options
   `"?detail=low|medium|high&count=64"`; a single home is `"homes:train/17"`;
 - `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
-- a file: .glb .gltf .obj .ply, with options `"?up=z&scale=0.01"`, or a baked .scene;
+- a 3D file: .glb .gltf .obj .ply .stl .off .dae .usd .usda .usdc .usdz, with options `"?up=z&scale=0.01"` (also
+  `alpha`, `root` and `force`: see `importer.import_file`), or a baked .scene;
 - a folder: all such files in it, sorted by name; if a baked file has the same stem, only the baked one;
+  `"?subfolders=yes"` searches subfolders too;
 - a `Scene`, a `SceneSource`, a `SceneSet`, or a list of any of these.
 
 A known name takes precedence over a file of the same name; write `./maze` for the file.
@@ -19,23 +21,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, overload
-from urllib.parse import parse_qsl
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
 from batchsim.scenes.baking.scene import Scene
-from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.bake_many import bake_many
-from batchsim.scenes.sources.importer import MESH_SUFFIXES
-from batchsim.scenes.sources.scene_source import (
-    HomeSource,
-    MemorySource,
-    MeshFileSource,
-    SceneFileSource,
-    SceneSource,
-    WorldSource,
-)
+from batchsim.scenes.sources.file_sources import file_source, folder_sources, listed, parse_options, refuse_rest
+from batchsim.scenes.sources.scene_source import HomeSource, MemorySource, SceneSource, WorldSource
 
 DETAILS = ("low", "medium", "high")
 WORLDS = ("one-room", "four-rooms", "maze")
@@ -152,15 +145,17 @@ def _from_text(text: str, baking: _Baking) -> list[SceneSource]:
     if text in WORLDS:
         return [WorldSource(name=text, **baking.options)]
     if path.is_dir():
-        return _folder(path, baking)
+        return folder_sources(path, {}, baking.body, baking.num_goals)
     if path.is_file():
-        return [_file(path, {}, baking)]
+        return [file_source(path, {}, baking.body, baking.num_goals)]
     name, _, query = text.partition("?")
+    if query and Path(name).is_dir():
+        return folder_sources(Path(name), parse_options(text, query), baking.body, baking.num_goals)
     if query and Path(name).is_file():
-        return [_file(Path(name), _options(text, query), baking)]
+        return [file_source(Path(name), parse_options(text, query), baking.body, baking.num_goals)]
     raise SceneError(
-        f"{text!r} is neither a file, a folder nor a known name. Known names are {_listed(_set_names())} and "
-        f"{_listed(WORLDS)}."
+        f"{text!r} is neither a file, a folder nor a known name. Known names are {listed(_set_names())} and "
+        f"{listed(WORLDS)}."
     )
 
 
@@ -168,75 +163,24 @@ def _homes(text: str, baking: _Baking) -> list[SceneSource]:
     head, _, query = text.removeprefix("homes:").partition("?")
     set_name, _, index = head.partition("/")
     if set_name not in HOME_SETS:
-        raise SceneError(f"{text!r}: there is no set {set_name!r} of homes; expected one of {_listed(_set_names())}.")
+        raise SceneError(f"{text!r}: there is no set {set_name!r} of homes; expected one of {listed(_set_names())}.")
     home_set = HOME_SETS[set_name]
-    options = _options(text, query)
+    options = parse_options(text, query)
     detail = options.pop("detail", "low")
     if detail not in DETAILS:
-        raise SceneError(f"{text!r}: detail is {detail!r}; expected one of {_listed(DETAILS)}.")
+        raise SceneError(f"{text!r}: detail is {detail!r}; expected one of {listed(DETAILS)}.")
     indices: Sequence[int]
     if index:
         indices = [_whole_number(text, "the home's number", index, 0, home_set.size - 1)]
     else:
         count = options.pop("count", str(home_set.size))
         indices = range(_whole_number(text, "count", count, 1, home_set.size))
-    _refuse_rest(text, options, ("detail",) if index else ("detail", "count"))
+    refuse_rest(text, options, ("detail",) if index else ("detail", "count"))
     suffix = "" if detail == "low" else f"?detail={detail}"
     return [
         HomeSource(name=f"homes:{set_name}/{i}{suffix}", seed=home_set.first_seed + i, detail=detail, **baking.options)
         for i in indices
     ]
-
-
-def _folder(folder: Path, baking: _Baking) -> list[SceneSource]:
-    by_stem: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix.lower() in (*MESH_SUFFIXES, SCENE_SUFFIX):
-            by_stem.setdefault(path.stem, []).append(path)
-    chosen = []
-    for paths in by_stem.values():
-        baked = [path for path in paths if path.suffix.lower() == SCENE_SUFFIX]
-        chosen.extend(baked or paths)
-    if not chosen:
-        kinds = _listed((*MESH_SUFFIXES, SCENE_SUFFIX))
-        raise SceneError(
-            f"{folder}: contains no scene files ({kinds}). Subfolders are not searched; name them in a list."
-        )
-    return [_file(path, {}, baking) for path in chosen]
-
-
-def _file(path: Path, options: dict[str, str], baking: _Baking) -> SceneSource:
-    suffix = path.suffix.lower()
-    if suffix == SCENE_SUFFIX:
-        _refuse_rest(str(path), options, ())
-        return SceneFileSource(str(path), path, baking.body)
-    if suffix not in MESH_SUFFIXES:
-        raise SceneError(
-            f"{path}: files with {f'the extension {suffix}' if suffix else 'no extension'} cannot be imported. "
-            f"Expected {_listed((*MESH_SUFFIXES, SCENE_SUFFIX))}."
-        )
-    text = str(path) + ("?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else "")
-    up, scale = options.pop("up", "y"), _positive(text, "scale", options.pop("scale", "1"))
-    if up not in ("y", "z"):
-        raise SceneError(f"{text!r}: up is {up!r}; expected 'y' or 'z'.")
-    _refuse_rest(text, options, ("up", "scale"))
-    return MeshFileSource(name=text, path=path, up=up, scale=scale, **baking.options)
-
-
-def _options(text: str, query: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError:
-        raise SceneError(f"{text!r}: the part after the '?' must look like 'detail=high&count=64'.") from None
-    return dict(pairs)
-
-
-def _refuse_rest(text: str, rest: dict[str, str], known: Sequence[str]) -> None:
-    if rest:
-        raise SceneError(
-            f"{text!r}: unknown option {_listed(rest)}. "
-            + (f"Known options: {_listed(known)}." if known else "There are none.")
-        )
 
 
 def _whole_number(text: str, what: str, value: str, low: int, high: int) -> int:
@@ -245,19 +189,5 @@ def _whole_number(text: str, what: str, value: str, low: int, high: int) -> int:
     return int(value)
 
 
-def _positive(text: str, what: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < float("inf"):
-        raise SceneError(f"{text!r}: {what} is {value!r}; expected a positive number.")
-    return number
-
-
 def _set_names() -> list[str]:
     return [f"homes:{name}" for name in HOME_SETS]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)

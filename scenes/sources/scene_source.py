@@ -15,6 +15,10 @@ from batchsim.scenes.baking.cache import CacheKey, baking_code_digest, cached
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Mesh
+from batchsim.scenes.sources.assembly.transparency import AlphaPolicy
+
+IMPORT_FOLDERS = ("assembly", "gltf", "obj", "other_formats", "ply", "surfaces")
+"""The folders in `sources` whose code turns files into meshes."""
 
 
 class SceneSource(ABC):
@@ -153,29 +157,32 @@ class WorldSource(BakedSource):
 
 @dataclass(frozen=True)
 class MeshFileSource(BakedSource):
-    """A 3D file, imported with `up` ("y" or "z") and `scale` (metres per unit of the file)."""
+    """A 3D file; `up`, `scale`, `alpha`, `root` and `force` as in `importer.import_file`."""
 
     name: str = ""
     path: Path = Path()
     up: str = "y"
     scale: float = 1.0
+    alpha: AlphaPolicy = "auto"
+    root: Path | None = None
+    force: bool = False
 
     def content(self) -> str:
         """Returns the hashes of the file and of those it refers to."""
-        from batchsim.scenes.sources.import_checks import files_of
+        from batchsim.scenes.sources.importer import files_of
 
-        digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path)]
-        return f"file|{digests}|{self.up}|{self.scale}"
+        digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path, self.root)]
+        return f"file|{digests}|{self.up}|{self.scale}|{self.alpha}|{self.root}"
 
     def code(self) -> tuple[str, ...]:
         """Returns the files of the importer."""
-        return ("sources/import*.py",)
+        return ("user_files.py", "sources/importer.py", *(f"sources/{folder}/*.py" for folder in IMPORT_FOLDERS))
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Imports the file."""
         from batchsim.scenes.sources.importer import import_file
 
-        imported = import_file(self.path, self.up, self.scale)
+        imported = import_file(self.path, self.up, self.scale, self.alpha, self.root, self.force)
         return imported.mesh, imported.label_names
 
 

@@ -1,1 +1,1 @@
-"""The report's plots: line charts of training curves, and means with intervals by distance."""
+"""Plots of the report, as SVG: charts, learning curves, distances."""

@@ -44,7 +44,13 @@ def assert_same(a: Scene, b: Scene):
             np.testing.assert_array_equal(ours, theirs)
     assert len(a.textures) == len(b.textures)
     assert all((s == t).all() for s, t in zip(a.textures, b.textures, strict=True))
-    assert (a.name, a.body, a.material_table, a.label_names) == (b.name, b.body, b.material_table, b.label_names)
+    assert (a.name, a.body, a.material_table, a.label_names, a.offset) == (
+        b.name,
+        b.body,
+        b.material_table,
+        b.label_names,
+        b.offset,
+    )
 
 
 def test_walkable_area_of_a_room_with_a_pillar_is_what_is_left_of_the_radius(scene):
@@ -245,7 +251,7 @@ def test_every_field_is_saved():
     # A field added to Scene must be added to the file too.
     assert {f.name for f in fields(Scene)} == {
         *("name", "triangles", "uvs", "materials", "labels", "material_table", "textures", "bvh", "walkable"),
-        *("goals", "goal_distances", "body", "label_names", "instances", "objects"),
+        *("goals", "goal_distances", "body", "label_names", "instances", "objects", "offset"),
     }
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from batchsim import scenes
 from batchsim.scenes import LABELS, SceneError
-from batchsim.scenes.sources.import_checks import files_of
-from batchsim.scenes.sources.importer import import_file, linear_to_srgb, srgb_to_linear
+from batchsim.scenes.sources.importer import files_of, import_file
+from batchsim.scenes.sources.surfaces.color import linear_to_srgb, srgb_to_linear
 from tests.helpers.paths import SHARED_SCENES
 
 TRIANGLE = np.array([[0, 0, 0], [2, 0, 0], [0, 0, -1]], np.float32)
@@ -254,7 +254,6 @@ def change_header(tmp_path, change):
         (lambda h: h["buffers"][0].update(uri="../../secret.bin"), None),
         (lambda h: h["accessors"][0].update(type="VEC9"), "damaged"),
         (lambda h: h["meshes"][0]["primitives"][0]["attributes"].update(POSITION=7), "damaged"),
-        (lambda h: h.update(extensionsUsed=["EXT_meshopt_compression"]), "EXT_meshopt_compression"),
     ],
 )
 def test_headers_that_cannot_be_true(tmp_path, change, message):
@@ -305,8 +304,9 @@ def test_draco_is_unpacked(tmp_path):
 
 
 def test_draco_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr("batchsim.scenes.sources.import_checks.find_spec", lambda name: None)
-    path = change_header(tmp_path, lambda h: h.update(extensionsUsed=["KHR_draco_mesh_compression"]))
+    monkeypatch.setattr("batchsim.scenes.sources.gltf.compression.find_spec", lambda name: None)
+    extension = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    path = change_header(tmp_path, lambda h: h["meshes"][0]["primitives"][0].update(extensions=extension))
     with pytest.raises(SceneError, match=r"batchsim\[draco\]"):
         import_file(path)
 

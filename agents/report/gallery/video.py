@@ -1,0 +1,96 @@
+"""Frames as one file that a browser can show at any step: H.264 where ffmpeg is at hand, else a sheet of all frames."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FRAMES_PER_SECOND = 15
+# A frame to begin at is never far, since a reader jumps to and fro.
+_KEYFRAME_EVERY = 30
+# Quality as ffmpeg counts it, less is better, by length: the longest films would fill a report alone.
+_CRF = ((150, 27), (300, 29), (10**9, 33))
+_SHEET_QUALITY = 60
+_MAX_SHEET = 16383  # pixels of a side, WebP's limit
+_MOST_PIXELS = 40_000_000  # of a sheet, which a browser keeps unpacked
+
+
+@dataclass(frozen=True)
+class Video:
+    """`data`: the file, of type `mime`; frames are `width` x `height` pixels, `columns` of them in a row of a sheet.
+
+    `columns` is 0 for a film, in which frame k lasts from k to k + 1 in units of 1 / `FRAMES_PER_SECOND` s.
+    """
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+    columns: int = 0
+
+    @property
+    def base64(self) -> str:
+        """The file as text."""
+        return base64.b64encode(self.data).decode("ascii")
+
+
+def encode(frames: np.ndarray) -> Video:
+    """`frames` uint8 `[T, H, W, 3]`, H and W even, as an MP4 if imageio-ffmpeg (extra `report`) is installed.
+
+    Otherwise as a sheet in WebP: larger, but any frame of it can be shown as well.
+    """
+    try:
+        import imageio_ffmpeg
+
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):  # not installed, or no binary for this machine
+        return as_sheet(frames)
+    return as_mp4(frames)
+
+
+def as_mp4(frames: np.ndarray) -> Video:
+    """H.264, which all browsers play."""
+    import imageio_ffmpeg
+
+    count, height, width, _ = frames.shape
+    crf = next(crf for most, crf in _CRF if count <= most)
+    quality = ["-crf", str(crf), "-preset", "slow", "-g", str(_KEYFRAME_EVERY), "-bf", "2", "-movflags", "+faststart"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        writer = imageio_ffmpeg.write_frames(
+            path,
+            (width, height),
+            fps=FRAMES_PER_SECOND,
+            codec="libx264",
+            quality=None,
+            macro_block_size=2,
+            ffmpeg_log_level="error",
+            output_params=quality,
+        )
+        writer.send(None)
+        for frame in frames:
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()
+        return Video(path.read_bytes(), "video/mp4", width, height)
+
+
+def as_sheet(frames: np.ndarray) -> Video:
+    """All frames side by side, row by row, in one WebP; where that grows too large, every second pixel alone."""
+    count, height, width, _ = frames.shape
+    columns = min(max(1, round(math.sqrt(count * height / width))), _MAX_SHEET // width)
+    rows = -(-count // columns)
+    if rows * height > _MAX_SHEET or rows * columns * height * width > _MOST_PIXELS:
+        return as_sheet(frames[:, ::2, ::2])
+    sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
+    sheet[:count] = frames
+    tiled = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
+    out = io.BytesIO()
+    Image.fromarray(tiled).save(out, "WEBP", quality=_SHEET_QUALITY, method=4)
+    return Video(out.getvalue(), "image/webp", width, height, columns)

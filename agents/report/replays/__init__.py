@@ -1,1 +1,0 @@
-"""Videos of what agents saw, for the report."""

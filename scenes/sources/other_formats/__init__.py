@@ -1,0 +1,1 @@
+"""Formats that kept libraries read: STL, OFF and COLLADA through trimesh, USD through usd-core."""
