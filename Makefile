@@ -1,4 +1,4 @@
-# `make train` and `make test` do everything, from a fresh clone on; `make help` lists the rest.
+# `make train` and `make test` do everything from a fresh clone; `make help` lists all targets.
 
 PYTHON ?= python3
 OUT ?= runs/quickstart
@@ -7,16 +7,17 @@ ARGS ?=
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test gpu-check format clean
+.PHONY: help train test docs gpu-check format clean
 
 help:
-	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT); goes on where it stopped)"
-	@echo "make test        lint, formatting, tests (ARGS='-k name' for some of the tests)"
-	@echo "make gpu-check   all that an NVIDIA GPU has to show, in nine minutes: tests and figures (OUT=gpu-check)"
-	@echo "                 ARGS=--training: what training costs there, in nine minutes more"
-	@echo "make format      put the code into the project's format"
-	@echo "make clean       remove .venv and caches; runs/ stays"
-	@echo "All but gpu-check make .venv and install what they need first. PYTHON=python3.12 names the Python to make it with."
+	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT)); resumes if stopped"
+	@echo "make test        run ruff, codespell, mypy and pytest (ARGS='-k name' selects tests)"
+	@echo "make docs        build the documentation as a web site in site/"
+	@echo "make gpu-check   run all GPU tests and measurements, in at most nine minutes (OUT=gpu-check)"
+	@echo "                 ARGS=--training measures training on a GPU instead"
+	@echo "make format      format the code"
+	@echo "make clean       remove .venv, build output and caches; runs/ is kept"
+	@echo "All targets except gpu-check create .venv and install what they need. PYTHON=python3.12 selects the interpreter."
 
 train: .venv/.ready
 	@tools/egl.sh
@@ -26,9 +27,14 @@ test: .venv/.ready-dev
 	@tools/egl.sh
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+	$(bin)/codespell
+	tools/typecheck.sh
 	$(bin)/python -m pytest $(ARGS)
 
-# Installs nothing: on a machine without network the Python at hand has to hold what is needed.
+docs: .venv/.ready-dev
+	$(bin)/mkdocs build --strict $(ARGS)
+
+# Installs nothing: without .venv it uses $(PYTHON), which must have batchsim's dependencies.
 gpu-check:
 	$(or $(wildcard $(bin)/python),$(PYTHON)) -m benchmarks.gpu.gpu_check $(ARGS) $(if $(filter file,$(origin OUT)),,$(OUT))
 
@@ -37,10 +43,9 @@ format: .venv/.ready-dev
 	$(bin)/ruff format .
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-# The stamps are older than what they depend on when there is something to install. The developer's environment
-# holds all that the plain one does.
+# A stamp is newer than everything that decides what is installed. The dev environment includes the plain one.
 .venv/.ready: pyproject.toml constraints.txt tools/environment.sh
 	@PYTHON=$(PYTHON) tools/environment.sh report
 	@touch $@

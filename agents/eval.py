@@ -1,4 +1,4 @@
-"""`batchsim-eval`: run agents through a fixed set of episodes, compare them, write the report.
+"""`batchsim-eval`: evaluate agents on a fixed set of episodes, compare them, and write the report.
 
 batchsim-eval runs/quickstart
 batchsim-eval runs/a runs/b oracle --scenes homes:test --episodes 1000 --out compared
@@ -19,58 +19,63 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batchsim.agents.baselines.registry import BASELINES, compared_with
+from batchsim.agents.baselines.registry import BASELINES, default_baselines
 from batchsim.agents.cli import run_command
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.candidates import Candidate, find_candidates, load_run
 from batchsim.agents.evaluation.episode_selection import EvalEpisodes, episodes_of_file, episodes_of_set
 from batchsim.agents.evaluation.results import Evaluation
-from batchsim.agents.evaluation.session import FILMS, MAX_EPISODE_STEPS, RENDERER, EvalSession
+from batchsim.agents.evaluation.session import MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.networks.onnx_export import export_onnx
+from batchsim.agents.report import DEFAULT_VIDEOS, write_evaluation
 from batchsim.tasks import choose_task
 
 _EPISODES = 200
+_MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True)
 class EvalCommand:
-    """Evaluate trained agents and baselines: each episode exactly once, with 95% intervals."""
+    """Evaluate trained agents and baselines: each episode once, with 95% intervals."""
 
     agents: tyro.conf.Positional[tuple[str, ...]]
-    """Run folders such as runs/quickstart (blind:FOLDER for one that must be blind), or baselines: random, forward,
-    greedy, oracle. The first is the report's subject, the others stand beside it."""
+    """Run folders such as runs/quickstart (blind:FOLDER for a run that must have been trained blind), or baselines:
+    random, forward, greedy, oracle. The report is about the first; the others are shown for comparison."""
     scenes: str = "homes:val"
-    """Scenes whose fixed series of episodes is run."""
+    """Scene set whose standard episodes are run."""
     episodes: int | None = None
-    """How many episodes: 200 of a scene set, all of a file if not given."""
+    """Number of episodes (default: 200 of a scene set, all of a file)."""
     episodes_file: Path | None = None
-    """A Habitat PointNav file (json.gz) whose episodes are run instead."""
+    """Habitat PointNav episode file (json.gz) to run instead of a scene set."""
     scenes_dir: Path | None = None
     """Folder of the 3D files that the episode file names."""
     num_envs: int = 64
-    """Environments stepped together; no figure depends on it."""
+    """Environments stepped together; results do not depend on it."""
     out: Path | None = None
-    """Folder for evaluation.json, episodes.csv and report.html; the first agent's run folder if not given."""
+    """Folder for evaluation.json, episodes.csv and report.html (default: the first agent's run folder)."""
     baselines: tuple[str, ...] | None = None
-    """Baselines to run beside the agents for the report: if not given, random, greedy and oracle (or those that the
-    task has) beside a single agent, none beside several."""
+    """Baselines to compare with in the report (default: random, greedy and oracle, or those that the task has, for a
+    single agent; none for several)."""
     task: str | None = None
-    """The task of baselines: pointnav if not given; runs have the one they were trained for."""
-    films: int = FILMS
-    """Episodes that the report shows from inside, as the agent saw them: the worst failures, near misses, successes."""
+    """Task of baselines (default: pointnav). Runs have the task they were trained for; module:Class imports a task of
+    your own."""
+    trust: bool = False
+    """Import the task class that a run's config.json names. This runs code: use it for runs of your own only."""
+    videos: int = DEFAULT_VIDEOS
+    """Episodes that the report shows with video: the worst failures, near misses and successes."""
     seed: int = 0
-    """Seed of what agents draw."""
+    """Seed of the agents' random numbers."""
     deterministic: bool = False
-    """Take the likeliest action instead of drawing one."""
+    """Take the most likely action instead of sampling."""
     renderer: str = RENDERER
-    """The renderer's backend. Images of raycast are the same bit for bit whatever is drawn beside them."""
+    """Renderer backend. Images of raycast are identical, bit for bit, for any batch size."""
     max_episode_steps: int = MAX_EPISODE_STEPS
-    """Steps after which an episode is cut off."""
+    """Steps after which an episode is truncated."""
     device: str = "auto"
-    """Where simulation and networks run: auto, cpu, cuda."""
+    """Device of simulation and networks: auto, cpu, cuda."""
     export: Path | None = None
-    """Write the first agent's policy to this ONNX file as well."""
+    """Also write the first agent's policy to this ONNX file."""
     json: bool = False
     """Print one JSON object on stdout, and nothing else there."""
 
@@ -82,16 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(command: EvalCommand) -> int:
-    # What was asked for is checked before scenes are baked, which may take minutes.
-    candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"))
+    # All options are checked before scenes are baked, which may take minutes.
+    _check(command)
+    candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"), command.trust)
     task = candidates[0].config.task
     if command.task not in (None, task):
         raise AgentError(f"--task {command.task}: {candidates[0].run} was trained for {task}.")
     out = command.out or candidates[0].run
     compared = _compared(command, task) if out is not None else ()
     candidates += find_candidates(compared, candidates[0].config) if compared else []
-    if command.num_envs < 1:
-        raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     if command.export is not None:
@@ -105,10 +109,10 @@ def _main(command: EvalCommand) -> int:
         command.device,
         command.max_episode_steps,
     )
-    _tell_left_out(session.chosen)
+    _warn_left_out(session.chosen)
     evaluations = [session.run(candidate) for candidate in candidates]
     if out is not None:
-        report = session.write(out, candidates, evaluations, command.films)
+        report = write_evaluation(out, session, candidates, evaluations, command.videos)
         print(f"Report: {report.resolve()}", file=sys.stderr)
     if command.json:
         print(json.dumps(_as_json(evaluations[: len(command.agents)]), allow_nan=False))
@@ -118,21 +122,40 @@ def _main(command: EvalCommand) -> int:
     return 0
 
 
+def _check(command: EvalCommand) -> None:
+    if command.num_envs < 1:
+        raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
+    if command.videos < 0:
+        raise AgentError(f"videos is {command.videos}; expected 0 or more.")
+    if not 1 <= command.max_episode_steps <= _MOST_STEPS:
+        raise AgentError(f"max_episode_steps is {command.max_episode_steps}; expected 1 to {_MOST_STEPS:,}.")
+
+
 def evaluate_run(run: Path, scenes: str, episodes: int, device: str = "auto") -> Path:
-    """Evaluate a run beside the baselines, and write evaluation.json and report.html into it; returns the report."""
-    candidate = load_run(str(run))
+    """Evaluate the user's own run beside the baselines, and write the results and the report into its folder.
+
+    Args:
+        run: The run folder. Its task is imported, so it must be trusted.
+        scenes: The scene set.
+        episodes: How many episodes.
+        device: The device of simulation and networks.
+
+    Returns:
+        The report's path.
+    """
+    candidate = load_run(str(run), trust=True)
     session = EvalSession(episodes_of_set(scenes, episodes), device=device)
-    compared = compared_with(choose_task(candidate.config.task))
+    compared = default_baselines(choose_task(candidate.config.task))
     candidates = [candidate, *find_candidates(compared, candidate.config)]
     evaluations = [session.run(each) for each in candidates]
     for evaluation in evaluations:
         print_table(evaluation)
-    return session.write(run, candidates, evaluations)
+    return write_evaluation(run, session, candidates, evaluations)
 
 
 def _export(candidate: Candidate, path: Path) -> None:
     if candidate.policy is None:
-        raise AgentError(f"--export: {candidate.name} is a baseline and has no network; name a run folder first.")
+        raise AgentError(f"--export: {candidate.name} is a baseline without a network; name a run folder first.")
     export_onnx(candidate.policy, path, candidate.env_options())
     print(f"Policy: {path.resolve()}", file=sys.stderr)
 
@@ -140,9 +163,9 @@ def _export(candidate: Candidate, path: Path) -> None:
 def _compared(command: EvalCommand, task: str) -> tuple[str, ...]:
     names = command.baselines
     if names is None:
-        names = compared_with(choose_task(task)) if len(command.agents) == 1 else ()
+        names = default_baselines(choose_task(task)) if len(command.agents) == 1 else ()
     if unknown := sorted(set(names) - BASELINES.keys()):
-        raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected some of {', '.join(BASELINES)}.")
+        raise AgentError(f"--baselines: {', '.join(unknown)} unknown; expected names among {', '.join(BASELINES)}.")
     return tuple(name for name in names if name not in command.agents)
 
 
@@ -150,30 +173,32 @@ def _chosen(command: EvalCommand) -> EvalEpisodes:
     if command.episodes_file is not None:
         return episodes_of_file(command.episodes_file, command.scenes_dir, command.episodes)
     if command.scenes_dir is not None:
-        raise AgentError("--scenes-dir goes with --episodes-file; name the folder by --scenes to evaluate in it.")
+        raise AgentError(
+            "--scenes-dir needs --episodes-file. To evaluate in the scenes of a folder, use --scenes FOLDER."
+        )
     return episodes_of_set(command.scenes, _EPISODES if command.episodes is None else command.episodes)
 
 
-def _tell_left_out(chosen: EvalEpisodes) -> None:
+def _warn_left_out(chosen: EvalEpisodes) -> None:
     if not chosen.left_out:
         return
     first, count = chosen.left_out[0], len(chosen.left_out)
     total = count + len(chosen.episodes)
     print(
-        f"batchsim-eval: {count} of {total} episodes are left out; the first: {first.scene} {first.episode_id}: "
+        f"batchsim-eval: {count} of {total} episodes are left out. The first is {first.scene} {first.episode_id}: "
         f"{first.reason}",
         file=sys.stderr,
     )
 
 
 def _as_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """One agent's object, or a list of them as `evaluations`."""
+    """One agent's object, or an object with a list of them as `evaluations`."""
     objects = [evaluation.to_json() for evaluation in evaluations]
     return objects[0] if len(objects) == 1 else {"evaluations": objects}
 
 
 def print_table(evaluation: Evaluation) -> None:
-    """The measures with their intervals, on stderr."""
+    """Print the measures with their intervals on stderr."""
     summary = evaluation.summary()
     title = f"{evaluation.agent}: {summary['episodes']} episodes of {evaluation.scenes}"
     table = Table(title=escape(title))

@@ -18,7 +18,7 @@ from batchsim.envs.registration import register_task
 if TYPE_CHECKING:
     from batchsim.envs.single_env import NavEnv
     from batchsim.envs.vector_env import NavVectorEnv
-    from batchsim.errors import BatchSimError, OptionError, RenderError
+    from batchsim.errors import ActionError, BatchSimError, OptionError, RenderError
     from batchsim.render.batch_renderer import BatchRenderer
     from batchsim.render.camera import Camera
     from batchsim.tasks.task import Task
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batchsim.world.state import State
 
 __all__ = [
+    "ActionError",
     "BatchRenderer",
     "BatchSimError",
     "Camera",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ActionError": "batchsim.errors",
     "BatchRenderer": "batchsim.render.batch_renderer",
     "BatchSimError": "batchsim.errors",
     "Camera": "batchsim.render.camera",
@@ -59,7 +61,7 @@ if not (Path(__file__).parent / "scenes").is_dir():
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
+    """Loads a public name when it is first used (PEP 562)."""
     if name in _MODULES:
         value = getattr(import_module(_MODULES[name]), name)
     elif name in _SUBPACKAGES:

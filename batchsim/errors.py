@@ -1,13 +1,19 @@
-"""Exceptions of this package; each message says what happened, where, and what to do."""
+"""Exceptions of this package. Messages say what happened, what was expected, and what to do."""
+
+from gymnasium.error import InvalidAction
 
 
 class BatchSimError(Exception):
-    """Base class of everything that batchsim raises on purpose."""
+    """Base class of all exceptions that batchsim raises deliberately."""
 
 
 class OptionError(BatchSimError, ValueError):
-    """An option or argument that cannot be used."""
+    """An option or argument has an invalid value."""
 
 
 class RenderError(BatchSimError, RuntimeError):
-    """OpenGL is missing, too old, out of room, or lost."""
+    """OpenGL is missing, too old or out of memory, or its context was lost."""
+
+
+class ActionError(OptionError, InvalidAction):
+    """Actions have the wrong shape or dtype, or are out of range. Also a Gymnasium `InvalidAction`."""

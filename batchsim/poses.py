@@ -1,7 +1,7 @@
-"""Headings, quaternions and poses in the project's conventions.
+"""Headings, quaternions and poses.
 
-y is up, heading 0 looks along -z, positive turns left: forward(h) = (-sin h, 0, -cos h). A pose is `[..., 7]`: x y z,
-then the quaternion x y z w.
+y is up, heading 0 looks along -z, and positive angles turn left: forward(h) = (-sin h, 0, -cos h). A pose is
+`[..., 7]`: position x y z in metres, then the quaternion x y z w.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from torch import Tensor
 
 
 def forward(heading: Tensor) -> Tensor:
-    """Unit vectors `[..., 3]` that agents with these headings (radians) look along."""
+    """Returns the unit vectors `[..., 3]` along which agents with these headings (radians) look."""
     return torch.stack((-torch.sin(heading), torch.zeros_like(heading), -torch.cos(heading)), -1)
 
 
 def heading_to_quaternion(heading: Tensor) -> Tensor:
-    """Rotations about y as quaternions `[..., 4]`, x y z w."""
+    """Returns the quaternions `[..., 4]` (x y z w) of rotations by `heading` (radians) about y."""
     zero = torch.zeros_like(heading)
     return torch.stack((zero, torch.sin(heading / 2), zero, torch.cos(heading / 2)), -1)
 
 
 def quaternion_to_heading(quaternion: Tensor) -> Tensor:
-    """Heading (radians, in (-pi, pi]) of rotations `[..., 4]` about y."""
+    """Returns the headings (radians, in [-pi, pi)) of rotations `[..., 4]` about y."""
     return wrap_angle(2 * torch.atan2(quaternion[..., 1], quaternion[..., 3]))
 
 
 def wrap_angle(angle: Tensor) -> Tensor:
-    """The same angle in [-pi, pi)."""
+    """Returns the same angle in [-pi, pi)."""
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """The rotation `b` followed by the rotation `a`: Hamilton's product of quaternions `[..., 4]`, broadcast."""
+    """Returns the rotation `b` followed by `a`: the Hamilton product of quaternions `[..., 4]`, broadcast."""
     ax, ay, az, aw = a.unbind(-1)
     bx, by, bz, bw = b.unbind(-1)
     return torch.stack(
@@ -47,13 +47,13 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def rotate(vector: Tensor, quaternion: Tensor) -> Tensor:
-    """Vectors `[..., 3]` turned by unit quaternions `[..., 4]`, broadcast."""
+    """Rotates vectors `[..., 3]` by unit quaternions `[..., 4]`, broadcast."""
     vector, axis = torch.broadcast_tensors(vector, quaternion[..., :3])
     twice = 2 * torch.linalg.cross(axis, vector)
     return vector + quaternion[..., 3:] * twice + torch.linalg.cross(axis, twice)
 
 
 def compose(carrier: Tensor, mounted: Tensor) -> Tensor:
-    """Poses `[..., 7]`, in the world, of things whose poses in the frames of `carrier` are `mounted`; broadcast."""
+    """Returns the world poses `[..., 7]` of objects whose poses in the frames of `carrier` are `mounted`; broadcast."""
     position = carrier[..., :3] + rotate(mounted[..., :3], carrier[..., 3:])
     return torch.cat((position, multiply(carrier[..., 3:], mounted[..., 3:])), -1)

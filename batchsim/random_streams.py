@@ -1,7 +1,7 @@
-"""Counter-based random numbers: every environment has a stream of its own, drawn for all of them at once.
+"""Counter-based random numbers: one independent stream for each environment, evaluated for the whole batch.
 
-A draw is a pure function of (seed, counter, index), so that the trajectory of one environment depends neither on how
-many others run beside it nor on the device. The mixing function is SplitMix64 (Steele, Lea and Flood, "Fast splittable
+A draw is a pure function of (seed, counter, index), so an environment's trajectory depends neither on the number of
+environments nor on the device. The mixing function is SplitMix64 (Steele, Lea and Flood, "Fast splittable
 pseudorandom number generators", OOPSLA 2014).
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def _signed(value: int) -> int:
-    """An unsigned 64-bit constant as the int64 with the same bits, since torch has no uint64 arithmetic."""
+    """Returns the int64 with the bits of an unsigned 64-bit constant: torch has no uint64 arithmetic."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
@@ -22,22 +22,27 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(value: Tensor, bits: int) -> Tensor:
-    """Logical shift; torch's own is arithmetic on int64."""
+    """Shifts logically; torch shifts int64 arithmetically."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def mix(value: Tensor) -> Tensor:
-    """SplitMix64's finaliser on int64 tensors: a bijection whose every output bit depends on every input bit."""
+    """Applies SplitMix64's finaliser to int64 tensors: a bijection; every output bit depends on every input bit."""
     value = (value ^ _shift_right(value, 30)) * _MIX_1
     value = (value ^ _shift_right(value, 27)) * _MIX_2
     return value ^ _shift_right(value, 31)
 
 
 def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
-    """Uniform numbers in [0, 1).
+    """Draws uniform numbers in [0, 1).
 
-    - `seed`, `counter`: int64 `[N]`; a stream and the place in it (an episode's number, say).
-    - returns float32 `[N, draws]`.
+    Args:
+        seed: int64 `[N]`, the stream of each environment.
+        counter: int64 `[N]`, the place in the stream, such as the number of an episode.
+        draws: Numbers per environment.
+
+    Returns:
+        float32 `[N, draws]`.
     """
     key = mix(mix(seed + _GOLDEN_GAMMA) + (counter + 1) * _GOLDEN_GAMMA)
     index = torch.arange(1, draws + 1, device=seed.device) * _GOLDEN_GAMMA
@@ -45,5 +50,5 @@ def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
 
 
 def pick(draw: Tensor, count: Tensor) -> Tensor:
-    """An int64 in [0, count) from a uniform draw in [0, 1); both broadcast."""
+    """Maps a uniform draw in [0, 1) to an int64 in [0, count); both broadcast."""
     return torch.minimum((draw * count).long(), count - 1)

@@ -17,7 +17,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.evaluation.result_files import load_evaluation
 from batchsim.agents.runs.run_log import read_curves
 
 FOLDER = Path(__file__).parent
@@ -36,7 +36,7 @@ class Run:
     @staticmethod
     def load(folder: Path) -> Run:
         """Read the folder of a run."""
-        evaluation = Evaluation.load(folder / "evaluation.json").to_json()
+        evaluation = load_evaluation(folder / "evaluation.json").to_json()
         return Run(folder.name, [line for line in read_curves(folder) if "success" in line], evaluation)
 
 

@@ -21,6 +21,7 @@ from tests.helpers.import_graph import (
     imports_of,
     module_file,
     name_of,
+    sibling_graphs,
 )
 from tests.helpers.pages import ARCHITECTURE, room_tables
 
@@ -72,6 +73,14 @@ def test_cache_key_covers_all_code_that_makes_a_scene_and_no_other(source, maker
     needed = {file for file in reached if has_code(file) and name_of(file) not in STORAGE}
     assert sorted(map(name_of, needed - known)) == []
     assert sorted(map(name_of, known - reached)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES[:2])
+def test_no_import_circles(package):
+    """Neither between files nor between folders: in every folder, its files and subfolders form no circle."""
+    graphs = dict(sibling_graphs(package))
+    assert sum(len(others) for edges in graphs.values() for others in edges.values()) > 20
+    assert {folder: found for folder, edges in graphs.items() if (found := circles(edges))} == {}
 
 
 def test_circles_are_found():

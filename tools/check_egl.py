@@ -1,4 +1,4 @@
-"""Say what draws, or why nothing can: exit code 0 and the renderer's name, or 2 and one line on stderr."""
+"""Prints the name of the OpenGL renderer; exits with code 2 and one line on stderr if there is none."""
 
 import sys
 

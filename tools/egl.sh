@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes sure that the renderer finds an OpenGL driver through EGL. Where it does not, Mesa's is installed if that is
-# allowed (apt-get, as root); otherwise one line says which packages to install, and the exit code is 2.
+# Checks that OpenGL works through EGL. If it does not, installs Mesa's driver where that is possible (apt-get, as root);
+# otherwise prints one line with the packages to install and exits with code 2.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(libegl1 libgl1 libgl1-mesa-dri)
 
-# Leaves with 0 where OpenGL works, and with a traceback where not even that can be told.
+# Exits with 0 if OpenGL works, with a traceback if the check itself fails; otherwise returns.
 try_egl() {
     local code=0
     said=$(.venv/bin/python tools/check_egl.py 2>&1) || code=$?
@@ -18,7 +18,7 @@ try_egl() {
 }
 
 install_mesa() {
-    echo "No OpenGL driver yet; installing ${packages[*]} ..."
+    echo "No OpenGL driver found; installing ${packages[*]} ..."
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" < /dev/null
 }

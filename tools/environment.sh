@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Makes the project's own environment, .venv: the project, editable, and what it needs, in the versions of
-# constraints.txt.
+# Creates .venv and installs batchsim in editable mode, with the dependency versions of constraints.txt.
 #
-#   PYTHON=python3.12 tools/environment.sh EXTRAS     EXTRAS: of pyproject.toml, joined by commas; may be empty
+#   PYTHON=python3.12 tools/environment.sh EXTRAS     EXTRAS: extras of pyproject.toml, separated by commas
 #
-# Exit code 2 and one line on stderr where the machine lacks something.
+# Exits with code 2 and one line on stderr if the machine lacks something.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,18 +16,18 @@ fail() {
 }
 
 check_python() {
-    command -v "$python" > /dev/null || fail "there is no $python; install Python 3.10 or later (Debian: python3)."
+    command -v "$python" > /dev/null || fail "$python not found; install Python 3.10 or later (Debian: python3)."
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-        fail "$("$python" --version) is too old: 3.10 or later is needed. Name another: make PYTHON=python3.12 ..."
-    # Debian keeps venv's pip in a package of its own.
+        fail "$("$python" --version) is too old: 3.10 or later is needed. To select another: make PYTHON=python3.12 ..."
+    # On Debian, ensurepip is in a separate package.
     "$python" -c 'import ensurepip, venv' 2> /dev/null ||
-        fail "$python cannot make virtual environments: install its venv module (Debian: apt-get install python3-venv)."
+        fail "$python cannot create virtual environments: install its venv module (Debian: apt-get install python3-venv)."
 }
 
 make_venv() {
     if .venv/bin/python -m pip --version > /dev/null 2>&1; then return; fi
     check_python
-    echo "Making .venv with $("$python" --version) ..."
+    echo "Creating .venv with $("$python" --version) ..."
     "$python" -m venv .venv
 }
 
@@ -36,7 +35,7 @@ has_nvidia_gpu() { [ -e /dev/nvidiactl ]; }
 
 install() {
     if has_nvidia_gpu; then extras="cuda${extras:+,$extras}"; fi
-    echo "Installing batchsim${extras:+ [$extras]} into .venv; the first time takes minutes ..."
+    echo "Installing batchsim${extras:+ [$extras]} into .venv; this takes minutes the first time ..."
     .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt \
         --editable ".${extras:+[$extras]}"
 }

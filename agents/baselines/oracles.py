@@ -1,4 +1,4 @@
-"""Baselines that know the map: they read the baked distances, which no observation holds."""
+"""Baselines that know the map: they read the baked geodesic distances, which no observation contains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv, poses
+from batchsim.tasks import PointNav
 
 
 class PathFollower:
-    """Finds the turn or step that leads along the baked distances, in N environments at once."""
+    """Finds the turn or step that follows the baked distances, in N environments at once."""
 
     def __init__(self, env: NavVectorEnv) -> None:
         self._simulator = env.simulator
@@ -20,11 +21,18 @@ class PathFollower:
         options = env.simulator.options
         count = round(360 / options.turn_angle)
         turns = torch.arange(count, device=env.device) - count // 2
-        self._turns = turns[turns.abs().argsort(stable=True)]  # the nearest heading first, so that ties turn least
+        self._turns = turns[turns.abs().argsort(stable=True)]  # nearest heading first, so that ties turn least
         self._turn_angle = math.radians(options.turn_angle)
 
     def distance_ahead(self, goal: Tensor) -> Tensor:
-        """Metres of walking `[A, N]` to `goal` int64 `[N]` from where a step in each of A headings would lead."""
+        """Geodesic distances to `goal` after one forward step in each possible heading.
+
+        Args:
+            goal: Goal index in the environment's scene, int64 `[N]`.
+
+        Returns:
+            Metres `[A, N]` for the A headings that turning can reach.
+        """
         state, scenes = self._simulator.state, self._simulator.scenes
         headings = poses.wrap_angle(state.heading + self._turns[:, None] * self._turn_angle)
         count, num_envs = headings.shape
@@ -33,45 +41,45 @@ class PathFollower:
         return scenes.goal_distance(scene, goal.repeat(count), ahead).view(count, num_envs)
 
     def go(self, heading: Tensor) -> Tensor:
-        """The action int64 `[N]` towards the heading with this number, int64 `[N]`: the step, or the turn to it."""
+        """The action int64 `[N]` towards the heading with this index, int64 `[N]`: a step, or a turn to it."""
         turn = self._turns[heading]
         return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right))
 
     def towards(self, goal: Tensor) -> Tensor:
-        """The action int64 `[N]` that leads to `goal`, int64 `[N]`, on the shortest way."""
+        """The action int64 `[N]` that follows the shortest path to `goal`, int64 `[N]`."""
         return self.go(self.distance_ahead(goal).argmin(0))
 
     def distance_to_goals(self) -> Tensor:
-        """Metres of walking `[N, G]` from each body to all goals of its scene, inf where there is none."""
+        """Geodesic distances, metres `[N, G]`, to all goals of each agent's scene; inf beyond the last goal."""
         state, scenes = self._simulator.state, self._simulator.scenes
         numbers = torch.arange(max(len(scene.goals) for scene in scenes.scenes), device=scenes.device)
-        there = numbers < scenes.goal_count[state.scene].unsqueeze(-1)
+        exists = numbers < scenes.goal_count[state.scene].unsqueeze(-1)
         cell = scenes.locate(state.scene, state.position)
-        shape = there.shape
+        shape = exists.shape
         scene, cell = state.scene.unsqueeze(-1).expand(shape), cell.unsqueeze(-1).expand(shape)
-        distance = scenes.cell_distance(scene, torch.where(there, numbers, 0), cell)
-        return torch.where(there, distance, torch.inf)
+        distance = scenes.cell_distance(scene, torch.where(exists, numbers, 0), cell)
+        return torch.where(exists, distance, torch.inf)
 
 
 class ShortestPathAgent:
-    """PointNav's upper bound: turns to the heading whose step forward leaves the shortest way, then takes it."""
+    """PointNav oracle: turns to the heading whose next step minimises the remaining distance, then steps."""
 
     def __init__(self, env: NavVectorEnv) -> None:
+        assert isinstance(env.task, PointNav)
         self._state = env.simulator.state
         self._path = PathFollower(env)
         self._stop = env.task.action_names.index("stop")
         self._stop_distance = 0.9 * env.task.success_distance
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
-        """Decided by the distances to the goal."""
+        """Decide by the distances to the goal."""
         action = self._path.towards(self._state.task["goal"])
-        # A stop is due where it counts and no step forward would come nearer.
         near = self._state.task["distance"] < self._stop_distance
         return torch.where(near, self._stop, action)
 
 
 class FarthestGoalAgent:
-    """Flee's: walks to the goal that is farthest from the start, then on as far as the way leads away."""
+    """Flee oracle: moves to the goal point farthest from the start, then on as long as the distance grows."""
 
     _NEAR = 0.5  # metres
 
@@ -82,28 +90,28 @@ class FarthestGoalAgent:
         self._arrived = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
-        """Decided by the distances to the goals and from the start."""
+        """Decide by the distances to the goal points and from the start."""
         path, task = self._path, self._state.task
-        walks = path.distance_to_goals()
-        farthest = torch.where(walks.isfinite(), walks, -1.0).argmax(-1)
+        to_goals = path.distance_to_goals()
+        farthest = torch.where(to_goals.isfinite(), to_goals, -1.0).argmax(-1)
         self._target = torch.where(episode_start, farthest, self._target)
-        near = walks.gather(-1, self._target.unsqueeze(-1)).squeeze(-1) < self._NEAR
+        near = to_goals.gather(-1, self._target.unsqueeze(-1)).squeeze(-1) < self._NEAR
         self._arrived = (self._arrived & ~episode_start) | near
         from_start = path.distance_ahead(task["origin"])
         best, away = torch.where(from_start.isfinite(), from_start, -1.0).max(0)
-        # At the end of the way it turns on the spot, since there is no action that does nothing.
+        # The task has no action that does nothing, so the agent turns on the spot where no step leads farther.
         outward = torch.where(best > task["distance"], path.go(away), path.left)
         return torch.where(self._arrived, outward, path.towards(self._target))
 
 
 class NearestUnvisitedAgent:
-    """Explore's: walks to the nearest goal whose coverage-grid cell has not been visited, then to the next.
+    """Explore heuristic: moves to the nearest goal point in an unvisited cell of the coverage grid, then to the next.
 
-    With coarse turns it can come to stand where no step leads nearer: now and then it acts at random, which frees it.
+    With coarse turns it can stand where no step leads nearer; random actions, 6 in 100, free it.
     """
 
     _AT_RANDOM = 0.06
-    _NEAR = 0.3  # metres: of a cell that is a mere strip along a wall, no step may ever end in it
+    _NEAR = 0.3  # metres; no step may end in a cell that is only a strip along a wall
 
     def __init__(self, env: NavVectorEnv) -> None:
         self._simulator = env.simulator
@@ -112,12 +120,12 @@ class NearestUnvisitedAgent:
         self._met = torch.zeros(env.num_envs, 1, dtype=torch.bool, device=env.device)
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
-        """Decided by the distances to the goals, and by what the task has ticked off."""
-        walks = self._path.distance_to_goals()
-        self._met = (self._met & ~episode_start.unsqueeze(-1)) | (walks < self._NEAR)
-        walks = torch.where(self._visited(walks.shape) | self._met, torch.inf, walks)
-        reached = walks.gather(-1, self._target.unsqueeze(-1)).squeeze(-1).isinf()
-        self._target = torch.where(episode_start | reached, walks.argmin(-1), self._target)
+        """Decide by the distances to the goal points and by the cells that the task counts as visited."""
+        to_goals = self._path.distance_to_goals()
+        self._met = (self._met & ~episode_start.unsqueeze(-1)) | (to_goals < self._NEAR)
+        to_goals = torch.where(self._visited(to_goals.shape) | self._met, torch.inf, to_goals)
+        reached = to_goals.gather(-1, self._target.unsqueeze(-1)).squeeze(-1).isinf()
+        self._target = torch.where(episode_start | reached, to_goals.argmin(-1), self._target)
         path = self._path
         action = path.towards(self._target)
         third = self._AT_RANDOM / 3
@@ -125,7 +133,7 @@ class NearestUnvisitedAgent:
         return torch.where(uniform < self._AT_RANDOM, free, action)
 
     def _visited(self, shape: torch.Size) -> Tensor:
-        """Returns whether the cell of each goal has been visited, bool `[N, G]`."""
+        """Whether the cell of each goal point has been visited, bool `[N, G]`."""
         state, scenes = self._simulator.state, self._simulator.scenes
         scene = state.scene.unsqueeze(-1).expand(shape)
         goal = torch.arange(shape[1], device=scenes.device).minimum(scenes.goal_count[scene] - 1)

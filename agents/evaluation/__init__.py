@@ -1,1 +1,1 @@
-"""Evaluation: run every episode exactly once, record it, and compute measures with intervals."""
+"""Evaluation: agents run a fixed set of episodes, and what happened is recorded and summarised."""

@@ -1,4 +1,4 @@
-"""Who is evaluated: trained runs and baselines, by what the command line calls them."""
+"""The agents to evaluate, trained runs and baselines, from their names on the command line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from batchsim import NavVectorEnv
-from batchsim.agents.baselines.registry import BASELINES, Agent, baselines_of, make_baseline
+from batchsim.agents.baselines.agent import Agent
+from batchsim.agents.baselines.registry import BASELINES, baselines_of, make_baseline
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
-from batchsim.tasks import choose_task
+from batchsim.tasks import TASKS, choose_task
 
 BLIND = "blind:"
 
@@ -23,8 +24,11 @@ BLIND = "blind:"
 class Candidate:
     """An agent that can be evaluated.
 
-    - `name`: what it is called in tables; `config`: the body, camera and task that it has or is given.
-    - `policy`: a trained one, None for the baseline called `name`; `run`: the folder it comes from, if any.
+    Attributes:
+        name: The agent's name in tables.
+        config: Its body, camera and task.
+        policy: The trained policy; None for the baseline called `name`.
+        run: The run folder, if any.
     """
 
     name: str
@@ -33,50 +37,81 @@ class Candidate:
     run: Path | None = None
 
     def env_options(self) -> dict[str, Any]:
-        """The keywords of the `NavVectorEnv` that it acts in. Baselines do not look, so nothing is drawn for them."""
+        """The keywords of its `NavVectorEnv`; baselines use no images, so none are drawn for them."""
         options = self.config.env_options()
         return options if self.policy else options | {"sensors": ()}
 
     def agent(self, env: NavVectorEnv, deterministic: bool) -> Agent:
-        """It, ready to act in `env`; raises `AgentError` for a policy that does not fit the config."""
+        """Make the agent for `env`.
+
+        Raises:
+            AgentError: If the policy does not fit the config.
+        """
         if self.policy is None:
             return make_baseline(self.name, env)
         check_fits(self.policy, self.config, str(self.run or self.name))
         return PolicyAgent(self.policy.to(env.device).eval(), env.num_envs, deterministic)
 
 
-def find_candidates(names: Sequence[str], config: TrainConfig | None = None) -> list[Candidate]:
-    """The agents called `names`: run folders, "blind:" and the folder of a run trained blind, or baselines.
+def find_candidates(names: Sequence[str], config: TrainConfig | None = None, trust: bool = False) -> list[Candidate]:
+    """Find the agents called `names`.
 
-    Baselines have the body and the task of the first run, else those of `config` or the defaults. Raises `AgentError`
-    for what is neither, for checkpoints that cannot be read, for baselines that the task does not have, and for agents
-    of different tasks.
+    Args:
+        names: Run folders, "blind:FOLDER" for a run that must have been trained blind, or baselines.
+        config: Body, camera and task of baselines if no run is named, from the command line; runs may import its task.
+        trust: Whether runs may import any task class that their config.json names; see `load_run`.
+
+    Returns:
+        One candidate per name. Baselines get the body and the task of the first run.
+
+    Raises:
+        AgentError: If a name is neither a run nor a baseline, a run cannot be loaded, a baseline cannot do the task, or
+            the agents have different tasks.
     """
     if not names:
-        raise AgentError(f"No agent is named: expected run folders or baselines ({', '.join(BASELINES)}).")
+        raise AgentError(f"No agent is named; expected run folders or baselines ({', '.join(BASELINES)}).")
     if repeated := sorted({name for name in names if list(names).count(name) > 1}):
-        raise AgentError(f"{', '.join(repeated)}: named twice; each agent is run once.")
-    runs = {name: load_run(name) for name in names if name not in BASELINES}
+        raise AgentError(f"{', '.join(repeated)}: named twice; name each agent once.")
+    trusted_task = config.task if config else None
+    runs = {name: load_run(name, trust, trusted_task) for name in names if name not in BASELINES}
     shared = next((run.config for run in runs.values()), config or TrainConfig())
     for run in runs.values():
         if run.config.task != shared.task:
             first = next(iter(runs.values()))
             raise AgentError(
-                f"{first.run} was trained for {shared.task}, {run.run} for {run.config.task}: agents are compared at "
-                "one task. Evaluate them one by one."
+                f"{first.run} was trained for {shared.task}, {run.run} for {run.config.task}; only agents of the same "
+                "task can be compared. Evaluate them separately."
             )
     known = baselines_of(choose_task(shared.task))
     if unable := [name for name in names if name in BASELINES and name not in known]:
-        raise AgentError(f"{', '.join(unable)}: no baseline of the task {shared.task}, which has {', '.join(known)}.")
-    return _told_apart([runs.get(name) or Candidate(name, shared) for name in names])
+        raise AgentError(f"{', '.join(unable)}: not a baseline for {shared.task}; expected one of {', '.join(known)}.")
+    return _with_unique_names([runs.get(name) or Candidate(name, shared) for name in names])
 
 
-def load_run(name: str) -> Candidate:
-    """The trained agent in the folder `name`, or in that after "blind:"; raises `AgentError` where there is none."""
+def load_run(name: str, trust: bool = False, trusted_task: str | None = None) -> Candidate:
+    """Load the trained agent of a run folder.
+
+    A config.json may name a task "module:Class" of the user's own, which is imported and so runs code. Such a task is
+    refused unless it is trusted, because a run folder may come from someone else.
+
+    Args:
+        name: The run folder, or "blind:" and the run folder.
+        trust: Whether to import any task that config.json names.
+        trusted_task: A task that may be imported in any case, because the user has named it.
+
+    Raises:
+        AgentError: If the folder is not a run, its files are damaged or do not fit each other, or its task is not
+            trusted.
+    """
     folder = Path(name.removeprefix(BLIND))
     if not folder.is_dir():
         raise AgentError(f"{str(folder)!r} is neither a run folder nor a baseline ({', '.join(BASELINES)}).")
     config = TrainConfig.load(folder / "config.json")
+    if config.task not in TASKS and config.task != trusted_task and not trust:
+        raise AgentError(
+            f"{folder / 'config.json'} names the task {config.task!r}, and importing it runs code of that module. If "
+            f"you trust this run, add --trust or --task {config.task}."
+        )
     if name.startswith(BLIND) and not config.blind:
         raise AgentError(f"{folder} was trained with images; blind: needs a run of batchsim-train --blind.")
     policy = load_policy(find_checkpoint(folder))
@@ -85,22 +120,28 @@ def load_run(name: str) -> Candidate:
 
 
 def check_fits(policy: Policy, config: TrainConfig, name: str) -> None:
-    """Raise `AgentError` if `policy` reads what the environment of `config` does not show, or knows other actions."""
+    """Check that `policy` fits the environment of `config`.
+
+    Raises:
+        AgentError: If the policy reads sensors that the environment does not have, or has other actions.
+    """
     task = choose_task(config.task)
-    given = dict.fromkeys(config.env_options()["sensors"], (config.height, config.width))
+    given: dict[str, tuple[int, ...] | None] = {}
+    given |= dict.fromkeys(config.env_options()["sensors"], (config.height, config.width))
     given |= {sensor: space.shape for sensor, space in task.observation_spaces().items()}
-    wanted = dict.fromkeys(policy.config.images, tuple(policy.config.image_size))
+    wanted: dict[str, tuple[int, ...]] = {}
+    wanted |= dict.fromkeys(policy.config.images, tuple(policy.config.image_size))
     wanted |= {sensor: (size,) for sensor, size in policy.config.vectors.items()}
     for sensor, shape in wanted.items():
         if given.get(sensor) != shape:
             raise AgentError(
-                f"{name}: the checkpoint's policy reads {sensor} of {_size(shape)}, the environment of its config.json "
+                f"{name}: the checkpoint's policy reads {sensor} of {_size(shape)}, but the environment of config.json "
                 f"gives {_size(given.get(sensor))}. It was trained for another task or image size."
             )
     if len(task.action_names) != policy.config.num_actions:
         raise AgentError(
-            f"{name}: the checkpoint's policy chooses among {policy.config.num_actions} actions, the task "
-            f"{config.task} of its config.json has {len(task.action_names)}. It was trained for another task."
+            f"{name}: the checkpoint's policy has {policy.config.num_actions} actions, but the task {config.task} of "
+            f"config.json has {len(task.action_names)}. It was trained for another task."
         )
 
 
@@ -108,8 +149,8 @@ def _size(shape: tuple[int, ...] | None) -> str:
     return "none" if shape is None else " x ".join(map(str, shape))
 
 
-def _told_apart(candidates: list[Candidate]) -> list[Candidate]:
-    """Runs whose folders have the same name are called by their whole paths."""
+def _with_unique_names(candidates: list[Candidate]) -> list[Candidate]:
+    """Uses the whole path as the name of runs whose folder names are equal, or equal to a baseline's name."""
     names = [candidate.name for candidate in candidates]
     return [
         replace(c, name=str(c.run)) if c.run and (names.count(c.name) > 1 or c.name in BASELINES) else c

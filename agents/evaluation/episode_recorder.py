@@ -1,4 +1,4 @@
-"""Steps of many environments in, records of episodes out: tensors while they run, lists when they have ended."""
+"""Builds episode records from the steps of many environments: tensors while they run, lists when they have ended."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from torch import Tensor
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.scenes import EpisodeSet
 
-# Steps that are kept on the device before they are fetched together.
+# Steps kept on the device before they are copied to the host together.
 _BLOCK = 64
 _NAMES = {"l": "episode_length", "r": "reward"}
 
 
 class EpisodeRecorder:
-    """Keeps what happened in `episodes`, of which each environment runs one at a time."""
+    """Records `episodes`, of which each environment runs one at a time."""
 
     def __init__(self, episodes: EpisodeSet) -> None:
         self._episodes = episodes
-        self._waiting: list[dict[str, Tensor]] = []
-        # The steps `[T, N]` since the longest-running of the episodes under way began, and where in them each began.
+        self._pending: list[dict[str, Tensor]] = []
+        # Steps `[T, N]` since the start of the oldest running episode, and each running episode's first step in them.
         self._steps: dict[str, np.ndarray] = {}
         self._first: np.ndarray | None = None
         self._records: dict[int, EpisodeRecord] = {}
 
     def add(self, number: Tensor, done: Tensor, action: Tensor, info: dict[str, Any]) -> None:
-        """One step of N environments.
+        """Record one step of N environments.
 
-        - `number` int64 `[N]`: which episode each is in; beyond the set for those that have none.
-        - `done` bool `[N]`: whose episode ended; `action` int64 `[N]`; `info`: what `NavVectorEnv.step` gave.
+        Args:
+            number: Index of each environment's episode, int64 `[N]`; beyond the set for environments without one.
+            done: Whether the episode ended with this step, bool `[N]`.
+            action: The actions, int64 `[N]`.
+            info: The `info` of `NavVectorEnv.step`.
         """
         step = {"number": number, "done": done, "action": action}
         step |= {"position": info["position"], "heading": info["heading"]}
-        # The environment may write its tensors again.
         step |= {f"episode/{name}": value for name, value in info["episode"].items()}
-        self._waiting.append({name: value.clone() for name, value in step.items()})
-        if len(self._waiting) == _BLOCK:
+        # Cloned, because the environment may reuse its tensors.
+        self._pending.append({name: value.clone() for name, value in step.items()})
+        if len(self._pending) == _BLOCK:
             self._collect()
 
     def records(self) -> tuple[EpisodeRecord, ...]:
@@ -48,11 +51,11 @@ class EpisodeRecorder:
         return tuple(self._records[number] for number in sorted(self._records))
 
     def _collect(self) -> None:
-        if not self._waiting:
+        if not self._pending:
             return
-        names = self._waiting[0]
-        new = {name: torch.stack([step[name] for step in self._waiting]).cpu().numpy() for name in names}
-        self._waiting = []
+        names = self._pending[0]
+        new = {name: torch.stack([step[name] for step in self._pending]).cpu().numpy() for name in names}
+        self._pending = []
         before = len(self._steps["done"]) if self._steps else 0
         self._steps = {
             name: np.concatenate((self._steps[name], value)) if before else value for name, value in new.items()
@@ -67,7 +70,7 @@ class EpisodeRecorder:
         self._first -= settled
 
     def _keep(self, env: int, first: int, last: int) -> None:
-        """Make the record of the episode that ran in `env` in the steps from `first` to before `last`."""
+        """Make the record of the episode that ran in `env` in the steps [`first`, `last`)."""
         steps, episodes = self._steps, self._episodes
         index = int(steps["number"][last - 1, env])
         if index >= len(episodes):

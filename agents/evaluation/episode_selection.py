@@ -1,4 +1,4 @@
-"""What agents are evaluated on: the episodes of a scene set or of a file, their scenes, and what had to be left out."""
+"""Selects the episodes of an evaluation, from a scene set or from a file, with their scenes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ from batchsim.scenes import (
 )
 from batchsim.scenes.episodes.habitat_files import BadEpisode
 
+MAX_EPISODES = 1_000_000
+
 
 @dataclass(frozen=True)
 class EvalEpisodes:
-    """Episodes that can be run, with their scenes; at least one.
+    """Episodes that can be run, at least one, with their scenes.
 
-    `name`: what they are called in reports. `left_out`: those that were asked for and cannot be run.
+    Attributes:
+        name: The name of the set or file in reports.
+        episodes: The episodes.
+        scenes: The scenes that they need.
+        left_out: Requested episodes that cannot be run.
     """
 
     name: str
@@ -38,21 +44,24 @@ class EvalEpisodes:
 
 
 def episodes_of_set(scenes: str, count: int) -> EvalEpisodes:
-    """The first `count` of the standard episodes of a scene set.
+    """Select the first `count` standard episodes of a scene set.
 
-    Scenes that cannot be had, or have no room for episodes, are left out with their episodes; the other scenes keep
-    theirs. Raises `AgentError` where nothing is left, `SceneError` for an unknown set.
+    Scenes that cannot be loaded, or have no room for episodes, are left out with their episodes. The episodes of the
+    other scenes do not depend on that.
+
+    Raises:
+        AgentError: If `count` is out of range, or no episode can be run.
+        SceneError: If the set is unknown.
     """
-    if count < 1:
-        raise AgentError(f"episodes is {count}; expected at least 1.")
+    _check_count(count)
     sources = resolve(scenes)[:count]
     _bake(sources)
     kept: list[Scene] = []
     parts: list[EpisodeSet] = []
-    turns: list[np.ndarray] = []
+    places: list[np.ndarray] = []
     left_out: list[LeftOut] = []
     for k, source in enumerate(sources):
-        # Episode e lies in scene e mod S.
+        # Episode e is in scene e mod S.
         share = len(range(k, count, len(sources)))
         try:
             scene = source.load()
@@ -61,22 +70,30 @@ def episodes_of_set(scenes: str, count: int) -> EvalEpisodes:
             left_out += [LeftOut(source.name, str(i), str(error)) for i in range(share)]
             continue
         kept.append(scene)
-        turns.append(np.arange(share) * len(sources) + k)
+        places.append(np.arange(share) * len(sources) + k)
     if not kept:
-        raise AgentError(f"None of the {count} episodes of {scenes} can be run. The first: {left_out[0].reason}")
+        raise AgentError(f"None of the {count} episodes of {scenes} can be run. First reason: {left_out[0].reason}")
     together = EpisodeSet.concatenate(parts)
-    return EvalEpisodes(scenes, together.select(np.argsort(np.concatenate(turns))), tuple(kept), tuple(left_out))
+    return EvalEpisodes(scenes, together.select(np.argsort(np.concatenate(places))), tuple(kept), tuple(left_out))
 
 
 def episodes_of_file(file: Path, scene_folder: Path | None, count: int | None = None) -> EvalEpisodes:
-    """The episodes of a Habitat PointNav file (json.gz), or the first `count` of them.
+    """Select the episodes of a Habitat PointNav file (json.gz), or the first `count` of them.
 
-    `scene_folder`: where the scenes lie that the file names by their files. Episodes that are malformed, whose scene
-    is missing or damaged, or whose goal is out of reach, are left out. Raises `AgentError` where nothing is left,
-    `SceneError` for a file that is none.
+    Episodes are left out if they are malformed, if their scene is missing or damaged, or if no path leads to their
+    goal.
+
+    Args:
+        file: The episode file.
+        scene_folder: The folder of the scene files that it names.
+        count: How many episodes; all if None.
+
+    Raises:
+        AgentError: If `count` is out of range, or no episode can be run.
+        SceneError: If the file is not an episode file.
     """
-    if count is not None and count < 1:
-        raise AgentError(f"episodes is {count}; expected at least 1.")
+    if count is not None:
+        _check_count(count)
     bad: list[BadEpisode] = []
     named = load_episodes(file, scene_folder, bad)
     named = named.select(slice(count)).without_idle_scenes()
@@ -84,13 +101,18 @@ def episodes_of_file(file: Path, scene_folder: Path | None, count: int | None = 
     linked, scenes, unlinked = link_goals(named)
     left_out = tuple(LeftOut(episode.scene_name, episode.episode_id, episode.reason) for episode in [*bad, *unlinked])
     if len(linked) == 0:
-        raise AgentError(f"{file}: none of its {len(left_out)} episodes can be run. The first: {left_out[0].reason}")
+        raise AgentError(f"{file}: none of its {len(left_out)} episodes can be run. First reason: {left_out[0].reason}")
     linked = linked.without_idle_scenes()
     used = tuple(scene for scene in scenes if scene.name in set(linked.scene_names))
     return EvalEpisodes(file.name.removesuffix(".json.gz"), linked, used, left_out)
 
 
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_EPISODES:
+        raise AgentError(f"episodes is {count}; expected 1 to {MAX_EPISODES:,}.")
+
+
 def _bake(sources: Sequence) -> None:
-    """Bake in parallel what is not in the cache; what fails here fails again, by its name, when it is loaded."""
+    """Bake scenes that are not cached in parallel; a scene that fails here fails again, by name, when it is loaded."""
     with suppress(SceneError):
         bake_many(sources)

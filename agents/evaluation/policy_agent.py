@@ -1,4 +1,4 @@
-"""A trained policy as an `Agent`: it keeps its memory and its last actions between calls."""
+"""A trained policy as an `Agent`: it keeps its recurrent state and previous actions between calls."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from batchsim.agents.baselines.registry import sample_categorical
+from batchsim.agents.baselines.sampling import sample_categorical
 from batchsim.agents.networks.policy import Policy
 
-# Rows that go through the network together. Matrix products round differently for different numbers of rows, but alike
-# for all rows of such a block, so that what the policy does in one environment does not depend on how many there are.
+# Environments per forward pass. Matrix products round differently for different batch sizes, but alike for all rows of
+# one size. With a fixed size, what the policy does in one environment does not depend on how many there are.
 _BLOCK = {"cpu": 32, "cuda": 256}
 
 
 class PolicyAgent:
-    """Acts by `policy` in `num_envs` environments; actions are drawn, or the likeliest if `deterministic`."""
+    """Acts in `num_envs` environments with `policy`; samples actions, or takes the most likely if `deterministic`."""
 
     def __init__(self, policy: Policy, num_envs: int, deterministic: bool = False) -> None:
         self._policy = policy
-        self._reads = (*policy.config.images, *policy.config.vectors)
+        self._inputs = (*policy.config.images, *policy.config.vectors)
         self._num_envs = num_envs
         device = policy.initial_state(1).device
         self._block = _BLOCK.get(device.type, 32)
@@ -31,11 +31,11 @@ class PolicyAgent:
 
     @torch.no_grad()
     def act(self, observation: Mapping[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
-        """Actions int64 `[N]`; memory is wiped where `episode_start` (bool `[N]`) is set."""
+        """Choose actions, int64 `[N]`; the recurrent state is reset where `episode_start` (bool `[N]`) is set."""
         for k in range(len(self._states)):
             rows = slice(k * self._block, (k + 1) * self._block)
-            seen = {name: self._whole(observation[name][rows]) for name in self._reads}
-            block = (seen, self._whole(episode_start[rows]), self._whole(uniform[rows]))
+            inputs = {name: self._padded(observation[name][rows]) for name in self._inputs}
+            block = (inputs, self._padded(episode_start[rows]), self._padded(uniform[rows]))
             self._actions[k], self._states[k] = self._act(*block, self._actions[k], self._states[k])
         return torch.cat(self._actions)[: self._num_envs]
 
@@ -47,7 +47,7 @@ class PolicyAgent:
             return logits.argmax(-1), state
         return sample_categorical(torch.softmax(logits.double(), -1), uniform), state
 
-    def _whole(self, rows: Tensor) -> Tensor:
-        """`rows`, with zeros below them up to a whole block."""
+    def _padded(self, rows: Tensor) -> Tensor:
+        """`rows` padded with zeros to a whole block."""
         missing = self._block - len(rows)
         return rows if missing == 0 else torch.cat((rows, rows.new_zeros(missing, *rows.shape[1:])))

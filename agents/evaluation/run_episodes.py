@@ -1,4 +1,4 @@
-"""Runs an agent through a set of episodes, each exactly once, and keeps what happened."""
+"""Runs an agent through a set of episodes, each exactly once, and records what happened."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
-from batchsim.agents.baselines.registry import Agent
+from batchsim.agents.baselines.agent import Agent
 from batchsim.agents.evaluation.episode_recorder import EpisodeRecorder
 from batchsim.agents.evaluation.results import COUNTED, Evaluation
 from batchsim.random_streams import uniform
 from batchsim.scenes import EpisodeSet
 
-# How often a GPU is asked whether all episodes have ended, in steps: each time, the host waits for it.
-_STEPS_BETWEEN_LOOKS = 16
+# Steps between two checks whether all episodes have ended; on a GPU, each check waits for the device.
+_CHECK_EVERY = 16
 
 
 @dataclass(frozen=True)
 class StepSnapshot:
-    """What the agent saw in N environments and decided, before anything moves; clone what is to be kept.
+    """What the agent saw and chose in N environments, before they step. Clone tensors that are kept.
 
-    - `index` int64 `[N]`: which episode of the set each environment is in, -1 where none is left to run.
-    - `step` int64 `[N]`: how many actions the episode saw before this one.
-    - `observation`: what the agent saw; `episode_start` bool `[N]`: for the first time in its episode.
-    - `action` int64 `[N]`: what it is about to do.
+    Attributes:
+        index: Index in the set of each environment's episode, int64 `[N]`; -1 if no episode is left to run.
+        step: Number of actions taken before in the episode, int64 `[N]`.
+        observation: What the agent saw, by sensor.
+        episode_start: Whether it is the episode's first observation, bool `[N]`.
+        action: The chosen action, int64 `[N]`.
     """
 
     index: Tensor
@@ -48,21 +50,29 @@ def run_episodes(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[StepSnapshot], None] | None = None,
 ) -> Evaluation:
-    """Let `agent` act in `env`, which was made with `episodes`, until each of them has ended once.
+    """Run each of `episodes` once.
 
-    An episode goes the same way, bit for bit on one device, whatever runs beside it: any number of environments, the
-    whole set or a part of it, in any order. What the agent draws depends on `seed`, the episode and the step alone.
+    An episode is the same, bit for bit on one device, whatever runs in the other environments: any number of
+    environments, the whole set or part of it, in any order. The agent's random numbers depend on `seed`, the episode
+    and the step alone.
 
-    - `on_progress` is called with the number of episodes that have ended and their total.
-    - `on_step` is called with each decision, of all environments at once; how the episodes end is in their records.
+    Args:
+        env: Environments made with `episodes`.
+        agent: The agent that acts in `env`.
+        episodes: The episodes.
+        name: The agent's name in the results.
+        scenes: The name of the episode set in the results.
+        seed: Seed of the agent's random numbers.
+        on_progress: Called with the number of finished episodes and their total.
+        on_step: Called with each decision in all environments, before they step.
     """
     total, num_envs, device = len(episodes), env.num_envs, env.device
     streams = torch.as_tensor(episode_streams(episodes, seed), device=device)
-    log = EpisodeRecorder(episodes)
+    recorder = EpisodeRecorder(episodes)
     observation, _ = env.reset(seed=seed)
     episode_start = torch.ones(num_envs, dtype=torch.bool, device=device)
-    # Environment i runs the episodes i, i + N, i + 2N, ...: the same deal as `FixedEpisodes`, which begins anew after
-    # the last. All wait for the longest: stopping at a number of ended episodes would favour the short ones.
+    # Environment i runs the episodes i, i + N, i + 2N, ..., as `FixedEpisodes` assigns them. The loop runs until all
+    # have ended: stopping after a number of finished episodes would favour short ones.
     number = torch.arange(num_envs, device=device)
     step = torch.zeros_like(number)
     ended = torch.zeros((), dtype=torch.int64, device=device)
@@ -74,22 +84,22 @@ def run_episodes(
             on_step(StepSnapshot(torch.where(number < total, number, -1), step, observation, episode_start, action))
         observation, _, terminated, truncated, info = env.step(action)
         episode_start = terminated | truncated
-        log.add(number, episode_start, action, info)
+        recorder.add(number, episode_start, action, info)
         ended += (episode_start & (number < total)).sum()
         number = number + episode_start * num_envs
         step = torch.where(episode_start, 0, step + 1)
         steps += 1
-        if device.type == "cpu" or steps % _STEPS_BETWEEN_LOOKS == 0:
+        if device.type == "cpu" or steps % _CHECK_EVERY == 0:
             known = int(ended)
             on_progress(known, total)
-    return Evaluation(name, scenes, seed, log.records(), (*env.task.headline_measures, *COUNTED))
+    return Evaluation(name, scenes, seed, recorder.records(), (*env.task.headline_measures, *COUNTED))
 
 
 def episode_streams(episodes: EpisodeSet, seed: int) -> np.ndarray:
-    """The stream of random numbers of each episode, int64 `[E]`.
+    """The random stream of each episode, int64 `[E]`.
 
-    An episode is known by its id, start and goal, so that neither its place in the set nor the folder of its scene
-    matters.
+    A stream depends on the episode's id, start and goal, so that neither its place in the set nor the folder of its
+    scene matters.
     """
     columns = (episodes.start_position, episodes.start_heading, episodes.goal)
     places = [np.ascontiguousarray(column, "<f4") for column in columns]

@@ -1,4 +1,4 @@
-"""What goes on in a policy while it acts: where in its images it looks, and what it remembers."""
+"""What happens inside a policy while it acts: which pixels its action depends on, and its recurrent state."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ _IMAGES = ("depth", "rgb")
 
 @dataclass(frozen=True)
 class PolicyTrace:
-    """One episode's acting, step by step.
+    """A policy's inner values during one episode.
 
-    - `saliency`: for each image sensor float32 `[steps, h, w]`: size of the gradient of the chosen action's
-      log-probability with respect to each pixel (Simonyan et al., "Deep Inside Convolutional Networks", 2014), the
-      largest over the channels.
-    - `memory`: float32 `[steps, S]`, the recurrent state after each step.
+    Attributes:
+        saliency: For each image sensor float32 `[steps, h, w]`: the absolute gradient of the chosen action's
+            log-probability with respect to each pixel, the maximum over channels (Simonyan et al., "Deep Inside
+            Convolutional Networks", 2014).
+        memory: The recurrent state after each step, float32 `[steps, S]`.
     """
 
     saliency: dict[str, np.ndarray]
     memory: np.ndarray
 
 
-class PolicyWatcher:
-    """Follows `policy` through N environments that do recorded actions, all from the beginning of an episode."""
+class PolicyTracer:
+    """Runs `policy` on the observations of N environments that repeat recorded actions, and records its inner values.
+
+    All environments start at the beginning of an episode.
+    """
 
     def __init__(self, policy: Policy, num_envs: int) -> None:
         self._policy = policy
@@ -39,9 +43,14 @@ class PolicyWatcher:
         self._saliency: dict[str, list[np.ndarray]] = {}
         self._memory: list[np.ndarray] = []
 
-    def watch(self, observation: Mapping[str, Tensor], action: Tensor) -> None:
-        """One step: what was observed, and the action (int64 `[N]`) that was taken upon it."""
-        # Bytes have no gradient; the policy takes the same numbers as floats.
+    def add(self, observation: Mapping[str, Tensor], action: Tensor) -> None:
+        """Record one step.
+
+        Args:
+            observation: The observations, `[N, ...]` by sensor.
+            action: The recorded actions taken on them, int64 `[N]`.
+        """
+        # uint8 tensors have no gradient; the policy accepts the same values as floats.
         images = {
             name: observation[name].detach().float().clone().requires_grad_() for name in _IMAGES if name in observation
         }
@@ -50,7 +59,7 @@ class PolicyWatcher:
                 {**observation, **images}, self._action, self._episode_start, self._state
             )
             chosen = torch.log_softmax(logits, -1).gather(-1, action[:, None]).sum()
-            # Environments do not touch each other, so that one sum gives all their gradients.
+            # The environments are independent, so the gradient of the sum holds the gradient of each.
             gradients = torch.autograd.grad(chosen, list(images.values()), allow_unused=True) if images else ()
         for name, gradient in zip(images, gradients, strict=True):
             if gradient is not None:
@@ -60,8 +69,8 @@ class PolicyWatcher:
         self._episode_start = torch.zeros_like(self._episode_start)
         self._memory.append(_to_numpy(self._state))
 
-    def of(self, env: int, steps: int) -> PolicyTrace:
-        """What was watched in the first `steps` steps of environment `env`."""
+    def trace(self, env: int, steps: int) -> PolicyTrace:
+        """The first `steps` steps of environment `env`."""
 
         def first(values: list[np.ndarray]) -> np.ndarray:
             return np.stack([value[env] for value in values[:steps]])

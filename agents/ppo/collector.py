@@ -73,7 +73,8 @@ class Collector:
         self.observation, reward, terminated, truncated, info = self.env.step_wait()
         self._episode_start = terminated | truncated
         self.buffer.store_outcome(t, reward, self._episode_start)
-        self.truncation_bootstrap.add(t, self.policy, truncated, info["final_obs"], self._action, self.memory)
+        cut_off = truncated & ~terminated
+        self.truncation_bootstrap.add(t, self.policy, cut_off, info["final_obs"], self._action, self.memory)
         episodes.add(info["episode"], self._episode_start)
 
     def finish(self) -> Tensor:

@@ -1,9 +1,7 @@
-"""Numbers and names as a reader wants them: short, rounded alike, safe to put into HTML."""
+"""Formats numbers and measures for the report."""
 
 from __future__ import annotations
 
-import html
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +14,15 @@ NOTHING = "–"
 class MeasureStyle:
     """How a measure is shown.
 
-    `better`: 1 where more is better, -1 where less is, 0 where neither. `percent` shows a share as a percentage;
-    `unit` follows the number; measures with `share` lie in [0, 1]; those with `count` are whole in each episode.
+    Attributes:
+        title: Its name.
+        explanation: What it measures, for tooltips.
+        better: 1 if more is better, -1 if less is better, 0 if neither.
+        percent: Whether to show it as a percentage.
+        decimals: Decimal places.
+        unit: The unit that follows the number.
+        share: Whether its values lie in [0, 1].
+        count: Whether its values are whole numbers in each episode.
     """
 
     title: str
@@ -30,7 +35,7 @@ class MeasureStyle:
     count: bool = False
 
     def text(self, value: float) -> str:
-        """`value` rounded, with its unit, or a dash where there is none (NaN, infinite)."""
+        """`value` rounded, with its unit; a dash if it is not finite."""
         if not math.isfinite(value):
             return NOTHING
         if self.percent:
@@ -38,11 +43,11 @@ class MeasureStyle:
         return f"{signed(value, self.decimals)}{self.unit}"
 
     def one(self, value: float) -> str:
-        """As `text`, for a single episode, where counts are whole."""
+        """As `text`, for a single episode, in which counts are whole numbers."""
         return f"{value:.0f}" if self.count and math.isfinite(value) else self.text(value)
 
     def range_text(self, low: float, high: float) -> str:
-        """An interval without units, such as "74.5 to 86.0"."""
+        """An interval without unit, such as "74.5 to 86.0"."""
         if not (math.isfinite(low) and math.isfinite(high)):
             return NOTHING
         if self.percent:
@@ -53,16 +58,18 @@ class MeasureStyle:
 STYLES: dict[str, MeasureStyle] = {
     "success": MeasureStyle("Success", "Share of episodes in which the agent stopped at the goal", 1, True, share=True),
     "spl": MeasureStyle("SPL", "Success weighted by shortest path / path walked", 1, decimals=3, share=True),
-    "soft_spl": MeasureStyle("SoftSPL", "As SPL, with progress made instead of success", 1, decimals=3, share=True),
-    "distance_to_goal": MeasureStyle("Distance left", "Walking distance to the goal at the end", -1, unit=" m"),
-    "collisions": MeasureStyle("Collisions", "Steps in which the agent touched something", -1, decimals=1, count=True),
+    "soft_spl": MeasureStyle(
+        "SoftSPL", "As SPL, with progress towards the goal instead of success", 1, decimals=3, share=True
+    ),
+    "distance_to_goal": MeasureStyle("Distance to goal", "Geodesic distance to the goal at the end", -1, unit=" m"),
+    "collisions": MeasureStyle("Collisions", "Steps in which the agent hit an obstacle", -1, decimals=1, count=True),
     "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1, count=True),
-    "reward": MeasureStyle("Reward", "Sum of an episode's rewards", 1),
-    "path_length": MeasureStyle("Path", "Length of the path walked", unit=" m"),
-    "distance_from_start": MeasureStyle("Distance", "Walking distance from the start at the end", 1, unit=" m"),
-    "max_distance": MeasureStyle("Farthest", "The longest walking distance from the start", 1, unit=" m"),
+    "reward": MeasureStyle("Return", "Sum of an episode's rewards", 1),
+    "path_length": MeasureStyle("Path length", "Length of the path taken", unit=" m"),
+    "distance_from_start": MeasureStyle("Distance", "Geodesic distance from the start at the end", 1, unit=" m"),
+    "max_distance": MeasureStyle("Farthest", "Largest geodesic distance from the start", 1, unit=" m"),
     "flee_ratio": MeasureStyle(
-        "Of the farthest", "Distance at the end as a share of the farthest that one can walk", 1, True, share=True
+        "Flee ratio", "Final distance from the start as a share of the largest possible one", 1, True, share=True
     ),
     "explored_share": MeasureStyle("Explored", "Share of the floor's 1 m cells visited", 1, True, share=True),
     "cells_visited": MeasureStyle("Cells", "1 m cells of floor visited", 1, decimals=1, count=True),
@@ -70,13 +77,13 @@ STYLES: dict[str, MeasureStyle] = {
 
 
 def style_of(measure: str) -> MeasureStyle:
-    """How `measure` is shown; a task's own, of which nothing is known, under its name."""
+    """How `measure` is shown; unknown measures of a user's task are shown under their own names."""
     title = measure.replace("_", " ")
-    return STYLES.get(measure) or MeasureStyle(title[:1].upper() + title[1:], f"The task's measure {measure}")
+    return STYLES.get(measure) or MeasureStyle(title[:1].upper() + title[1:], f"The measure {measure} of the task")
 
 
 def signed(value: float, decimals: int) -> str:
-    """Rounded, with a true minus sign, and no minus before a zero."""
+    """`value` rounded, with a typographic minus sign, and without a sign if it rounds to zero."""
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
         text = text.lstrip("-")
@@ -104,7 +111,7 @@ def _three_digits(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: "41 s", "9 min 12 s", "2 h 14 min", "3 d 4 h"."""
+    """A duration in at most two units: "41 s", "9 min 12 s", "2 h 14 min", "3 d 4 h"."""
     if not math.isfinite(seconds):
         return NOTHING
     seconds = round(seconds)
@@ -116,26 +123,21 @@ def duration(seconds: float) -> str:
 
 
 def series(color: int) -> str:
-    """The style sheet's class for the `color`-th of several agents or curves; there are six, then they repeat."""
+    """The CSS class of the agent or curve with this index; six colours repeat."""
     return f"series-{color % 6}"
 
 
-def escape(text: object) -> str:
-    """Safe in HTML, in text and in quoted attributes."""
-    return html.escape(str(text), quote=True)
-
-
 def finite(value: Any, digits: int = 4) -> float | None:
-    """`value` with `digits` significant digits, or None where it is missing, not a number, or not finite."""
+    """`value` with `digits` significant digits; None if it is missing, not a number or not finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(f"{value:.{digits}g}")
 
 
 def as_changes(values: Iterable[float | None], per_unit: int) -> list[int | None]:
-    """`values` in units of 1 / `per_unit`, rounded, each but the first as its change since the known one before.
+    """Delta-encode `values`, rounded to multiples of 1 / `per_unit`, which takes a third of the characters.
 
-    Walks repeat themselves: written like this they take a third of the characters. None stays None.
+    Each whole number but the first is the difference to the last known value before it. None stays None.
     """
     changes: list[int | None] = []
     before = 0
@@ -144,9 +146,3 @@ def as_changes(values: Iterable[float | None], per_unit: int) -> list[int | None
         changes.append(None if whole is None else whole - before)
         before = before if whole is None else whole
     return changes
-
-
-def as_json(data: Any) -> str:
-    """Compact JSON that may stand inside a script element; not-finite numbers must have been taken out before."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

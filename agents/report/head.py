@@ -1,49 +1,81 @@
-"""The top of the page: the first agent's figure that matters most, and what it was trained with."""
+"""The top of the page: the first agent's most important result, and facts about its training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from batchsim.agents.report.formatting import MeasureStyle, duration, escape, short_number, style_of
+from batchsim.agents.report.formatting import MeasureStyle, duration, short_number, style_of
 from batchsim.agents.report.plots.curves import last_known
-from batchsim.agents.report.run import ReportedRun
+from batchsim.agents.report.reported_run import ReportedRun
 
 
-def page_head(run: ReportedRun) -> str:
-    """The headline figure with its interval, the scenes, and the training's facts as HTML."""
+@dataclass(frozen=True)
+class Head:
+    """The headline result.
+
+    Attributes:
+        number: The rounded mean of the most important measure, without its unit.
+        unit: Its unit.
+        mean: The mean, not rounded.
+        measure: The measure's name within a sentence.
+        explanation: What it measures.
+        episodes: Number of episodes.
+        where: Number and set of scenes.
+        interval: The 95% interval.
+        second: The second measure with its interval; empty if there is none.
+        facts: Names and values of facts about the training.
+    """
+
+    number: str
+    unit: str
+    mean: float
+    measure: str
+    explanation: str
+    episodes: int
+    where: str
+    interval: str
+    second: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def page_head(run: ReportedRun) -> Head:
+    """The headline result of `run`."""
     evaluation = run.evaluation
-    figures = evaluation.summary()
+    summary = evaluation.summary()
     scene_count = len({record.scene for record in evaluation.records})
     unseen = _unseen(evaluation.scenes, training_scenes(run.config))
-    where = f"{scene_count} {'unseen ' if unseen else ''}scene{'s' * (scene_count != 1)}, {evaluation.scenes}"
     measure, *others = evaluation.measures
-    style, figure = style_of(measure), figures[measure]
-    number, unit = _number(style, figure["mean"])
-    interval = f"95% interval {style.range_text(*figure['ci95'])}{'%' if style.percent else style.unit}"
-    second = f"<span>{_figure_text(others[0], figures[others[0]])}</span>" if others else ""
-    facts = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(run))
-    return (
-        f'<div class="key-figure"><p class="number" data-value="{figure["mean"]!r}">{number}<small>{unit}</small></p>'
-        f'<p class="meaning" title="{escape(style.explanation)}"><span><b>{_in_sentence(style.title)}</b> in '
-        f"{figures['episodes']} episodes</span><span>{escape(where)}</span><span>{interval}</span>{second}</p></div>"
-        + (f'<dl class="facts-grid">{facts}</dl>' if facts else "")
+    style, figure = style_of(measure), summary[measure]
+    number, unit = _split_unit(style, figure["mean"])
+    return Head(
+        number=number,
+        unit=unit,
+        mean=figure["mean"],
+        measure=_in_sentence(style.title),
+        explanation=style.explanation,
+        episodes=summary["episodes"],
+        where=f"{scene_count} {'unseen ' if unseen else ''}scene{'s' * (scene_count != 1)}, {evaluation.scenes}",
+        interval=f"95% interval {style.range_text(*figure['ci95'])}{'%' if style.percent else style.unit}",
+        second=_with_interval(others[0], summary[others[0]]) if others else "",
+        facts=tuple(_facts(run)),
     )
 
 
-def _number(style: MeasureStyle, mean: float) -> tuple[str, str]:
-    """A figure and its unit, apart."""
+def _split_unit(style: MeasureStyle, mean: float) -> tuple[str, str]:
+    """The rounded mean and its unit."""
     text, unit = style.text(mean), "%" if style.percent else style.unit
     return (text.removesuffix(unit), unit) if unit and text.endswith(unit) else (text, "")
 
 
-def _figure_text(measure: str, figure: Mapping[str, Any]) -> str:
+def _with_interval(measure: str, figure: Mapping[str, Any]) -> str:
     style = style_of(measure)
     return f"{style.title} {style.text(figure['mean'])} ({style.range_text(*figure['ci95'])})"
 
 
 def _in_sentence(title: str) -> str:
-    """ "Success" reads "success" within a line; names in capitals stay."""
+    """`title` with a small first letter, unless it is an abbreviation such as SPL."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
@@ -57,14 +89,14 @@ def _facts(run: ReportedRun) -> list[tuple[str, str]]:
     if seconds:
         facts.append(("Training time", duration(seconds)))
     if frames and seconds:
-        facts.append(("Frames a second", f"{frames / seconds:,.0f}"))
+        facts.append(("Frames/s", f"{frames / seconds:,.0f}"))
     elif fps := last_known(run.curves, "fps"):
-        facts.append(("Frames a second", f"{fps:,.0f}"))
+        facts.append(("Frames/s", f"{fps:,.0f}"))
     return facts
 
 
 def training_scenes(config: Mapping[str, Any]) -> str:
-    """The value of the outermost key `scenes` in `config`, empty if there is none."""
+    """The value of the outermost key `scenes` in `config`; empty if there is none."""
     level: Sequence[Mapping[str, Any]] = [config]
     while level:
         for mapping in level:
@@ -76,5 +108,5 @@ def training_scenes(config: Mapping[str, Any]) -> str:
 
 
 def _unseen(evaluated: str, trained: str) -> bool:
-    """Whether both name sets, and different ones; details behind "?" do not count."""
+    """Whether two different sets are named; options after "?" are ignored."""
     return bool(trained) and evaluated.split("?")[0] not in {part.split("?")[0] for part in trained.split(", ")}

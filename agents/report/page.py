@@ -1,29 +1,28 @@
-"""Puts the report's page together."""
+"""Writes the report: one HTML file that needs no other files."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
+from markupsafe import Markup
+
 from batchsim.agents.errors import AgentError
-from batchsim.agents.evaluation.results import Evaluation, LeftOut
-from batchsim.agents.report.formatting import escape
+from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.report.gallery.episode_gallery import episode_gallery
 from batchsim.agents.report.gallery.fog import AgentView
-from batchsim.agents.report.gallery.gallery import gallery as episode_gallery
 from batchsim.agents.report.head import page_head
 from batchsim.agents.report.plots.curves import learning_curves
 from batchsim.agents.report.plots.distances import distance_charts
-from batchsim.agents.report.run import ReportedRun
-from batchsim.agents.report.tables import comparison_table, scene_table
+from batchsim.agents.report.replays.video_set import make_videos
+from batchsim.agents.report.reported_run import ReportedRun
+from batchsim.agents.report.tables import comparison_note, comparison_table, left_out_table, scene_table
+from batchsim.agents.report.templating import csp_hash, render, static_file
 from batchsim.scenes import Scene
 from batchsim.scenes.atomic_files import atomic_write
-
-_MOST_LEFT_OUT = 50
 
 
 def write_report(
@@ -32,34 +31,44 @@ def write_report(
     scenes: Mapping[str, Scene],
     title: str | None = None,
     gallery: int = 200,
-    sight: AgentView | None = None,
+    view: AgentView | None = None,
 ) -> Path:
-    """Write the report of `runs` as one self-contained HTML file and return its path.
+    """Write the report of `runs` as one self-contained HTML file.
 
-    - `runs`: the agent in question first, then those it is compared with.
-    - `scenes`: by name, for the maps; an episode in a scene that is missing is drawn without one.
-    - `gallery`: how many episodes are shown on maps.
-    - `sight`: how the agents see, for what they had in sight; None: as environments have it by default.
+    Args:
+        path: The file.
+        runs: The agent that the report is about, then those that it is compared with.
+        scenes: Scenes by name, for the maps; episodes in other scenes are drawn without a map.
+        title: The title; by default the agents and the scenes.
+        gallery: How many episodes to show on maps.
+        view: The agents' camera, for what they have seen; the environment's default if None.
 
-    Raises `AgentError` if there is no evaluation or one without episodes.
+    Returns:
+        The file's path.
+
+    Raises:
+        AgentError: If there is no evaluation, or one without episodes.
     """
     runs = list(runs)
     evaluations = [run.evaluation for run in runs]
     _check(evaluations)
-    first = evaluations[0]
-    shown = episode_gallery(runs, scenes, gallery, sight or AgentView()) if gallery else ""
-    page = Template(_part("template.html")).substitute(
-        title=escape(title or _title(runs)),
-        style=_part("style.css"),
-        script=_part("script.js") + _part("player.js"),
+    view = view or AgentView()
+    script = Markup("\n").join(static_file(name) for name in ("script.js", "player.js"))
+    page = render(
+        "page.html",
+        title=title or _title(runs),
+        style=static_file("style.css"),
+        script=script,
+        script_hash=csp_hash(script),
         head=page_head(runs[0]),
-        comparison=_comparison(evaluations),
-        training=_section("training", "Training", learning_curves(runs)),
-        distances=_section("distance", "Near and far goals", distance_charts(evaluations)),
-        gallery=_section("episodes", "Episodes", shown),
-        left_out=_section("left-out", "Left out", _left_out(evaluations)),
-        scenes=_folded("Scene by scene", scene_table(first), "scenes"),
-        config=_folded("Configuration", _configs(runs), "config"),
+        comparison=comparison_table(evaluations),
+        comparison_note=comparison_note(evaluations),
+        gallery=episode_gallery(runs, scenes, gallery, view, make_videos(runs)) if gallery else None,
+        distances=distance_charts(evaluations),
+        curves=learning_curves(runs),
+        scenes=scene_table(evaluations[0]),
+        left_out=left_out_table(evaluations),
+        configs=[(run.evaluation.agent, _pretty(run.config)) for run in runs if run.config],
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,76 +77,17 @@ def write_report(
 
 def _check(evaluations: Sequence[Evaluation]) -> None:
     if not evaluations:
-        raise AgentError("A report needs at least one evaluation; the first is that of the agent in question.")
+        raise AgentError("A report needs at least one evaluation; the first is that of the agent it is about.")
     for evaluation in evaluations:
         if not evaluation.records:
-            raise AgentError(f"The evaluation of {evaluation.agent!r} holds no episodes; there is nothing to report.")
+            raise AgentError(f"The evaluation of {evaluation.agent!r} has no episodes; there is nothing to report.")
 
 
 def _title(runs: Sequence[ReportedRun]) -> str:
-    """The trained agents, or the first where none was trained, and the scenes."""
+    """The trained agents, or the first agent if none was trained, and the scenes."""
     trained = [run.evaluation.agent for run in runs if run.config or run.curves]
     names = trained if len(trained) > 1 else [runs[0].evaluation.agent]
     return f"{' and '.join(names)} on {runs[0].evaluation.scenes}"
-
-
-def _part(name: str) -> str:
-    return files("batchsim.agents.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _comparison(evaluations: Sequence[Evaluation]) -> str:
-    several = len({record.scene for record in evaluations[0].records}) > 1
-    drawn = "whole scenes" if several else "the episodes of the one scene, and for that scene alone"
-    note = f"Means with 95% intervals, from resampling {drawn}."
-    if len(evaluations) > 1:
-        note += " The same episodes for all." if _same_episodes(evaluations) else " Not all ran the same episodes."
-        note += " The best mean is marked."
-    return f'<p class="note">{note}</p>{comparison_table(evaluations)}'
-
-
-def _same_episodes(evaluations: Sequence[Evaluation]) -> bool:
-    sets = [{(record.scene, record.episode_id) for record in evaluation.records} for evaluation in evaluations]
-    return all(one == sets[0] for one in sets)
-
-
-def _left_out(evaluations: Sequence[Evaluation]) -> str:
-    """The episodes that could not be run, each once, with the reason."""
-    episodes: dict[LeftOut, None] = {episode: None for one in evaluations for episode in one.left_out}
-    if not episodes:
-        return ""
-    shown = list(episodes)[:_MOST_LEFT_OUT]
-    rows = "".join(
-        f'<tr><th scope="row">{escape(episode.scene)}</th><td>{escape(episode.episode_id)}</td>'
-        f"<td>{escape(episode.reason)}</td></tr>"
-        for episode in shown
-    )
-    more = f" The first {len(shown)} are listed." if len(shown) < len(episodes) else ""
-    return (
-        f'<p class="note">{len(episodes)} episode{"s" * (len(episodes) > 1)} could not be run; no figure counts '
-        f'{"them" if len(episodes) > 1 else "it"}.{more}</p><div class="scroll tall" tabindex="0" role="region" '
-        'aria-label="Left out"><table class="left-out"><thead><tr><th scope="col">Scene</th><th scope="col">Episode'
-        f'</th><th scope="col">Why</th></tr></thead><tbody>{rows}</tbody></table></div>'
-    )
-
-
-def _section(name: str, title: str, content: str) -> str:
-    return f'<section id="{name}"><h2>{title}</h2>{content}</section>' if content else ""
-
-
-def _folded(title: str, content: str, name: str) -> str:
-    if not content:
-        return ""
-    return f'<section id="{name}"><details><summary><h2>{title}</h2></summary>{content}</details></section>'
-
-
-def _configs(runs: Sequence[ReportedRun]) -> str:
-    """Each trained agent's, under its name where there are several."""
-    configured = [run for run in runs if run.config]
-    parts = []
-    for run in configured:
-        name = f"<h3>{escape(run.evaluation.agent)}</h3>" if len(configured) > 1 else ""
-        parts.append(f"{name}<pre>{escape(_pretty(run.config))}</pre>")
-    return "".join(parts)
 
 
 def _pretty(config: Mapping[str, Any]) -> str:

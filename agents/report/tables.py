@@ -1,104 +1,149 @@
-"""The figures as tables: agents against each other, and the first agent scene by scene."""
+"""The report's tables: agents compared, results by scene, and episodes that could not be run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from batchsim.agents.evaluation.results import Evaluation
-from batchsim.agents.report.formatting import escape, finite, series, style_of
+from batchsim.agents.evaluation.results import Evaluation, LeftOut
+from batchsim.agents.report.formatting import MeasureStyle, finite, series, style_of
+
+_MOST_LEFT_OUT = 50
+_UNKNOWN = {"mean": math.nan, "ci95": (math.nan, math.nan)}
 
 
-def comparison_table(evaluations: Sequence[Evaluation]) -> str:
-    """All measures of all agents with 95% intervals as HTML; the best of each measure is marked."""
+@dataclass(frozen=True)
+class Bar:
+    """An interval in [0, 1], in percent: its left end, its width and the mean."""
+
+    left: str
+    width: str
+    mean: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A measure's mean: `exact` for sorting (empty if not finite), `text` to show; the rest is optional."""
+
+    measure: str
+    exact: str
+    text: str
+    interval: str = ""
+    is_best: bool = False
+    bar: Bar | None = None
+    filled: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An agent or a scene with its cells."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    series: str = ""
+    episodes: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by measure, and rows."""
+
+    columns: tuple[MeasureStyle, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class LeftOutTable:
+    """Episodes that could not be run: the first of them, and how many there are."""
+
+    shown: tuple[LeftOut, ...]
+    total: int
+
+
+def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
+    """All measures of all agents with 95% intervals; the best mean of each measure is marked."""
     summaries = [evaluation.summary() for evaluation in evaluations]
     measures = evaluations[0].measures
     best = {name: _best(name, [_mean(summary, name) for summary in summaries]) for name in measures}
-    heads = "".join(f'<th scope="col" title="{style_of(m).explanation}">{_head(m)}</th>' for m in measures)
-    rows = []
-    for i, (evaluation, summary) in enumerate(zip(evaluations, summaries, strict=True)):
-        cells = "".join(_cell(name, summary.get(name, _UNKNOWN), i in best[name]) for name in measures)
-        rows.append(
-            f'<tr class="{series(i)}"><th scope="row"><span class="key {series(i)}"><i></i>'
-            f"{_breakable(evaluation.agent)}</span></th>{cells}</tr>"
+    rows = [
+        Row(
+            evaluation.agent,
+            tuple(_cell(name, summary.get(name, _UNKNOWN), i in best[name]) for name in measures),
+            series(i),
         )
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Agents compared"><table class="comparison">'
-        f'<thead><tr><th scope="col">Agent</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+        for i, (evaluation, summary) in enumerate(zip(evaluations, summaries, strict=True))
+    ]
+    return Table(tuple(map(style_of, measures)), tuple(rows))
 
 
-def scene_table(evaluation: Evaluation) -> str:
-    """Means of the first agent's measures by scene as HTML, sortable by a click on a column's head."""
-    heads = "".join(
-        f'<th scope="col" data-sort="number" tabindex="0" title="{style_of(m).explanation}">{style_of(m).title}</th>'
-        for m in evaluation.measures
-    )
-    rows = []
-    for scene, means in evaluation.per_scene().items():
-        cells = "".join(_plain_cell(name, means[name]) for name in evaluation.measures)
-        count = int(means["episodes"])
-        rows.append(f'<tr><th scope="row">{escape(scene)}</th><td data-value="{count}">{count}</td>{cells}</tr>')
-    return (
-        '<div class="scroll tall" tabindex="0" role="region" aria-label="Scene by scene"><table class="scenes"><thead>'
-        '<tr><th scope="col" data-sort="text" tabindex="0">Scene</th>'
-        f'<th scope="col" data-sort="number" tabindex="0">Episodes</th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def comparison_note(evaluations: Sequence[Evaluation]) -> str:
+    """What the comparison's numbers are."""
+    several = len({record.scene for record in evaluations[0].records}) > 1
+    note = "Means with 95% bootstrap intervals, which "
+    note += "resample whole scenes." if several else "resample episodes; they hold for this one scene."
+    if len(evaluations) > 1:
+        same = _same_episodes(evaluations)
+        note += " All agents ran the same episodes." if same else " The agents ran different episodes."
+        note += " The best mean is marked."
+    return note
 
 
-_UNKNOWN = {"mean": math.nan, "ci95": (math.nan, math.nan)}
+def scene_table(evaluation: Evaluation) -> Table:
+    """Means of one agent's measures by scene."""
+    rows = [
+        Row(
+            scene,
+            tuple(_scene_cell(name, means[name]) for name in evaluation.measures),
+            episodes=int(means["episodes"]),
+        )
+        for scene, means in evaluation.per_scene().items()
+    ]
+    return Table(tuple(map(style_of, evaluation.measures)), tuple(rows))
+
+
+def left_out_table(evaluations: Sequence[Evaluation]) -> LeftOutTable | None:
+    """The episodes that could not be run, each once; None if there are none."""
+    episodes: dict[LeftOut, None] = {episode: None for one in evaluations for episode in one.left_out}
+    return LeftOutTable(tuple(episodes)[:_MOST_LEFT_OUT], len(episodes)) if episodes else None
+
+
+def _same_episodes(evaluations: Sequence[Evaluation]) -> bool:
+    sets = [{record.key for record in evaluation.records} for evaluation in evaluations]
+    return all(one == sets[0] for one in sets)
 
 
 def _mean(summary: Mapping[str, Any], measure: str) -> float:
     return summary.get(measure, _UNKNOWN)["mean"]
 
 
-def _breakable(name: str) -> str:
-    """A path may be broken after its slashes on a narrow screen."""
-    return "/<wbr>".join(escape(part) for part in name.split("/"))
-
-
 def _best(measure: str, means: Sequence[float]) -> set[int]:
-    """Who is best at a measure; nobody where more is neither better nor worse, or where there is no rival."""
+    """Who is best at a measure; empty if the measure has no better direction, or if there is no competitor."""
     known = [style_of(measure).better * mean for mean in means if math.isfinite(mean)]
     if not style_of(measure).better or len(known) < 2:
         return set()
     return {i for i, mean in enumerate(means) if style_of(measure).better * mean == max(known)}
 
 
-def _head(measure: str) -> str:
-    arrow = {1: ' <span class="arrow" aria-label="more is better">↑</span>', 0: ""}
-    arrow[-1] = ' <span class="arrow" aria-label="less is better">↓</span>'
-    return style_of(measure).title + arrow[style_of(measure).better]
-
-
-def _cell(measure: str, figure: dict, best: bool) -> str:
+def _cell(measure: str, figure: Mapping[str, Any], is_best: bool) -> Cell:
     style = style_of(measure)
     mean, (low, high) = figure["mean"], figure["ci95"]
-    mark = ' class="best"' if best else ""
-    return (
-        f'<td{mark} data-measure="{measure}" data-value="{_exact(mean)}"><b>{style.text(mean)}</b>'
-        f'<span class="interval">{style.range_text(low, high)}</span>{_bar(measure, mean, low, high)}</td>'
-    )
+    interval, bar = style.range_text(low, high), _bar(style, mean, low, high)
+    return Cell(measure, _exact(mean), style.text(mean), interval, is_best, bar)
 
 
-def _bar(measure: str, mean: float, low: float, high: float) -> str:
-    """A share's interval drawn on [0, 1]."""
-    if not style_of(measure).share or not all(map(math.isfinite, (mean, low, high))):
-        return ""
-    width = max(100 * (high - low), 0.0)
-    return (
-        f'<span class="track" aria-hidden="true"><span style="left:{100 * low:.1f}%;width:{width:.1f}%"></span>'
-        f'<i style="left:{100 * mean:.1f}%"></i></span>'
-    )
+def _bar(style: MeasureStyle, mean: float, low: float, high: float) -> Bar | None:
+    """The interval of a share."""
+    if not style.share or not all(map(math.isfinite, (mean, low, high))):
+        return None
+    return Bar(f"{100 * low:.1f}%", f"{max(100 * (high - low), 0.0):.1f}%", f"{100 * mean:.1f}%")
 
 
-def _plain_cell(measure: str, mean: float) -> str:
+def _scene_cell(measure: str, mean: float) -> Cell:
     style = style_of(measure)
-    share = f' style="--share:{100 * mean:.0f}%" class="filled"' if style.share and math.isfinite(mean) else ""
-    return f'<td data-value="{_exact(mean)}"{share}>{style.text(mean)}</td>'
+    filled = f"{100 * mean:.0f}%" if style.share and math.isfinite(mean) else ""
+    return Cell(measure, _exact(mean), style.text(mean), filled=filled)
 
 
 def _exact(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Tasks under names of Gymnasium's: `gym.make` and `gym.make_vec` find them."""
+"""Registers tasks with Gymnasium, for `gym.make` and `gym.make_vec`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
+from batchsim import defaults
+
 if TYPE_CHECKING:
     from batchsim.tasks import Task
 
 
-def register_task(env_id: str, task: str | Task, max_episode_steps: int = 500) -> None:
-    """Let `gym.make(env_id)` and `gym.make_vec(env_id)` make environments of `task` (what `NavVectorEnv` takes).
+def register_task(env_id: str, task: str | Task, max_episode_steps: int = defaults.MAX_EPISODE_STEPS) -> None:
+    """Registers environments of a task, for `gym.make(env_id)` and `gym.make_vec(env_id, num_envs=...)`.
 
-    All other options stay the user's: `gym.make_vec(env_id, num_envs=64, scenes="homes:train", width=128)`.
+    All other options of `NavEnv` and `NavVectorEnv` remain keywords of these calls, such as
+    `gym.make_vec(env_id, num_envs=64, scenes="homes:train", width=128)`.
+
+    Args:
+        env_id: Gymnasium's name for the environment, such as "MyTask-v0".
+        task: A task, or its name; see `NavVectorEnv`.
+        max_episode_steps: Steps after which episodes are truncated.
     """
     gym.register(
         env_id,

@@ -1,4 +1,4 @@
-"""`NavEnv`: one environment behind Gymnasium's plain interface."""
+"""`NavEnv`: one navigation environment behind Gymnasium's single-environment interface."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from batchsim.envs.vector_env import NavVectorEnv
 
 
 class NavEnv(gym.Env):
-    """One navigation environment, numpy in and out: row 0 of a `NavVectorEnv` of size 1.
+    """One navigation environment with numpy observations: a `NavVectorEnv` of size 1.
 
-    Takes the options of `NavVectorEnv` except `num_envs`, `output` and `autoreset_mode`. With a seed s it lives
-    through what environment i of a vector environment seeded s - i does.
+    With seed s + i, it goes through the same episodes as environment i of a `NavVectorEnv` with seed s.
+
+    Args:
+        scenes: Where to navigate; see `NavVectorEnv`.
+        render_mode: "rgb_array" for `render`, or None.
+        **options: The other options of `NavVectorEnv`, except `num_envs`, `output` and `autoreset_mode`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  (Gymnasium's form)
@@ -31,30 +35,30 @@ class NavEnv(gym.Env):
 
     @property
     def simulator(self) -> Any:
-        """The simulator of this one environment."""
+        """The simulator behind the interface."""
         return self._vector.simulator
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begin the next episode; a seed begins the stream of episodes anew."""
+        """Starts the next episode; with a seed, the first one of that seed. The info is empty."""
         super().reset(seed=seed)
         observation, _ = self._vector.reset(seed=seed)
         return _first_row(observation), {}
 
     def step(self, action: int) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Act; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...)."""
+        """Makes one step; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...)."""
         observation, reward, terminated, truncated, info = self._vector.step(np.asarray([action]))
         measures = {name: value[0].item() for name, value in info["episode"].items()}
         return _first_row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), measures
 
     def render(self) -> np.ndarray | None:
-        """What the agent sees, uint8 `[height, width, 3]`, or None without a `render_mode`."""
+        """Returns the last observed image, uint8 `[height, width, 3]`, or None without a `render_mode`."""
         images = self._vector.render()
         return None if images is None else images[0]
 
     def close(self) -> None:
-        """Give the renderer's memory back."""
+        """Releases the renderer's memory."""
         self._vector.close()
 
 
@@ -63,5 +67,5 @@ def _first_row(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def make_untimed(**options: Any) -> NavEnv:
-    """A `NavEnv` for `gym.make`, whose wrapper keeps the time: `max_episode_steps` given there may be more than 500."""
+    """Returns a `NavEnv` without a step limit, for `gym.make`, which adds a `TimeLimit` wrapper."""
     return NavEnv(**options, max_episode_steps=sys.maxsize)

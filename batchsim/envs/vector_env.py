@@ -1,4 +1,4 @@
-"""`NavVectorEnv`: the simulator behind Gymnasium's vector interface."""
+"""`NavVectorEnv`: N navigation environments behind Gymnasium's vector interface."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from batchsim import defaults
 from batchsim.envs.input_validation import (
+    check_reset_options,
     read_actions,
     read_autoreset_mode,
     read_elapsed_steps,
@@ -21,6 +23,7 @@ from batchsim.envs.input_validation import (
     with_entropy,
 )
 from batchsim.errors import OptionError
+from batchsim.option_checks import one_of, real_number, whole_number
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
@@ -34,50 +37,75 @@ OUTPUTS = ("torch", "numpy")
 
 
 class NavVectorEnv(VectorEnv):
-    """N navigation environments stepped and rendered together.
+    """N navigation environments, stepped and rendered together in one batch.
 
-    Observations: of `depth` float32 `[N, height, width, 1]` in [0, 1] (metres clipped to `max_depth`, divided by it),
-    `rgb` uint8 `[N, height, width, 3]` and `semantic` int32 `[N, height, width, 1]` those in `sensors`, and the task's
-    (PointNav: `pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, radians to the left).
-    Actions: int `[N]` or `[N, 1]`, numpy or torch; what they mean is in `task.action_names` (PointNav: 0 stop,
-    1 forward, 2 left, 3 right).
+    Observations are a dict of the images in `sensors` and of the task's sensors:
 
-    - `task`: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.tasks.Task`.
-    - `scenes`: what `scenes.resolve` takes: "homes:train", a file, a folder, a list, `Scene` objects.
-    - `num_resident_scenes`: how many of them are in memory at once (K). The others take turns with them, each once in a
-      round: at the end of its episode an environment moves on to another scene. None: all up to 128, 32 of more.
-    - `episodes`: an `EpisodeSet` to run in turn, each once and then again, instead of drawing episodes without end.
-    - `cameras`: several of them on each agent, each a `batchsim.Camera` or a mapping of its fields, in place of the one
-      that `width`, `height` and `hfov` describe. Their images are called `NAME_depth`, `NAME_rgb`, `NAME_semantic`;
-      `position` is metres from the point `camera_height` above the feet, to the right, up and backwards.
-    - `sensors`: images wanted, out of "depth", "rgb", "semantic"; with `()` nothing is rendered.
-    - `width`, `height`, `hfov`, `camera_height`, `forward_step`, `turn_angle`, `allow_sliding`,
-      `max_depth`, `max_episode_steps`: metres, pixels and degrees; Habitat's values by default.
-    - `success_distance`: metres of walking from the goal within which a stop succeeds; PointNav's alone, 0.2 if None.
-    - `agent_radius`: metres; the scenes are baked for it.
-    - `renderer`: "auto" or a backend's name. `device`: "auto", "cpu", "cuda", "cuda:1".
-    - `simulator_cuda_graph`: on CUDA, have all that a step does beside drawing done as one graph, which spares the host most of
-      its work; of no effect on a CPU. Where the task cannot be recorded, a warning says why, and steps go without.
-    - `compile_simulator`: have the same fused by `torch.compile`, which takes about 20 s at the first step and, on a CPU, a
-      C++ compiler. What is rounded may differ in the last digit.
-    - `output`: "torch" or "numpy".
-    - `autoreset_mode`: SAME_STEP (default), NEXT_STEP or DISABLED, the enum or its name.
+    - `depth`: float32 `[N, height, width, 1]` in [0, 1]: metres, clipped to `max_depth` and divided by it; 0 where
+      there is nothing.
+    - `rgb`: uint8 `[N, height, width, 3]`.
+    - `semantic`: int32 `[N, height, width, 1]`, labels; 0 where there is nothing. `label_names` lists their names.
+    - PointNav adds `pointgoal_with_gps_compass`: float32 `[N, 2]`, metres to the goal and radians to the left.
 
-    With SAME_STEP, `info["final_obs"]` and `info["final_info"]` are whole batches; their rows mean something only where
-    the masks `info["_final_obs"]`, `info["_final_info"]` are set. `info["episode"]` holds the measures of the
-    episodes that ended (`r`, `l`, `success`, `spl`, ...), with its mask `info["_episode"]`; `info["position"]` float32
-    `[N, 3]` and `info["heading"]` say where the actions led, before any new episode began.
+    Actions are integers `[N]` or `[N, 1]`, numpy or torch; `task.action_names` names them (PointNav: 0 stop, 1 forward,
+    2 left, 3 right).
 
-    Returned torch tensors of images are written again by the next step: clone what must last longer. Numpy arrays
-    are copies.
+    With `autoreset_mode` SAME_STEP, an episode that ends is followed by the next one within the same step:
+    `info["final_obs"]` holds the last observations of the episodes that ended and `info["final_info"]` their measures,
+    both as whole batches whose rows are valid only where the masks `info["_final_obs"]` and `info["_final_info"]` are
+    set. In every mode, `info["episode"]` holds the measures of the episodes that ended (`r`, `l`, `success`, ...) with
+    the mask `info["_episode"]`, and `info["position"]` (float32 `[N, 3]`) and `info["heading"]` say where the
+    actions led, before any reset.
 
-    `label_names`: what the numbers in `semantic` mean, those of `scenes.LABELS` first. Names that 3D files bring are
-    numbered over all of them; only where files take turns, over each by itself, and `label_names` is None.
+    The images in torch observations are overwritten by the next step; clone them to keep them. Numpy observations are
+    copies.
 
-    A scene that cannot be loaded is warned about, left out and listed in `failed_scenes`; with `episodes` it is an
-    error. Where scenes take turns, episodes depend on the seeds of all environments, on `num_envs` and on the actions.
+    Scenes that cannot be loaded are skipped with a warning and listed in `failed_scenes` (with `episodes`, they are an
+    error). When scenes are swapped, episodes depend on the seeds of all environments, on `num_envs` and on the actions.
 
-    Raises `OptionError` for options that cannot be used, `scenes.SceneError` if no scene can.
+    Args:
+        num_envs: N, the number of environments.
+        scenes: Where to navigate: a set such as "homes:train", a file, a folder, a `Scene`, or a list of these (see
+            `batchsim.scenes.resolve`).
+        task: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.Task`.
+        num_resident_scenes: At most this many scenes are in memory at a time (default: all, or 32 if the set has more
+            than 128). Others are swapped in as episodes end.
+        episodes: Run these episodes in order, over and over, instead of sampling episodes without end.
+        sensors: Images to render: any of "depth", "rgb" and "semantic"; `()` renders nothing.
+        width: Image width, pixels.
+        height: Image height, pixels.
+        hfov: Horizontal field of view, degrees.
+        cameras: Several cameras on each agent, in place of the one described by `width`, `height` and `hfov`: each a
+            `batchsim.Camera` or a mapping of its fields. Their images are called `NAME_depth`, `NAME_rgb` and
+            `NAME_semantic`; `position` is relative to the point `camera_height` above the floor.
+        camera_height: Height of the camera above the floor, metres.
+        agent_radius: Radius of the agent, metres. Scenes are baked for it.
+        forward_step: Length of a step forward, metres.
+        turn_angle: Angle of a turn, degrees.
+        allow_sliding: Whether agents slide along walls, as in Habitat, or stop at them.
+        success_distance: Walking distance from the goal within which a stop succeeds, metres (PointNav only;
+            default 0.2).
+        max_episode_steps: Steps after which an episode is truncated.
+        max_depth: Depth that observations are clipped to and divided by, metres.
+        renderer: "raycast", "raster", or "auto", which times both and takes the faster one.
+        device: "auto", "cpu", "cuda" or a device such as "cuda:1".
+        simulator_cuda_graph: On CUDA, whether to run all tensor operations of a step as one CUDA graph, which saves
+            most of the host's work. If a task cannot be recorded, a warning says why and steps run without.
+        compile_simulator: Whether to fuse these operations with `torch.compile`. This takes about 20 s at the first
+            step and, on a CPU, a C++ compiler. Results may differ in the last digit.
+        output: "torch" or "numpy".
+        autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, as the enum or its name.
+        render_mode: "rgb_array" for `render`, or None.
+
+    Attributes:
+        simulator: The simulator behind the interface; its `state` holds the state of all environments.
+        device: Where observations, rewards and other tensors are.
+        label_names: Names of the values of `semantic`, those of `scenes.LABELS` first; None if scenes are swapped and
+            their files have names of their own.
+
+    Raises:
+        OptionError: If an option is invalid.
+        SceneError: If no scene can be loaded.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  (Gymnasium's own form; copied for each instance)
@@ -96,18 +124,18 @@ class NavVectorEnv(VectorEnv):
         num_resident_scenes: int | None = None,
         episodes: EpisodeSet | None = None,
         sensors: Sequence[str] = ("depth",),
-        width: int = 64,
-        height: int = 64,
-        hfov: float = 90.0,
+        width: int = Camera.width,
+        height: int = Camera.height,
+        hfov: float = Camera.hfov,
         cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
-        camera_height: float = 1.25,
-        agent_radius: float = 0.1,
-        forward_step: float = 0.25,
-        turn_angle: float = 10.0,
+        camera_height: float = defaults.CAMERA_HEIGHT,
+        agent_radius: float = AgentBody.radius,
+        forward_step: float = defaults.FORWARD_STEP,
+        turn_angle: float = defaults.TURN_ANGLE,
         allow_sliding: bool = True,
         success_distance: float | None = None,
-        max_episode_steps: int = 500,
-        max_depth: float = 10.0,
+        max_episode_steps: int = defaults.MAX_EPISODE_STEPS,
+        max_depth: float = defaults.MAX_DEPTH,
         renderer: str = "auto",
         device: str | torch.device = "auto",
         simulator_cuda_graph: bool = True,
@@ -117,62 +145,52 @@ class NavVectorEnv(VectorEnv):
         render_mode: str | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(num_envs, int) or num_envs < 1:
-            raise OptionError(f"num_envs={num_envs!r}: expected a whole number of at least 1.")
-        if output not in OUTPUTS:
-            raise OptionError(f"output={output!r}: expected one of {', '.join(OUTPUTS)}.")
+        self.num_envs = whole_number("num_envs", num_envs, 1)
+        self.output = one_of("output", output, OUTPUTS)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise OptionError(f"render_mode={render_mode!r}: expected None or 'rgb_array'.")
+        self.render_mode = render_mode
         self.autoreset_mode = read_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self.num_envs = num_envs
-        self.output = output
-        self.render_mode = render_mode
-        self.max_episode_steps = max_episode_steps
+        if isinstance(sensors, str):
+            raise OptionError(f"sensors={sensors!r}: expected a sequence, such as ({sensors!r},).")
+        options = SimulatorOptions(
+            sensors=tuple(sensors),
+            width=width,
+            height=height,
+            hfov=hfov,
+            cameras=() if cameras is None else read_cameras(cameras),
+            camera_height=camera_height,
+            forward_step=forward_step,
+            turn_angle=turn_angle,
+            allow_sliding=allow_sliding,
+            max_episode_steps=max_episode_steps,
+            max_depth=max_depth,
+            renderer=renderer,
+            simulator_cuda_graph=simulator_cuda_graph,
+            compile_simulator=compile_simulator,
+        )
+        self.max_episode_steps = options.max_episode_steps
         self.device = choose_device(device)
         task = choose_task(task, success_distance)
-        sources = resolve(scenes, AgentBody(radius=agent_radius))
-        if episodes is None:
-            supply = InitialScenes.load(sources, num_resident_scenes)
-        else:
-            supply = InitialScenes.load_all(sources, num_resident_scenes)
-        loaded: Sequence[Scene] = list(supply.resident.values())
+        sources = resolve(scenes, AgentBody(radius=real_number("agent_radius", agent_radius, 0.01, 5, "metres")))
+        load = InitialScenes.load if episodes is None else InitialScenes.load_all
+        initial = load(sources, num_resident_scenes)
+        loaded: Sequence[Scene] = list(initial.resident.values())
+        source: FixedEpisodes | None = None
         if episodes is not None:
             loaded, episodes = task.prepare(loaded, episodes)
-        self._failed, self._num_labels = supply.failed_names, supply.num_labels
-        self.label_names = supply.label_names
-        self.simulator = Simulator(
-            loaded,
-            num_envs,
-            task,
-            None,
-            SimulatorOptions(
-                sensors=tuple(sensors),
-                width=width,
-                height=height,
-                hfov=hfov,
-                cameras=() if cameras is None else read_cameras(cameras),
-                camera_height=camera_height,
-                forward_step=forward_step,
-                turn_angle=turn_angle,
-                allow_sliding=allow_sliding,
-                max_episode_steps=max_episode_steps,
-                max_depth=max_depth,
-                renderer=renderer,
-                simulator_cuda_graph=simulator_cuda_graph,
-                compile_simulator=compile_simulator,
-            ),
-            self.device,
-            supply if supply.has_more else None,
-        )
-        if episodes is not None:
-            self.simulator.transition.episodes = FixedEpisodes(episodes, self.simulator.scenes, num_envs)
+            source = FixedEpisodes(episodes, loaded, self.num_envs, self.device)
+        self._failed, self._num_labels = initial.failed_names, initial.num_labels
+        self.label_names = initial.label_names
+        swapped = initial if initial.has_more else None
+        self.simulator = Simulator(loaded, self.num_envs, task, source, options, self.device, swapped)
         self.single_observation_space = gym.spaces.Dict(self._image_spaces() | self.task.observation_spaces())
         self.single_action_space = gym.spaces.Discrete(len(self.task.action_names))
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        # NEXT_STEP: environments whose episode ended, which begin anew instead of acting.
-        self._waiting = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        # NEXT_STEP and DISABLED: environments whose episode ended in the last step.
+        self._waiting = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self._was_reset = False
 
     @property
@@ -182,13 +200,13 @@ class NavVectorEnv(VectorEnv):
 
     @property
     def failed_scenes(self) -> dict[str, str]:
-        """Which scenes cannot be loaded and are left out, and why, by name."""
+        """Why scenes could not be loaded, by name."""
         streamer = self.simulator.streamer
         return self._failed if streamer is None else streamer.failed_scenes
 
     @property
     def scene_counts(self) -> dict[str, int]:
-        """Where scenes take turns: in how many episodes could begin, how often one came, how many were left out."""
+        """If scenes are swapped: how many were used so far, how many swaps were made, how many could not be loaded."""
         streamer = self.simulator.streamer
         if streamer is None:
             return {}
@@ -196,7 +214,7 @@ class NavVectorEnv(VectorEnv):
         return {"scenes_visited": len(streamer.visited), "scene_changes": streamer.changes, "scenes_failed": failed}
 
     def _image_spaces(self) -> dict[str, gym.Space]:
-        """Of each camera in turn, by the names its images have."""
+        """Returns the spaces of the images of each camera, by the names of the images."""
         options = self.simulator.options
         labels = self._num_labels or np.iinfo(np.int32).max
 
@@ -213,21 +231,30 @@ class NavVectorEnv(VectorEnv):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin new episodes in all environments, or in those of `options["reset_mask"]` (bool `[N]`).
+        """Starts new episodes.
 
-        `seed`: an int s gives environment i the seed s + i; a list gives each its own. Without a seed, or with None
-        in the list, streams that were seeded before go on; the first reset then draws seeds from the operating
-        system's entropy.
+        Args:
+            seed: An int s gives environment i the seed s + i; a list gives each environment its own. Environments
+                without a seed continue their random stream; at the first reset they are seeded by the operating
+                system.
+            options: `reset_mask`, bool `[N]`: reset only these environments. `elapsed_steps`, int `[N]`: the number
+                of steps that count as taken already in the new episodes; a trainer uses it so that not all first
+                episodes reach `max_episode_steps` at once.
 
-        `options["elapsed_steps"]`: int `[N]`, how much of `max_episode_steps` is behind the new episodes already. A
-        trainer spreads these out, so that not all first episodes end at once, and then all second ones.
+        Returns:
+            The observations of all environments, and an empty info.
+
+        Raises:
+            OptionError: If an argument is invalid.
+            gymnasium.error.ResetNeeded: If the first reset leaves environments out.
         """
         self.simulator.check_no_step_pending("reset")
+        check_reset_options(options)
         mask = read_reset_mask(options, self.num_envs, self.device)
         elapsed = read_elapsed_steps(options, self.num_envs, self.max_episode_steps, self.device)
         if mask is not None and not self._was_reset and not mask.all():
-            raise gym.error.ResetNeeded("The first reset() must begin all environments; reset_mask leaves some out.")
-        self._begin_streams(seed, mask)
+            raise gym.error.ResetNeeded("The first reset() must reset all environments; reset_mask leaves some out.")
+        self._seed_streams(seed, mask)
         observation = self.simulator.reset(mask)
         if elapsed is not None:
             state = self.simulator.state
@@ -237,25 +264,35 @@ class NavVectorEnv(VectorEnv):
         return self._out(observation), {}
 
     def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
-        """Act in all environments: observations, reward float32 `[N]`, terminated and truncated bool `[N]`, info."""
+        """Makes one step in all environments.
+
+        Args:
+            actions: Integers `[N]` or `[N, 1]`, numpy or torch.
+
+        Returns:
+            Observations, reward (float32 `[N]`), terminated and truncated (bool `[N]`), and info.
+
+        Raises:
+            ActionError: If actions have the wrong shape or dtype, or are out of range (not checked for CUDA tensors).
+            gymnasium.error.ResetNeeded: Before the first reset.
+        """
         self.step_async(actions)
         return self.step_wait()
 
     def step_async(self, actions: Any) -> None:
-        """The first half of `step`: act, and have the images drawn while the caller does something else.
+        """Starts a step: acts, and renders the images in the background until `step_wait`.
 
-        From then on the images of the step before must not be used. Until `step_wait` only `close` may be called;
-        others raise `gymnasium.error.AlreadyPendingCallError`.
+        Images of the step before must not be used any more. Until `step_wait`, only `close` may be called; other
+        methods raise `gymnasium.error.AlreadyPendingCallError`.
         """
         if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before step().")
-        same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
-        # NEXT_STEP: what ended in the last step begins in this one, its action unused, its reward 0.
-        episode_start = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
-        self.simulator.step_async(self._actions(actions), same_step, episode_start)
+        waiting = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
+        action = read_actions(actions, self.num_envs, self.task.action_names, self.device)
+        self.simulator.step_async(action, self.autoreset_mode, waiting)
 
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
-        """The second half of `step`, with what that returns; `gymnasium.error.NoAsyncCallError` without the first."""
+        """Finishes a step; see `step`. Raises `gymnasium.error.NoAsyncCallError` if none was started."""
         result = self.simulator.step_wait()
         info = _info(result)
         if self.autoreset_mode == AutoresetMode.NEXT_STEP:
@@ -270,34 +307,35 @@ class NavVectorEnv(VectorEnv):
         return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
 
     def observe(self) -> dict[str, Any]:
-        """The observations of all environments as they stand, drawn again without a step."""
+        """Renders and returns the observations of all environments again, without a step."""
         return self._out(self.simulator.observe())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that decides how the environments go on, as copies by name; safetensors can keep it.
+        """Returns everything that determines the future of the environments, as copies by name.
 
-        What is drawn is not kept: `observe` gives it again after `load_state_dict`.
+        The tensors can be saved with safetensors. Images are not included; call `observe` after `load_state_dict`.
         """
         flags = {"waiting": self._waiting.clone(), "was_reset": torch.tensor(self._was_reset)}
         return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on exactly where another environment was when its `state_dict` gave `tensors`.
+        """Restores the result of `state_dict`, also of another instance; it continues exactly as that one.
 
-        Raises `OptionError` where that one had another `num_envs`, other scenes or another task.
+        Raises:
+            OptionError: If `num_envs`, the scenes or the task differ.
         """
         prefix = "simulator."
         inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         if not {"waiting", "was_reset"} <= tensors.keys():
-            raise OptionError("Not what NavVectorEnv.state_dict gives: waiting or was_reset is missing.")
+            raise OptionError("Not a result of NavVectorEnv.state_dict: waiting or was_reset is missing.")
         self.simulator.load_state_dict(inner)
         self._waiting = tensors["waiting"].to(self.device, copy=True)
         self._was_reset = bool(tensors["was_reset"])
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """What each environment sees now, uint8 `[height, width, 3]` each: rgb, or depth as grey with white near.
+        """Returns the last observed image of each environment, uint8 `[height, width, 3]`, from the first camera.
 
-        With several cameras, through the first.
+        The image is rgb, or else depth in grey (white is near).
         """
         self.simulator.check_no_step_pending("render")
         images = self.simulator.images
@@ -306,31 +344,28 @@ class NavVectorEnv(VectorEnv):
             return None
         if rgb in images:
             return tuple(images[rgb][: self.num_envs].cpu().numpy().copy())
-        depth = images[depth][: self.num_envs].cpu().numpy()
-        grey = np.where(depth > 0, 255 * (1 - depth), 0).astype(np.uint8)
+        metres = images[depth][: self.num_envs].cpu().numpy()
+        grey = np.where(metres > 0, 255 * (1 - metres), 0).astype(np.uint8)
         return tuple(np.repeat(grey, 3, axis=-1))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Give the renderer's memory back."""
+        """Releases the renderer's memory and stops loading scenes."""
         self.simulator.close()
 
-    def _begin_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
-        """Begin anew the streams, in `mask`, of those environments for which `seed` holds one."""
+    def _seed_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
+        """Restarts the random streams of those environments in `mask` that get a seed."""
         if seed is None and self._was_reset:
             return
-        seeds = read_seeds(seed, self.num_envs)
-        given = torch.tensor([s is not None for s in seeds]) | (not self._was_reset)
-        seeds = with_entropy(seeds)
-        which = given.to(self.device) if mask is None else given.to(self.device) & mask
+        given = read_seeds(seed, self.num_envs)
+        seeds = with_entropy(given)
+        seeded = torch.tensor([one is not None for one in given]) | (not self._was_reset)
         streamer = self.simulator.streamer
-        if streamer is not None and mask is None and given.all():
+        if streamer is not None and mask is None and seeded.all():
             streamer.restart(int(seeds[0]))
+        chosen = seeded.to(self.device) if mask is None else seeded.to(self.device) & mask
         state = self.simulator.state
-        state.seed = torch.where(which, seeds.to(self.device), state.seed)
-        state.episode = torch.where(which, -1, state.episode)
-
-    def _actions(self, actions: Any) -> Tensor:
-        return read_actions(actions, self.num_envs, self.task.action_names, self.device)
+        state.seed = torch.where(chosen, seeds.to(self.device), state.seed)
+        state.episode = torch.where(chosen, -1, state.episode)
 
     def _out(self, value: Any) -> Any:
         return value if self.output == "torch" else _to_numpy(value)
@@ -346,7 +381,7 @@ def _info(result: StepResult) -> dict[str, Any]:
 
 
 def _to_numpy(value: Any) -> Any:
-    """The same nested dicts and tuples with numpy copies in place of tensors."""
+    """Replaces the tensors in nested dicts and tuples by numpy copies."""
     if isinstance(value, Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, dict):

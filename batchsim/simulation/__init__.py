@@ -1,1 +1,1 @@
-"""One simulation step for N environments."""
+"""Simulation: advances a batch of environments from one state to the next."""

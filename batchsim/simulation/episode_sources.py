@@ -1,36 +1,52 @@
-"""Where the next episodes come from: drawn by the task without end, or read from a fixed set."""
+"""Where the next episodes come from: sampled by the task without end, or taken from a fixed set."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
-from batchsim.scenes import EpisodeSet
+from batchsim.scenes import EpisodeSet, Scene
 from batchsim.world.resident_scenes import ResidentScenes
 
 
 class EpisodeSource(Protocol):
-    """Gives one episode to each environment."""
+    """Provides the next episode of each environment. Every `Task` is one."""
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """The episode with number `episode` (int64 `[N]`) of the streams `seed`: scene, position, heading, goal."""
+        """Returns one episode for each environment: `scene`, `position`, `heading` and `goal`, all of length N.
+
+        Args:
+            scenes: The resident scenes.
+            seed: int64 `[N]`, each environment's random stream.
+            episode: int64 `[N]`, number of the episode in that stream.
+        """
 
 
 class FixedEpisodes:
-    """An `EpisodeSet` dealt out in turn: environment i of N runs the episodes i, i + N, i + 2N, ... and begins anew."""
+    """Deals out an `EpisodeSet` in order: environment i of N runs the episodes i, i + N, i + 2N, ..., then starts over.
 
-    def __init__(self, episodes: EpisodeSet, scenes: ResidentScenes, num_envs: int) -> None:
+    Args:
+        episodes: The episodes.
+        scenes: The resident scenes by slot.
+        num_envs: N.
+        device: Where to store the episodes.
+
+    Raises:
+        OptionError: If the set is empty, needs a scene that is not loaded, or has goals without a distance field.
+    """
+
+    def __init__(self, episodes: EpisodeSet, scenes: Sequence[Scene], num_envs: int, device: torch.device) -> None:
         if len(episodes) == 0:
-            raise OptionError("The episode set is empty: there is nothing to run.")
-        slot_of_name = {scene.name: slot for slot, scene in enumerate(scenes.scenes)}
+            raise OptionError("The episode set is empty.")
+        slot_of_name = {scene.name: slot for slot, scene in enumerate(scenes)}
         missing = sorted({name for name in episodes.scene_names if name not in slot_of_name})
         if missing:
-            raise OptionError(f"The episodes name scenes that are not loaded: {', '.join(missing[:5])}.")
+            raise OptionError(f"The episodes need scenes that are not loaded: {', '.join(missing[:5])}.")
         slots = torch.tensor([slot_of_name[name] for name in episodes.scene_names], dtype=torch.int64)
-        device = scenes.device
         self._columns = {
             "scene": slots[torch.as_tensor(episodes.scene_index, dtype=torch.int64)].to(device),
             "position": torch.as_tensor(episodes.start_position, dtype=torch.float32, device=device),
@@ -38,16 +54,16 @@ class FixedEpisodes:
             "goal": torch.as_tensor(episodes.goal_index, dtype=torch.int64, device=device),
         }
         if bool((self._columns["goal"] < 0).any()):
-            raise OptionError("Some episodes' goals have no distance field: add them with Scene.with_goals first.")
+            raise OptionError("Some goals have no distance field: add them with Scene.with_goals first.")
         self._count = len(episodes)
         self._num_envs = num_envs
 
     def index(self, episode: Tensor) -> Tensor:
-        """Which of the set (int64 `[N]`) the environments run in their `episode`-th episode, wrapping at the end."""
+        """Returns which episodes of the set (int64 `[N]`) the environments run as their number `episode`."""
         env = torch.arange(self._num_envs, device=episode.device)
         return (env + episode.clamp(min=0) * self._num_envs) % self._count
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """The episodes of the set that are next; `seed` plays no part."""
+        """Returns the next episode of each environment; see `EpisodeSource`. `seed` is ignored."""
         index = self.index(episode)
         return {name: column[index] for name, column in self._columns.items()}

@@ -6,19 +6,21 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import torch
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
+from batchsim import defaults
 from batchsim.errors import OptionError
+from batchsim.option_checks import flag, real_number, whole_number
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
 from batchsim.scenes import Scene
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.simulation.graphed_transition import GraphedTransition
-from batchsim.simulation.transition import StepResult, Transition, Which
+from batchsim.simulation.transition import EnvIndex, StepResult, Transition
 from batchsim.streaming.initial_scenes import InitialScenes
 from batchsim.streaming.scene_streamer import SceneStreamer
 from batchsim.tasks import Task
@@ -32,35 +34,60 @@ _STREAMER = "streamer."
 
 @dataclass(frozen=True)
 class SimulatorOptions:
-    """How bodies move and what they see; metres and degrees, Habitat's PointNav values by default.
+    """How agents move and what they see; Habitat's PointNav values by default.
 
-    `cameras` take the place of the one that `width`, `height` and `hfov` describe. `simulator_cuda_graph`: on CUDA the step's
-    tensors are worked out by one graph (`GraphedTransition`). `compile_simulator`: by what `torch.compile` makes of it.
+    Args:
+        sensors: Names of the images to render.
+        width: Image width, pixels.
+        height: Image height, pixels.
+        hfov: Horizontal field of view, degrees.
+        camera_height: Height of the camera above the floor, metres.
+        forward_step: Length of a step forward, metres.
+        turn_angle: Angle of a turn, degrees.
+        allow_sliding: Whether agents slide along walls.
+        max_episode_steps: Steps after which an episode is truncated.
+        max_depth: Depth that observations are clipped to and divided by, metres.
+        renderer: Rendering backend, or "auto".
+        cameras: Several cameras, in place of the one described by `width`, `height` and `hfov`.
+        simulator_cuda_graph: Whether to run the step's tensor operations as one CUDA graph (`GraphedTransition`).
+        compile_simulator: Whether to fuse them with `torch.compile`.
+
+    Raises:
+        OptionError: If a value is out of range.
     """
 
     sensors: tuple[str, ...] = ("depth",)
-    width: int = 64
-    height: int = 64
-    hfov: float = 90.0
-    camera_height: float = 1.25
-    forward_step: float = 0.25
-    turn_angle: float = 10.0
+    width: int = Camera.width
+    height: int = Camera.height
+    hfov: float = Camera.hfov
+    camera_height: float = defaults.CAMERA_HEIGHT
+    forward_step: float = defaults.FORWARD_STEP
+    turn_angle: float = defaults.TURN_ANGLE
     allow_sliding: bool = True
-    max_episode_steps: int = 500
-    max_depth: float = 10.0
+    max_episode_steps: int = defaults.MAX_EPISODE_STEPS
+    max_depth: float = defaults.MAX_DEPTH
     renderer: str = "auto"
     cameras: tuple[Camera, ...] = ()
     simulator_cuda_graph: bool = True
     compile_simulator: bool = False
 
     def __post_init__(self) -> None:
-        positive = ("camera_height", "forward_step", "turn_angle", "max_episode_steps", "max_depth")
-        for name in positive:
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < math.inf):
-                raise OptionError(f"{name}={value!r}: expected a number of more than 0.")
-        if not isinstance(self.max_episode_steps, Integral):
-            raise OptionError(f"max_episode_steps={self.max_episode_steps!r}: expected a whole number.")
+        checked = {
+            "width": whole_number("width", self.width, 1, 4096, "pixels"),
+            "height": whole_number("height", self.height, 1, 4096, "pixels"),
+            "hfov": real_number("hfov", self.hfov, 1, 170, "degrees"),
+            "camera_height": real_number("camera_height", self.camera_height, 0.01, 100, "metres"),
+            # A step is split into parts shorter than a cell, and the expert tries every heading: both must be few.
+            "forward_step": real_number("forward_step", self.forward_step, 1e-4, 10, "metres"),
+            "turn_angle": real_number("turn_angle", self.turn_angle, 0.1, 180, "degrees"),
+            "max_depth": real_number("max_depth", self.max_depth, 0.01, 10_000, "metres"),
+            "max_episode_steps": whole_number("max_episode_steps", self.max_episode_steps, 1, unit="steps"),
+            "allow_sliding": flag("allow_sliding", self.allow_sliding),
+            "simulator_cuda_graph": flag("simulator_cuda_graph", self.simulator_cuda_graph),
+            "compile_simulator": flag("compile_simulator", self.compile_simulator),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def rig(self) -> tuple[Camera, ...]:
@@ -69,18 +96,34 @@ class SimulatorOptions:
 
 
 @dataclass(frozen=True)
-class _Pending:
-    """A step whose images are being drawn; `ended`: whose last views are among them."""
+class _PendingStep:
+    """A step whose images are being rendered; `ended` selects the environments whose last views are among them."""
 
     result: StepResult
-    ended: Which | None
+    ended: EnvIndex | None
 
 
 class Simulator:
-    """N environments in K resident scenes, stepped and rendered together, without a loop over environments.
+    """N environments in K resident scenes, stepped and rendered together.
 
-    - `scenes`: those resident at the beginning. `supply`: where others come from that take their place, in `streamer`;
-      it has `scenes` as its resident ones. None: the scenes stay, and `streamer` is None.
+    Args:
+        scenes: The scenes that are resident at the start.
+        num_envs: N.
+        task: Rewards, measures and ends episodes.
+        episodes: Where new episodes come from; None: the task samples them.
+        options: How agents move and what they see.
+        device: Where the tensors are.
+        initial: The set of which `scenes` are the loaded ones, whose other scenes are swapped in while episodes run;
+            None: the scenes stay.
+
+    Attributes:
+        scenes: The scenes as tensors (`ResidentScenes`).
+        state: The state of all environments (`State`).
+        motion: Moves the agents (`Motion`).
+        transition: The tensor operations of a step (`Transition`).
+        renderer: The `BatchRenderer`; None without sensors.
+        streamer: Swaps scenes (`SceneStreamer`); None if the scenes stay.
+        images: The images of the last observations.
     """
 
     def __init__(
@@ -91,16 +134,14 @@ class Simulator:
         episodes: EpisodeSource | None = None,
         options: SimulatorOptions | None = None,
         device: str | torch.device = "cpu",
-        supply: InitialScenes | None = None,
+        initial: InitialScenes | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise OptionError(f"num_envs={num_envs}: expected at least 1.")
         self.options = options or SimulatorOptions()
-        self.num_envs = num_envs
+        self.num_envs = whole_number("num_envs", num_envs, 1)
         self.device = torch.device(device)
-        self.scenes = ResidentScenes(scenes, self.device, replaceable=supply is not None)
+        self.scenes = ResidentScenes(scenes, self.device, replaceable=initial is not None)
         self.task = task
-        self.state = State.empty(num_envs, self.device)
+        self.state = State.empty(self.num_envs, self.device)
         self.motion = Motion(
             self.scenes,
             self.options.forward_step,
@@ -113,15 +154,15 @@ class Simulator:
             self.transition.compile()
         graphed = self.options.simulator_cuda_graph and self.device.type == "cuda"
         self._advance = GraphedTransition(self.transition) if graphed else self.transition
-        # Finished episodes' last views are drawn in the same request as the next views, hence twice as many.
-        self.renderer = self._make_renderer(scenes, supply is not None) if self.options.sensors else None
-        self.streamer = SceneStreamer(self.scenes, self.renderer, supply) if supply else None
+        self.renderer = self._make_renderer(scenes, initial is not None) if self.options.sensors else None
+        self.streamer = SceneStreamer(self.scenes, self.renderer, initial) if initial else None
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}
-        self._pending: _Pending | None = None
+        self._pending: _PendingStep | None = None
 
     def _make_renderer(self, scenes: Sequence[Scene], replaceable: bool) -> BatchRenderer:
         options = self.options
+        # The last views of episodes that end are rendered together with the next views, hence twice as many.
         views = 2 * self.num_envs
         size = (options.width, options.height, options.hfov)
         cameras = options.cameras or None
@@ -131,42 +172,52 @@ class Simulator:
         )
 
     def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
-        """Begin new episodes where `mask` (bool `[N]`, default all) is set; returns the observations of all."""
+        """Starts new episodes in the environments of `mask` (bool `[N]`, default: all); returns all observations."""
         self.check_no_step_pending("reset")
-        self.begin(torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask)
+        everything = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self.transition.start_episodes(everything if mask is None else mask)
         return self.observe()
 
-    def begin(self, episode_start: Tensor) -> None:
-        """Put the environments in `episode_start` (bool `[N]`) at the start of their next episode, without rendering."""
-        self.transition.begin(episode_start)
+    def step(
+        self,
+        action: Tensor,
+        mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        waiting: Tensor | None = None,
+    ) -> StepResult:
+        """Makes one step in all environments.
 
-    def step(self, action: Tensor, autoreset: bool = True, episode_start: Tensor | None = None) -> StepResult:
-        """Act in all environments at once.
-
-        - `action`: int64 `[N]`.
-        - `autoreset`: environments whose episode ends begin the next one within this step, so that `observation` is
-          the new episode's and `final_observation` the ended one's; without, they stay as they are.
-        - `episode_start`: bool `[N]`, environments that begin their next episode in place of acting, with reward 0.
+        Args:
+            action: int64 `[N]`.
+            mode: What happens when an episode ends. SAME_STEP: the next one starts within this step, so that
+                `observation` is of the new episode and `final_observation` of the old one. NEXT_STEP and DISABLED: the
+                environment stays as it is, and the caller names it as `waiting` in the next step.
+            waiting: bool `[N]`, the environments that do not act, with reward 0. NEXT_STEP: they start their next
+                episode instead. DISABLED: they stay as they are.
         """
-        self.step_async(action, autoreset, episode_start)
+        self.step_async(action, mode, waiting)
         return self.step_wait()
 
-    def step_async(self, action: Tensor, autoreset: bool = True, episode_start: Tensor | None = None) -> None:
-        """The first half of `step`: all but the images, which are drawn while the caller does something else.
+    def step_async(
+        self,
+        action: Tensor,
+        mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        waiting: Tensor | None = None,
+    ) -> None:
+        """Starts a step: does everything but the images, which are rendered in the background until `step_wait`.
 
-        Those of the step before must not be used any more.
+        Images of the step before must not be used any more.
         """
         self.check_no_step_pending("step_async")
-        result, ended = self._advance(action, episode_start, autoreset)
+        result, ended = self._advance(action, mode, waiting)
         self._submit(self.transition.count_views(ended))
         if self.streamer is not None:
             self.streamer.advance(self.state.scene)
-        self._pending = _Pending(result, ended)
+        self._pending = _PendingStep(result, ended)
 
     def step_wait(self) -> StepResult:
-        """The second half of `step`."""
+        """Finishes the step started by `step_async`."""
         if self._pending is None:
-            raise NoAsyncCallError("step_wait() without step_async() before it.", "step")
+            raise NoAsyncCallError("Call step_async() before step_wait().", "step")
         result, ended = self._pending.result, self._pending.ended
         self._pending = None
         images = self._fetch()
@@ -177,24 +228,24 @@ class Simulator:
             result.final_observation = self._last_images(images, ended) | result.final_observation
         return result
 
-    def check_no_step_pending(self, called: str) -> None:
-        """Raise Gymnasium's `AlreadyPendingCallError` between `step_async` and `step_wait`; `called` is who asks."""
+    def check_no_step_pending(self, method: str) -> None:
+        """Raises Gymnasium's `AlreadyPendingCallError` between `step_async` and `step_wait`, naming `method`."""
         if self._pending is not None:
-            raise AlreadyPendingCallError(f"{called}() while a step is under way: call step_wait() first.", "step")
+            raise AlreadyPendingCallError(f"A step is pending: call step_wait() first, then {method}().", "step")
 
     def measures(self) -> dict[str, Tensor]:
-        """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
+        """Returns the measures of the current episodes, `[N]` each; see `Transition.measures`."""
         return self.transition.measures()
 
     def observe(self) -> dict[str, Tensor]:
-        """What the environments see now."""
+        """Renders and returns the observations of the current state."""
         self.check_no_step_pending("observe")
-        sensors = self.transition.look()
+        sensors = self.transition.observe()
         self._submit(self.num_envs)
         return self._fetch() | sensors
 
-    def _last_images(self, images: dict[str, Tensor], ended: Which) -> dict[str, Tensor]:
-        """The ended episodes' last images, put where their environments are."""
+    def _last_images(self, images: dict[str, Tensor], ended: EnvIndex) -> dict[str, Tensor]:
+        """Returns the last images of ended episodes, each in the row of its environment."""
         last = {name: image[self.num_envs :] for name, image in images.items()}
         if isinstance(ended, slice):
             return last
@@ -205,12 +256,12 @@ class Simulator:
         return dict(self._final_images)
 
     def _submit(self, count: int) -> None:
-        """Have the first `count` views drawn."""
+        """Starts rendering the first `count` views."""
         if self.renderer is not None:
             self.renderer.render_async(self.transition.poses[:count], self.transition.view_scene[:count])
 
     def _fetch(self) -> dict[str, Tensor]:
-        """The images that were submitted."""
+        """Returns the images of the submitted views."""
         if self.renderer is None:
             return {}
         images = self.images = self.renderer.render_wait()
@@ -219,43 +270,44 @@ class Simulator:
         return images
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that decides how the episodes go on, by name.
+        """Returns everything that determines the future of the episodes, as copies by name.
 
-        `State.state_dict`, marks of the task and the scenes, and `SceneStreamer.state_dict` where there is a streamer.
+        These are the state, a checksum of the task and the scenes, and the progress of the streamer, if there is one.
         """
         self.check_no_step_pending("state_dict")
         streamer = self.streamer.state_dict() if self.streamer else {}
-        marks = {_SCENES: self._scene_marks()}
-        return self.state.state_dict() | marks | {_STREAMER + name: value for name, value in streamer.items()}
+        checksum = {_SCENES: self._scene_checksums()}
+        return self.state.state_dict() | checksum | {_STREAMER + name: value for name, value in streamer.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `state_dict` gave, of a simulator of as many environments with the same task and scenes.
+        """Restores the result of `state_dict` of a simulator with the same number of environments, task and scenes.
 
-        Raises `OptionError` where it is of others.
+        Raises:
+            OptionError: If one of these differs.
         """
         self.check_no_step_pending("load_state_dict")
         tensors = dict(tensors)
-        marks = tensors.pop(_SCENES, None)
-        if marks is None or not torch.equal(marks.cpu(), self._scene_marks()):
+        checksums = tensors.pop(_SCENES, None)
+        if checksums is None or not torch.equal(checksums.cpu(), self._scene_checksums()):
             raise OptionError(
-                "The state is of environments in other scenes or of another task; load it with those it was saved with."
+                "The saved state is of other scenes or another task. Load it with the scenes and task that saved it."
             )
         streamer = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_STREAMER)}
         self.state.load_state_dict(tensors)
         if self.streamer is not None:
             self.streamer.load_state_dict({name.removeprefix(_STREAMER): v for name, v in streamer.items()})
 
-    def _scene_marks(self) -> Tensor:
-        """int64: checksums of the task's name, and of each scene's name and size; of a streamer the names alone."""
-        marks = [type(self.task).__name__]
+    def _scene_checksums(self) -> Tensor:
+        """Returns int64 checksums of the task's name and of each scene's name and size (of a streamer, names only)."""
+        parts = [type(self.task).__name__]
         if self.streamer is not None:
-            marks += [f"{len(self.scenes)} of", *(source.name for source in self.streamer.loader.sources)]
-            return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
-        marks += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
-        return torch.tensor([zlib.crc32(mark.encode()) for mark in marks])
+            parts += [f"{len(self.scenes)} of", *(source.name for source in self.streamer.loader.sources)]
+        else:
+            parts += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
+        return torch.tensor([zlib.crc32(part.encode()) for part in parts])
 
     def close(self) -> None:
-        """Give the renderer's memory back, and end the loading of scenes."""
+        """Releases the renderer's memory and stops loading scenes."""
         if self.streamer is not None:
             self.streamer.close()
         if self.renderer is not None:

@@ -1,10 +1,12 @@
-"""What a step does to tensors: from one state to the next, to rewards, and to the views that are to be drawn."""
+"""`Transition`: one step of the simulation in torch, from one state to the next; everything but the images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from batchsim import poses
@@ -15,16 +17,24 @@ from batchsim.world.motion import Motion
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
-Which = Tensor | slice
-"""Numbers of environments, int64; or a slice of them."""
+EnvIndex = Tensor | slice
+"""Selects environments: int64 numbers, or a slice."""
 
 
 @dataclass
 class StepResult:
-    """What one step gave, all of length N: observations of the next state, and of the finished episodes' last.
+    """The result of one step of N environments.
 
-    `done` is `terminated | truncated`; rows of `final_observation` mean something only where it is set.
-    `position` float32 `[N, 3]` and `heading`: where the action led, before any new episode began.
+    Attributes:
+        observation: Observations of the next state, `[N, ...]` each.
+        reward: float32 `[N]`.
+        terminated: bool `[N]`.
+        truncated: bool `[N]`, whether the step limit was reached; an episode can be terminated and truncated at once.
+        done: bool `[N]`, `terminated | truncated`.
+        final_observation: Last observations of the episodes that ended, `[N, ...]` each; other rows are meaningless.
+        measures: Measures of the episodes after the action, before any reset.
+        position: float32 `[N, 3]`, metres: where the action led, before any reset.
+        heading: float32 `[N]`, radians, likewise.
     """
 
     observation: dict[str, Tensor]
@@ -39,13 +49,24 @@ class StepResult:
 
 
 class Transition:
-    """Leads N environments from one state to the next; called, it makes a step, but for its images.
+    """Advances N environments by one step when called.
 
-    - `camera_height`: metres; `max_episode_steps`: after which an episode is cut off.
-    - `poses` float32 `[2 N, 7]`, `view_scene` int64 `[2 N]`: the views that show the next state, and from N on those of
-      the last states of episodes that ended.
-    - `counts_ended`: ask how many ended, for which the host waits, and place views for those alone; without, for all,
-      empty ones where no episode ended, and nothing is decided by the host.
+    Args:
+        scenes: The resident scenes.
+        state: The state, which is changed in place.
+        motion: Moves the agents.
+        task: Rewards, measures and ends episodes.
+        episodes: Where new episodes come from.
+        camera_height: Height of the cameras' mount above the floor, metres.
+        max_episode_steps: Steps after which an episode is truncated.
+
+    Attributes:
+        poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes
+            that ended.
+        view_scene: int64 `[2 N]`, the scene slot of each view.
+        counts_ended: Whether the host asks how many episodes ended, and places only their last views (on a CPU, where
+            that is free). Otherwise N last views are placed, empty ones where no episode ended, and the host never
+            waits for the device.
     """
 
     def __init__(
@@ -74,57 +95,60 @@ class Transition:
         self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=scenes.device)
 
     def __call__(
-        self, action: Tensor, episode_start: Tensor | None, autoreset: bool
-    ) -> tuple[StepResult, Which | None]:
-        """One step, as `Simulator.step` says, and whose last views were placed; None for nobody's."""
-        result = self._act(action, episode_start)
-        ended = self._ended(result.done) if autoreset else None
+        self, action: Tensor, mode: AutoresetMode, waiting: Tensor | None
+    ) -> tuple[StepResult, EnvIndex | None]:
+        """Makes one step; see `Simulator.step` for the arguments.
+
+        Returns:
+            The result without images, and the environments whose last views were placed, or None if there are none.
+        """
+        result = self._act(action, mode, waiting)
+        ended = self._ended(result.done) if mode == AutoresetMode.SAME_STEP else None
         if ended is not None:
             self._place_cameras(self.num_envs, ended)
             if not self.counts_ended:
                 self.view_scene[self.num_envs :].masked_fill_(~result.done, NO_SCENE)
             result.final_observation = self.task.observe(self.scenes, self.state)
-            self.begin(result.done)
-        result.observation = self.look()
+            self.start_episodes(result.done)
+        result.observation = self.observe()
         return result, ended
 
     def compile(self) -> None:
-        """Fuse the hundreds of short operations of a step by `torch.compile`, each part of it at its first call.
+        """Fuses the hundreds of short operations of a step with `torch.compile`, each part at its first call.
 
-        The parts are those between which a CPU asks whose episodes ended.
+        The parts are separated by the point where a CPU asks which episodes ended.
         """
-        # On a CPU one thread, since the tensors are short, and one number at a time: what torch 2.13 writes for several
-        # at once crashes.
-        options = {"cpp.threads": 1, "cpp.simdlen": 1} if self.scenes.device.type == "cpu" else {}
-        for name in ("_act", "begin", "look"):
+        # On a CPU, one thread because the tensors are short, and no SIMD because the vector code of torch 2.13 crashes.
+        cpu = self.scenes.device.type == "cpu"
+        options: dict[str, Any] = {"cpp.threads": 1, "cpp.simdlen": 1} if cpu else {}
+        for name in ("_act", "start_episodes", "observe"):
             setattr(self, name, torch.compile(getattr(self, name), options=options))
 
-    def count_views(self, ended: Which | None) -> int:
-        """How many views a step has placed."""
+    def count_views(self, ended: EnvIndex | None) -> int:
+        """Returns the number of views that a step placed; `ended` is the second result of the step."""
         if ended is None:
             return self.num_envs
         return 2 * self.num_envs if isinstance(ended, slice) else self.num_envs + len(ended)
 
-    def begin(self, episode_start: Tensor) -> None:
-        """Put the environments in `episode_start` (bool `[N]`) at the start of their next episode."""
+    def start_episodes(self, mask: Tensor) -> None:
+        """Puts the environments in `mask` (bool `[N]`) at the start of their next episode."""
         state = self.state
-        state.episode = state.episode + episode_start
+        state.episode = state.episode + mask
         episode = self.episodes.sample(self.scenes, state.seed, state.episode)
         for name in ("scene", "position", "heading"):
-            old = getattr(state, name)
-            setattr(state, name, torch.where(episode_start.view(-1, *[1] * (old.ndim - 1)), episode[name], old))
+            setattr(state, name, _select(mask, episode[name], getattr(state, name)))
         for name in ("step", "path_length", "collisions", "collided", "episode_return"):
             old = getattr(state, name)
-            setattr(state, name, torch.where(episode_start, torch.zeros_like(old), old))
-        self.task.begin(self.scenes, state, episode_start, episode)
+            setattr(state, name, torch.where(mask, torch.zeros_like(old), old))
+        self.task.begin(self.scenes, state, mask, episode)
 
-    def look(self) -> dict[str, Tensor]:
-        """Place the views of all environments as they stand; returns what the task senses there."""
+    def observe(self) -> dict[str, Tensor]:
+        """Places the views of all environments; returns the observations of the task."""
         self._place_cameras(0, slice(None))
         return self.task.observe(self.scenes, self.state)
 
     def measures(self) -> dict[str, Tensor]:
-        """The current episodes' measures, length N each: the task's, and `r` (return), `l` (steps), `collisions`."""
+        """Returns the measures of the current episodes, `[N]` each: the task's and those common to all tasks."""
         state = self.state
         measures = self.task.measures(self.scenes, state)
         return measures | {
@@ -134,33 +158,49 @@ class Transition:
             "path_length": state.path_length,
         }
 
-    def _act(self, action: Tensor, episode_start: Tensor | None) -> StepResult:
-        """Move, reward and end; the observations are still to come."""
+    def _act(self, action: Tensor, mode: AutoresetMode, waiting: Tensor | None) -> StepResult:
+        """Moves, rewards and ends; the observations are filled in later."""
         state = self.state
-        self._motion.apply(state, self._turn_of_action[action], self._is_walk[action])
+        frozen = waiting if mode == AutoresetMode.DISABLED else None
+        before = None if frozen is None else state.state_dict()
+        turn, walk = self._turn_of_action[action], self._is_walk[action]
+        if frozen is not None:
+            turn, walk = turn.masked_fill(frozen, 0.0), walk & ~frozen
+        self._motion.apply(state, turn, walk)
         state.step = state.step + 1
         reward, terminated = self.task.step(self.scenes, state, action)
-        truncated = (state.step >= self._max_episode_steps) & ~terminated
-        if episode_start is not None:
-            self.begin(episode_start)
-            reward = torch.where(episode_start, 0.0, reward)
-            terminated, truncated = terminated & ~episode_start, truncated & ~episode_start
+        truncated = state.step >= self._max_episode_steps
+        if before is not None and frozen is not None:
+            after = state.tensors()
+            state.assign({name: _select(frozen, before.get(name, value), value) for name, value in after.items()})
+        elif waiting is not None:
+            self.start_episodes(waiting)
+        if waiting is not None:
+            reward = torch.where(waiting, 0.0, reward)
+            terminated, truncated = terminated & ~waiting, truncated & ~waiting
         done = terminated | truncated
         state.episode_return = state.episode_return + reward
         return StepResult({}, reward, terminated, truncated, done, {}, self.measures(), state.position, state.heading)
 
-    def _ended(self, done: Tensor) -> Which | None:
-        """Whose episodes ended, as far as the host may ask; None where it knows of nobody's."""
+    def _ended(self, done: Tensor) -> EnvIndex | None:
+        """Returns the environments whose last views to place; None if there are none."""
         if not self.counts_ended:
             return slice(None)
         ended = done.nonzero().squeeze(-1)
         return ended if len(ended) else None
 
-    def _place_cameras(self, first: int, which: Which) -> None:
-        """Write the views from `first` on: the cameras of the bodies in `which`."""
+    def _place_cameras(self, first: int, which: EnvIndex) -> None:
+        """Writes the views of the environments in `which` to row `first` and those after it."""
         position, heading = self.state.position[which], self.state.heading[which]
         rows = slice(first, first + len(heading))
         self.poses[rows, 0:3] = position
         self.poses[rows, 1] += self._camera_height
         self.poses[rows, 3:7] = poses.heading_to_quaternion(heading)
         self.view_scene[rows] = self.state.scene[which]
+
+
+def _select(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
+    """Returns the rows of `chosen` where `mask` (bool `[N]`) is set, else those of `other`."""
+    if chosen.shape != other.shape:  # a task's tensor has grown in this step
+        return other
+    return torch.where(mask.view(-1, *[1] * (other.ndim - 1)), chosen, other)

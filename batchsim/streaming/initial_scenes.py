@@ -1,4 +1,4 @@
-"""Which scenes of a set are in memory at the beginning, and what is known of the others."""
+"""`InitialScenes`: the scenes that are loaded at the start, and the sources of the others."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from batchsim.errors import OptionError, RenderError
+from batchsim.option_checks import whole_number
 from batchsim.scenes import LABELS, Scene, SceneError, SceneSource, bake_many
 
 LOAD_ERRORS = (SceneError, RenderError, OSError)
-"""What a scene that cannot be had raises."""
+"""Exceptions that mean that a scene cannot be loaded."""
 
-_ALL_RESIDENT = 128  # scenes of a set that are all kept in memory if nothing is said
-_RESIDENT_OF_MORE = 32  # of larger sets
+_ALL_RESIDENT = 128  # by default, sets up to this size are loaded completely
+_RESIDENT_OF_MORE = 32  # default number of resident scenes of larger sets
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class InitialScenes:
-    """Some scenes of a set, loaded, and where the others come from.
+    """The loaded scenes of a set, and the sources of all its scenes.
 
-    - `sources`: all of the set. `resident`: those that are loaded, by number.
-    - `failed`: what is wrong with those that were tried and cannot be had, by number.
+    Attributes:
+        sources: Sources of all scenes of the set.
+        resident: The loaded scenes, by their number in `sources`.
+        failed: Why scenes could not be loaded, by their number in `sources`.
     """
 
     sources: Sequence[SceneSource]
@@ -33,18 +36,19 @@ class InitialScenes:
 
     @property
     def has_more(self) -> bool:
-        """Whether there are scenes that were not tried yet."""
+        """Whether the set has scenes that have not been tried yet."""
         return len(self.resident) + len(self.failed) < len(self.sources)
 
     @property
     def num_labels(self) -> int | None:
-        """The most labels that a scene has; None where only loading tells."""
-        tables = self._label_tables
-        return None if None in tables else max(map(len, tables))
+        """Largest number of labels of any scene; None if that is unknown until all are loaded."""
+        sizes = [None if table is None else len(table) for table in self._label_tables]
+        known = [size for size in sizes if size is not None]
+        return max(known) if len(known) == len(sizes) else None
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
-        """What labels mean in all scenes; None where that differs between them, or where only loading tells."""
+        """Names of the labels; None if they differ between scenes, or if that is unknown until all are loaded."""
         tables = self._label_tables
         return tables.pop() if len(tables) == 1 else None
 
@@ -55,7 +59,7 @@ class InitialScenes:
         return tables | {s.label_names for k, s in others if k not in self.resident and k not in self.failed}
 
     def _with_one_table(self) -> InitialScenes:
-        """The scenes with one table of labels, if all are here: those to come may bring names of their own."""
+        """Gives all scenes one table of labels if all are loaded; scenes loaded later could add names."""
         if self.has_more or not self.resident:
             return self
         table = joint_table([scene.label_names for scene in self.resident.values()])
@@ -68,31 +72,46 @@ class InitialScenes:
 
     @staticmethod
     def load_all(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
-        """Load all of `sources`; raises `SceneError` if one cannot be had, `OptionError` if fewer are `wanted`."""
+        """Loads all scenes.
+
+        Args:
+            sources: Sources of all scenes of the set.
+            wanted: Number of resident scenes that the user asked for; None: all.
+
+        Raises:
+            SceneError: If a scene cannot be loaded.
+            OptionError: If `wanted` is less than the number of scenes.
+        """
         if _num_resident(wanted, len(sources)) < len(sources) and wanted is not None:
             raise OptionError(
-                f"num_resident_scenes={wanted}: a fixed set of episodes needs all of its {len(sources)} scenes."
+                f"num_resident_scenes={wanted}: a fixed set of episodes needs all {len(sources)} scenes in memory."
             )
         bake_many(sources)
         return InitialScenes(sources, {k: source.load() for k, source in enumerate(sources)}, {})._with_one_table()
 
     @staticmethod
     def load(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
-        """Load the first `wanted` of `sources` that can be had; raises `SceneError` if there is none.
+        """Loads the first `wanted` scenes that can be loaded; warns about others.
 
-        None: all up to 128, 32 of more. Raises `OptionError` for a number that cannot be used.
+        Args:
+            sources: Sources of all scenes of the set.
+            wanted: Number of scenes to load. None: all, or 32 if there are more than 128.
+
+        Raises:
+            SceneError: If no scene can be loaded.
+            OptionError: If `wanted` is less than 1, or 1 in a set of several.
         """
         wanted = _num_resident(wanted, len(sources))
         if len(sources) == 1:
             return InitialScenes(sources, {0: sources[0].load()}, {})
-        supply = InitialScenes(sources, {}, {})
+        initial = InitialScenes(sources, {}, {})
         left = deque(range(len(sources)))
-        while left and len(supply.resident) < wanted:
-            supply._try([left.popleft() for _ in range(min(len(left), wanted - len(supply.resident)))])
-        if not supply.resident:
-            reasons = "; ".join(list(supply.failed.values())[:3])
+        while left and len(initial.resident) < wanted:
+            initial._try([left.popleft() for _ in range(min(len(left), wanted - len(initial.resident)))])
+        if not initial.resident:
+            reasons = "; ".join(list(initial.failed.values())[:3])
             raise SceneError(f"None of {len(sources)} scenes can be loaded. {reasons}")
-        return supply._with_one_table()
+        return initial._with_one_table()
 
     def _try(self, numbers: Sequence[int]) -> None:
         bake_many([self.sources[number] for number in numbers], skip_failures=True)
@@ -104,7 +123,7 @@ class InitialScenes:
 
 
 def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """One table of labels for scenes that have `tables`: `LABELS` if all begin so, then the other names in order."""
+    """Merges label tables: `LABELS` first if all tables start with it, then all other names in alphabetical order."""
     if len(set(tables)) == 1:
         return tables[0]
     shared = LABELS if all(table[: len(LABELS)] == LABELS for table in tables) else LABELS[:1]
@@ -112,20 +131,18 @@ def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _num_resident(wanted: int | None, available: int) -> int:
-    """How many scenes are to be in memory at once."""
+    """Returns how many scenes to keep in memory."""
     if wanted is None:
         return available if available <= _ALL_RESIDENT else _RESIDENT_OF_MORE
-    if not isinstance(wanted, int) or wanted < 1:
-        raise OptionError(f"num_resident_scenes={wanted!r}: expected a whole number of at least 1, or None.")
+    wanted = whole_number("num_resident_scenes", wanted, 1)
     if wanted == 1 < available:
         raise OptionError(
-            f"num_resident_scenes=1: expected at least 2 of {available} scenes. With only one, new episodes would have "
-            "to wait for the next."
+            f"num_resident_scenes must be at least 2 when scenes are swapped ({available} in this set); got 1."
         )
     return wanted
 
 
 def report_failure(source: SceneSource, error: Exception) -> str:
-    """Warn that `source` is left out; returns the reason."""
-    _log.warning("%s is left out: %s", source.name, error)
+    """Logs a warning that `source` is skipped; returns the reason."""
+    _log.warning("Skipping %s: %s", source.name, error)
     return str(error)

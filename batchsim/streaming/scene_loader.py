@@ -1,4 +1,4 @@
-"""Scenes of a large set, one after another in a fixed order, read and if need be baked ahead of their time."""
+"""`SceneLoader`: loads the scenes of a large set in a fixed order in background threads, baking them if necessary."""
 
 from __future__ import annotations
 
@@ -26,32 +26,38 @@ T = TypeVar("T")
 
 
 def visiting_order(num_scenes: int, first: Collection[int], seed: int) -> Iterator[int]:
-    """Numbers of scenes without end: those that are not among `first`, then all again and again, shuffled by `seed`."""
+    """Yields scene numbers endlessly: those not in `first`, then all again and again, each round shuffled by `seed`."""
     for lap in count():
         shuffled = np.random.default_rng([seed % (1 << 63), lap]).permutation(num_scenes)
         yield from (int(k) for k in shuffled if lap or k not in first)
 
 
 class SceneLoader(Generic[T]):
-    """Loads the scenes of a set in `visiting_order`, a few ahead, in threads of its own.
+    """Loads scenes in `visiting_order`, a few ahead, in its own threads.
 
-    - `prepare`: makes of a scene what is wanted of it; called in those threads.
-    - `failed`: what is wrong with the scenes that could not be had, by number.
-    - `ahead`: how many are loaded before they are asked for.
+    Scenes that are not in the cache are baked by processes of low priority.
 
-    What is not in the cache is baked by processes that give way to whatever else computes.
+    Args:
+        initial: The set, with the scenes that are loaded already.
+        prepare: Converts a loaded scene to the result of `next`; called in the loader's threads.
+        ahead: Number of scenes to load in advance.
+
+    Attributes:
+        sources: Sources of all scenes of the set.
+        failed: Why scenes could not be loaded, by number.
+        taken: Number of scenes taken from the order since `start`.
     """
 
     def __init__(
         self,
-        supply: InitialScenes,
+        initial: InitialScenes,
         prepare: Callable[[Scene], T],
         ahead: int = 4,
     ) -> None:
-        self.sources = supply.sources
-        self.failed = dict(supply.failed)
+        self.sources = initial.sources
+        self.failed = dict(initial.failed)
         self.taken = 0
-        self._first = frozenset(supply.resident)
+        self._first = frozenset(initial.resident)
         self._prepare = prepare
         self._ahead = ahead
         self._order: Iterator[int] = iter(())
@@ -61,7 +67,7 @@ class SceneLoader(Generic[T]):
         self._close = weakref.finalize(self, _end, self._jobs, self._bakers)
 
     def start(self, seed: int, taken: int = 0) -> None:
-        """Begin the order anew, as if `taken` scenes of it had been asked for already."""
+        """Restarts the order given by `seed`, skipping the first `taken` scenes."""
         for _, future in self._pending:
             future.cancel()
         self._pending.clear()
@@ -70,13 +76,18 @@ class SceneLoader(Generic[T]):
         self._fill()
 
     def next(self, leave_out: Collection[int] = ()) -> tuple[int, T] | None:
-        """The next scene that can be had and is not in `leave_out`, by number: None if there is none in two rounds.
+        """Returns the number and prepared data of the next scene that loads; None if there is none in two rounds.
 
-        Which one that is does not depend on how long loading takes: this waits until it is known. Raises `OptionError`
-        for a loader that was closed.
+        Blocks until the scene is loaded, so that the order does not depend on how long loading takes.
+
+        Args:
+            leave_out: Numbers of scenes to skip.
+
+        Raises:
+            OptionError: If the loader was closed.
         """
         if not self._close.alive:
-            raise OptionError("The loader of scenes was closed; make a new environment.")
+            raise OptionError("The scene loader was closed; create a new environment.")
         for _ in range(2 * len(self.sources)):
             number, future = self._pending.popleft()
             self.taken += 1
@@ -87,15 +98,15 @@ class SceneLoader(Generic[T]):
             try:
                 return number, self._result(number, future)
             except LOAD_ERRORS as error:
-                self.give_up(number, error)
+                self.mark_failed(number, error)
         return None
 
-    def give_up(self, number: int, error: Exception) -> None:
-        """Report the scene with that number, and leave it out from now on."""
+    def mark_failed(self, number: int, error: Exception) -> None:
+        """Logs a warning about a scene and skip it from now on."""
         self.failed[number] = report_failure(self.sources[number], error)
 
     def load(self, number: int) -> T:
-        """The scene with that number, now. Raises one of `LOAD_ERRORS`."""
+        """Loads and prepare a scene in the calling thread. Raises one of `LOAD_ERRORS` if that fails."""
         return self._prepare(self.sources[number].load())
 
     def _result(self, number: int, future: Future[T]) -> T:
@@ -103,28 +114,29 @@ class SceneLoader(Generic[T]):
             return future.result()
         begin = time.perf_counter()
         result = future.result()
-        _log.info("Waited %.2f s for %s to be loaded.", time.perf_counter() - begin, self.sources[number].name)
+        _log.info("Waited %.2f s for %s to load.", time.perf_counter() - begin, self.sources[number].name)
         return result
 
     def _fill(self) -> None:
         if not self._bakers:
             self._start_threads()
         while len(self._pending) < self._ahead:
-            number, future = next(self._order), Future()
+            number = next(self._order)
+            future: Future[T] = Future()
             self._pending.append((number, future))
             self._jobs.put((self.sources[number], future))
 
     def _start_threads(self) -> None:
-        # One core is left to whoever steps the environments.
+        # Leave one core to the thread that steps the environments.
         for _ in range(max(1, min(self._ahead, available_cores() - 1))):
             baker = BakeProcess(background=True)
             self._bakers.append(baker)
-            # Neither keeps the loader alive, nor the interpreter.
+            # The thread must not keep the loader or the interpreter alive.
             work = threading.Thread(target=_work, args=(self._jobs, baker, self._prepare), daemon=True)
             work.start()
 
     def close(self) -> None:
-        """End the threads and their processes."""
+        """Stops the threads and their processes."""
         self._close()
 
 
@@ -139,7 +151,7 @@ def _work(jobs: queue.SimpleQueue, baker: BakeProcess, prepare: Callable[[Scene]
             future.set_result(prepare(source.load()))
         except BaseException as error:
             future.set_exception(error)
-    jobs.put(None)  # for the next thread
+    jobs.put(None)  # stops the next thread
 
 
 def _end(jobs: queue.SimpleQueue, bakers: Sequence[BakeProcess]) -> None:

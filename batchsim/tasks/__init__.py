@@ -1,4 +1,4 @@
-"""Tasks: what an episode is about, what is rewarded, and how it is measured."""
+"""Tasks define how episodes start and end, and what is observed, rewarded and measured."""
 
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee

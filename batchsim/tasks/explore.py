@@ -25,11 +25,11 @@ class Explore(Task):
 
     headline_measures: ClassVar[tuple[str, ...]] = ("explored_share", "cells_visited")
 
-    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
-        """Clears the visited cells of new episodes, then visits their start."""
-        super().begin(scenes, state, episode_start, episode)
-        self._visited(scenes, state).masked_fill_(episode_start.unsqueeze(-1), False)
-        state.keep(episode_start, cells_visited=torch.zeros_like(state.heading))
+    def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
+        """Clears the visited cells of new episodes, then marks the cell of their start."""
+        super().begin(scenes, state, mask, episode)
+        self._visited(scenes, state).masked_fill_(mask.unsqueeze(-1), False)
+        state.keep(mask, cells_visited=torch.zeros_like(state.heading))
         self._visit(scenes, state)
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:

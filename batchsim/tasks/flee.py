@@ -1,4 +1,4 @@
-"""Flee: get as far from the start as one can, by walking distance (Shacklett et al., ICLR 2021)."""
+"""Flee: get as far from the start as possible, by walking distance (Shacklett et al., ICLR 2021)."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from batchsim.world.state import State
 
 @dataclass(frozen=True)
 class Flee(Task):
-    """Reward: metres by which the walking distance from the start has grown. Ends when time is up.
+    """Rewards each metre of walking distance gained from the start; ends only at the time limit.
 
-    Episodes start at one of the scene's goals, since the distance from there to everywhere is baked.
+    Episodes start at one of the scene's goals, because distances to everywhere are baked for those.
     """
 
     headline_measures: ClassVar[tuple[str, ...]] = ("distance_from_start", "max_distance", "flee_ratio")
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """A scene, one of its goals to start at, and a heading."""
+        """Draws a scene, one of its goals as the start, and a heading."""
         draws = uniform(seed, episode, 3)
         scene = draw_scene(scenes, draws[:, 0])
         goal = pick(draws[:, 2], scenes.goal_count[scene])
         position = scenes.goal_position(scene, goal)
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
-        """Keep which field measures the distance from the start, and the farthest that one can get."""
-        super().begin(scenes, state, episode_start, episode)
+    def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
+        """Stores which goal is the start, and the largest distance that can be reached from it."""
+        super().begin(scenes, state, mask, episode)
         zero = torch.zeros_like(state.heading)
-        state.keep(episode_start, origin=episode["goal"], distance=zero, max_distance=zero)
-        state.keep(episode_start, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
+        state.keep(mask, origin=episode["goal"], distance=zero, max_distance=zero)
+        state.keep(mask, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """The distance gained; never terminated."""
+        """Returns the distance gained in this step; never terminates."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["origin"], state.position)
         distance = torch.where(distance.isfinite(), distance, task["distance"])
@@ -52,7 +52,7 @@ class Flee(Task):
         return reward, torch.zeros_like(action, dtype=torch.bool)
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Metres from the start now and at the most; `flee_ratio`: the former's share of the farthest possible."""
+        """Returns the distance from the start now, its maximum (metres), and `flee_ratio`: now / farthest possible."""
         task = state.task
         return {
             "distance_from_start": task["distance"],
@@ -61,7 +61,11 @@ class Flee(Task):
         }
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Starts need a distance field: each becomes a goal of its scene. `OptionError` where nobody can stand."""
+        """Makes each start a goal of its scene, so that it has a distance field.
+
+        Raises:
+            OptionError: If a start is not on the walkable floor.
+        """
         scenes, episodes = super().prepare(scenes, episodes)
         by_name = {scene.name: scene for scene in scenes}
         if not by_name.keys() >= set(episodes.scene_names):
@@ -69,8 +73,8 @@ class Flee(Task):
         episodes, linked, bad = link_goals(episodes, [by_name[name] for name in episodes.scene_names])
         if bad:
             raise OptionError(
-                f"{len(bad)} episodes cannot be run; the first, {bad[0].episode_id} of {bad[0].scene_name}, "
-                f"since {bad[0].reason}."
+                f"{len(bad)} episodes cannot be run. The first is {bad[0].episode_id} of {bad[0].scene_name}: "
+                f"{bad[0].reason}."
             )
         by_name |= {scene.name: scene for scene in linked}
         return [by_name[scene.name] for scene in scenes], episodes

@@ -1,4 +1,4 @@
-"""PointNav: walk to a point given in the agent's own frame, and say "stop" there.
+"""PointNav: walk to a point given in the agent's own frame and stop there.
 
 Rewards and success as in Wijmans et al., "DD-PPO" (ICLR 2020) and Shacklett et al., "Large Batch Simulation" (ICLR
 2021); SPL as in Anderson et al., "On Evaluation of Embodied Navigation Agents" (2018).
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import gymnasium as gym
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batchsim.errors import OptionError
+from batchsim import defaults
+from batchsim.option_checks import real_number
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
 from batchsim.tasks.sensors import point_goal
@@ -27,19 +27,27 @@ from batchsim.world.state import State
 
 STOP, FORWARD, LEFT, RIGHT = range(4)
 
-_CANDIDATES = 16  # places tried at once for a start
+_CANDIDATES = 16  # candidates drawn for each episode
 _DRAWS = 3 + 3 * _CANDIDATES
 
 
 @dataclass(frozen=True)
 class PointNav(Task):
-    """The task's constants: distances in metres, rewards per step.
+    """Point-goal navigation: an episode succeeds if the agent stops within `success_distance` of the goal.
 
-    An episode succeeds when the agent stops at less than `success_distance` (geodesic) from the goal. Starts lie
-    `min_distance` to `max_distance` from it, on the goal's floor; nearly straight ways are thinned out as Habitat does.
+    Distances are geodesic (walking distances). Starts are on the goal's floor; episodes whose path is almost straight
+    are thinned out as in Habitat.
+
+    Args:
+        success_distance: Distance from the goal within which a stop succeeds, metres.
+        success_reward: Reward of a success, multiplied by its SPL.
+        slack_reward: Reward of every step.
+        min_distance: Smallest distance from start to goal, metres.
+        max_distance: Largest distance from start to goal, metres.
+        max_floor_gap: Largest difference in height between start and goal, metres.
     """
 
-    success_distance: float = 0.2
+    success_distance: float = defaults.SUCCESS_DISTANCE
     success_reward: float = 2.5
     slack_reward: float = -0.01
     min_distance: float = 1.0
@@ -50,20 +58,20 @@ class PointNav(Task):
     headline_measures: ClassVar[tuple[str, ...]] = ("success", "spl", "soft_spl", "distance_to_goal")
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.success_distance, Real) and self.success_distance > 0):
-            raise OptionError(f"success_distance={self.success_distance!r}: expected metres, more than 0.")
+        distance = real_number("success_distance", self.success_distance, 0.01, 1000, "metres")
+        object.__setattr__(self, "success_distance", distance)
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """`pointgoal_with_gps_compass`, which tells where the goal lies."""
+        """Returns the space of `pointgoal_with_gps_compass`, the direction of the goal."""
         low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
         return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw `scene`, `position`, `heading` and the goal's number `goal` by the rules, all of length N."""
+        """Draws `scene`, `position`, `heading` and the goal's number `goal`, all of length N."""
         draws = uniform(seed, episode, _DRAWS)
         scene = draw_scene(scenes, draws[:, 0])
         heading = draw_heading(draws[:, 1])
-        # Each candidate is a goal and a cell of the same scene; the first that makes a proper episode is taken.
+        # Each candidate is a goal and a start cell of the same scene; the first one that obeys the rules is taken.
         draws = draws[:, 3:].reshape(-1, _CANDIDATES, 3)
         scene_of = scene.unsqueeze(-1).expand(-1, _CANDIDATES)
         goal = pick(draws[..., 0], scenes.goal_count[scene_of])
@@ -74,30 +82,29 @@ class PointNav(Task):
         allowed &= gap[..., 1].abs() <= self.max_floor_gap
         ratio = distance / gap.norm(dim=-1).clamp(min=1e-6)
         proper = allowed & ((ratio >= 1.1) | (draws[..., 2] < 20 * (ratio - 0.98).clamp(min=0) ** 2))
-        # Where all are too straight, as in an open room, the first is as good as any; where nothing keeps to the rules,
-        # the farthest that can be reached at all is the best there is.
+        # If all are too straight, as in an open room, take the first; if none obeys the rules, take the farthest start
+        # that can reach its goal.
         worth = torch.where(distance.isfinite(), distance, -1.0)
         worth = torch.where(allowed, 1e6, worth)
         worth = torch.where(proper, 2e6, worth)
         worth, choice = worth.max(-1, keepdim=True)
         goal = goal.gather(-1, choice).squeeze(-1)
         position = scenes.cell_position[cell.gather(-1, choice).squeeze(-1)]
-        # On scenes of many islands even that may fail: then the episode begins at its goal.
+        # Scenes of many islands may have none: then the episode starts at its goal.
         position = torch.where(worth >= 0, position, scenes.goal_position(scene, goal))
         return {"scene": scene, "heading": heading, "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
-        """Keep the goal, and how far it is."""
-        # The others go on with theirs: what was drawn for them now may be of another scene.
-        state.keep(episode_start, goal=episode["goal"])
+    def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
+        """Stores the goal and the distance to it."""
+        state.keep(mask, goal=episode["goal"])
         distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
-        state.keep(episode_start, start_distance=distance, distance=distance, success=torch.zeros_like(episode_start))
+        state.keep(mask, start_distance=distance, distance=distance, success=torch.zeros_like(mask))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """The way gained and a little less, more for success; a stop ends the episode."""
+        """Returns the distance gained, plus `slack_reward`, plus `success_reward` times SPL; stop terminates."""
         task = state.task
         distance = scenes.goal_distance(state.scene, task["goal"], state.position)
-        # On the border of two cells rounding may put a body where no way leads to the goal.
+        # At the border of two cells, rounding may put an agent where no path leads to the goal.
         distance = torch.where(distance.isfinite(), distance, task["distance"])
         stopped = action == STOP
         task["success"] = stopped & (distance < self.success_distance)
@@ -107,12 +114,12 @@ class PointNav(Task):
         return reward, stopped
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """`pointgoal_with_gps_compass` float32 `[N, 2]`: metres to the goal, angle to it (positive to the left)."""
+        """Returns `pointgoal_with_gps_compass`, float32 `[N, 2]`: metres to the goal, radians to the left."""
         goal = scenes.goal_position(state.scene, state.task["goal"])
         return {"pointgoal_with_gps_compass": point_goal(state.position, state.heading, goal)}
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Success, SPL and SoftSPL in [0, 1]; metres left, and metres at the start."""
+        """Returns success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
         task = state.task
         start, distance = task["start_distance"], task["distance"]
         return {
@@ -124,17 +131,23 @@ class PointNav(Task):
         }
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Episodes of point-goal navigation are what this task runs."""
+        """Returns both unchanged: the episodes already have goals."""
         return scenes, episodes
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Success weighted by path length: S l / max(l, p), with l geodesic and p walked; 0 where both are 0 is 1."""
+    """Returns success weighted by path length, S l / max(l, p); l / max(l, p) is 1 if both are 0.
+
+    Args:
+        success: S, bool `[N]`.
+        start_distance: l, geodesic distance from start to goal, metres.
+        path_length: p, length of the path walked, metres.
+    """
     return success.float() * _efficiency(start_distance, path_length)
 
 
 def soft_spl(distance: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:
-    """Progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
+    """Returns progress weighted by path length: max(0, 1 - d / l) l / max(l, p) (Datta et al., 2020)."""
     progress = (1 - distance / start_distance.clamp(min=1e-6)).clamp(min=0.0)
     return progress * _efficiency(start_distance, path_length)
 

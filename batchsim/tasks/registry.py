@@ -1,4 +1,4 @@
-"""Which task is meant by a name."""
+"""The built-in tasks by name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ TASKS: dict[str, type[Task]] = {"pointnav": PointNav, "flee": Flee, "explore": E
 
 
 def choose_task(task: str | Task, success_distance: float | None = None) -> Task:
-    """The task called `task`: a name in `TASKS`, or "module:Class" for a class of your own; an instance is itself.
+    """Returns the task that `task` names.
 
-    `success_distance`, metres, is PointNav's. Raises `OptionError` for what is no task, and for a distance that the
-    task has no use for.
+    Args:
+        task: A name in `TASKS`, "module:Class" for a class of your own, or a `Task`, which is returned as it is.
+        success_distance: Metres; only for "pointnav".
+
+    Raises:
+        OptionError: If there is no such task, or if `success_distance` is given for another task than "pointnav".
     """
     if isinstance(task, Task):
         made = task
@@ -26,9 +30,7 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
     else:
         made = _class_of(task)()
     if success_distance is not None:
-        raise OptionError(
-            f"success_distance={success_distance!r} is an option of task='pointnav'; task={task!r} has no use for it."
-        )
+        raise OptionError(f"success_distance={success_distance!r} applies to task='pointnav' only; got task={task!r}.")
     return made
 
 

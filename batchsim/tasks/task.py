@@ -1,4 +1,4 @@
-"""`Task`: what every task has, with what most of them share."""
+"""`Task`: the base class of all tasks."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from batchsim.tasks.sensors import compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
-_CANDIDATES = 8  # cells tried for a start
+_CANDIDATES = 8  # start cells drawn for each episode
 
 
 class Task(ABC):
-    """What an episode is about: how it starts, what is sensed beside the images, rewarded, measured, and its end.
+    """Defines how episodes start and end, and what is observed besides images, rewarded and measured.
 
-    A new task is a subclass with `step`, and with whatever of the rest differs from what stands here: starts drawn from
-    the floor, the sensors `gps` and `compass`, the actions forward, left and right, no measures. All methods work on N
-    environments at once and on any device; what a task keeps of each environment lies in `state.task`, a dict of
-    tensors of length N, written by `state.keep`.
+    A new task is a subclass with a `step` method. By default, starts are drawn from the whole floor, the sensors are
+    `gps` and `compass`, the actions are forward, left and right, and there are no measures; override what differs. All
+    methods work on N environments at once and on any device. A task keeps its data of each environment in
+    `state.task`, a dict of tensors of length N (`State.keep`).
 
-    - `action_names`: what action k is called. "forward", "left" and "right" move the body; others move nothing.
-    - `headline_measures`: those of `measures` that tables show, the one that matters most first.
+    Attributes:
+        action_names: Name of each action. "forward", "left" and "right" move the agent; others do not.
+        headline_measures: The measures that tables show, the most important first.
     """
 
     action_names: ClassVar[tuple[str, ...]] = ("forward", "left", "right")
     headline_measures: ClassVar[tuple[str, ...]] = ()
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """The sensors this task adds to the images."""
+        """Returns the spaces of the sensors that this task adds to the images, for one environment."""
         turn = np.float32(math.pi)
         return {
             "gps": gym.spaces.Box(-np.inf, np.inf, (2,), np.float32),
@@ -45,14 +46,21 @@ class Task(ABC):
         }
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw one episode for each environment from its own stream: number `episode` (int64 `[N]`) of `seed`.
+        """Draws one episode for each environment.
 
-        Returns `scene`, `position`, `heading` and the number `goal` of a goal that can be reached from there.
+        Args:
+            scenes: The resident scenes.
+            seed: int64 `[N]`, each environment's random stream.
+            episode: int64 `[N]`, number of the episode in that stream.
+
+        Returns:
+            `scene` (int64 slots), `position` (float32 `[N, 3]`), `heading` (radians) and `goal`: the number of a goal
+            that can be reached from `position`.
         """
         draws = uniform(seed, episode, 3 + _CANDIDATES)
         scene = draw_scene(scenes, draws[:, 0])
         goal = pick(draws[:, 2], scenes.goal_count[scene])
-        # Goals lie on islands of some size: what cannot be reached from one is no place to start.
+        # Goals are on islands of some size, so a start must be connected to one.
         scene_of, goal_of = (index.unsqueeze(-1).expand(-1, _CANDIDATES) for index in (scene, goal))
         cell = scenes.cell_offset[scene_of] + pick(draws[:, 3:], scenes.cell_count[scene_of])
         reachable = scenes.cell_distance(scene_of, goal_of, cell).isfinite()
@@ -61,33 +69,42 @@ class Task(ABC):
         position = position.where(found > 0, scenes.goal_position(scene, goal))
         return {"scene": scene, "heading": draw_heading(draws[:, 1]), "goal": goal, "position": position}
 
-    def begin(self, scenes: ResidentScenes, state: State, episode_start: Tensor, episode: dict[str, Tensor]) -> None:
-        """Start the episodes of the environments in `episode_start`, bool `[N]`; `state` has their bodies in place already.
+    def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
+        """Initialises the task's data of environments that start an episode; by default stores the start pose.
 
-        `episode` is what `sample` gave. Here the start pose is kept, for `gps` and `compass`.
+        Args:
+            scenes: The resident scenes.
+            state: The state, in which the agents are already at their start.
+            mask: bool `[N]`, the environments that start an episode.
+            episode: What `sample` returned; rows outside `mask` are meaningless.
         """
-        state.keep(episode_start, start_position=state.position, start_heading=state.heading)
+        state.keep(mask, start_position=state.position, start_heading=state.heading)
 
     @abstractmethod
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Reward float32 `[N]` and terminated bool `[N]` after the bodies have moved by `action`, int64 `[N]`.
+        """Returns reward (float32 `[N]`) and terminated (bool `[N]`) after the agents have moved.
 
-        The limit of steps is none of the task's business: it truncates.
+        The simulator handles the limit of steps (truncation).
+
+        Args:
+            scenes: The resident scenes.
+            state: The state after the motion.
+            action: int64 `[N]`, the actions taken.
         """
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """What `observation_spaces` promises, `[N, ...]` each."""
+        """Returns the observations described by `observation_spaces`, `[N, ...]` each."""
         start, heading = state.task["start_position"], state.task["start_heading"]
         return {"gps": gps(state.position, start, heading), "compass": compass(state.heading, heading)}
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """float32 `[N]` each: how the current episodes stand."""
+        """Returns measures of the current episodes so far, float32 `[N]` each."""
         return {}
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """A fixed set of episodes and its scenes, made ready for this task: here the goals, which it does not have.
+        """Adapts a fixed set of episodes and its scenes to this task.
 
-        Starts and headings stay; the start stands for the goal.
+        By default, starts and headings are kept and goals are replaced by the start, for tasks without goals.
         """
         nothing = np.zeros(len(episodes), np.int32)
         start = episodes.start_position
@@ -95,10 +112,10 @@ class Task(ABC):
 
 
 def draw_scene(scenes: ResidentScenes, draw: Tensor) -> Tensor:
-    """Resident scenes int64 from uniform draws in [0, 1), each as likely as another; none that is about to go."""
-    return scenes.draw(draw)
+    """Maps uniform draws in [0, 1) to resident scenes (int64), equally likely; skips scenes about to be replaced."""
+    return scenes.sample_slot(draw)
 
 
 def draw_heading(draw: Tensor) -> Tensor:
-    """Headings in [-pi, pi) from uniform draws in [0, 1)."""
+    """Maps uniform draws in [0, 1) to headings in [-pi, pi)."""
     return draw * (2 * math.pi) - math.pi

@@ -1,4 +1,4 @@
-"""Actions to poses: turning, walking, collision and sliding on the walkable surface."""
+"""`Motion`: turning, walking, collisions and sliding on the walkable surface."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from batchsim.world.state import State
 
 
 class Motion:
-    """Moves a batch of bodies.
+    """Moves a batch of agents.
 
-    - `forward_step`: metres walked by one step forward; `turn_angle`: radians of one turn.
-    - `allow_sliding`: a body that meets a wall goes on along it, as in Habitat; without, it stays where it is.
+    Args:
+        scenes: Scenes to move in.
+        forward_step: Length of one step forward, metres.
+        turn_angle: Angle of one turn, radians.
+        allow_sliding: Whether an agent that hits a wall slides along it, as in Habitat, or stops there.
     """
 
     def __init__(self, scenes: ResidentScenes, forward_step: float, turn_angle: float, allow_sliding: bool) -> None:
@@ -26,12 +29,14 @@ class Motion:
         self._forward_step = forward_step
 
     def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
-        """Turn, then walk; `state` is changed in place.
+        """Turns the agents of `state`, then moves them forward.
 
-        - `turn`: float32 `[N]`, in turns to the left (-1 is one to the right).
-        - `walk`: bool `[N]`, one step forward or none.
+        Sets `position`, `heading` and `collided`; adds to `path_length` (in 3D, so that stairs count) and `collisions`.
 
-        Sets `position`, `heading`, `collided`; adds to `path_length` (up and down count too) and `collisions`.
+        Args:
+            state: The state to change.
+            turn: float32 `[N]`, number of turns to the left (-1: one turn to the right).
+            walk: bool `[N]`, whether to take a step forward.
         """
         state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
         before = state.position
@@ -40,14 +45,14 @@ class Motion:
         state.collisions = state.collisions + state.collided
 
     def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
-        """Where one step forward from `position` float32 `[M, 3]` would lead; nothing is changed."""
+        """Returns where one step forward from `position` (float32 `[M, 3]`) would lead, without moving anything."""
         return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
 
     def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
-        # No part of a step may jump over a wall one cell thick.
+        # Split the step so that no part of it can jump over a wall one cell thick.
         parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
         stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
-        # The whole step, and what is left of it along either axis: a body that slides tries them in this order.
+        # The whole step, then its components along the axes, longer first: a sliding agent tries them in this order.
         longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
         none = torch.zeros_like(stride[:, 0])
         along_x = torch.stack((stride[:, 0], none, none), -1)
@@ -60,7 +65,7 @@ class Motion:
             cell = self._scenes.locate(scenes, position + offsets)
             candidates = self._scenes.at_height(cell, position + offsets)
             free = cell >= 0
-            # Nobody fits between two cells that touch at a corner alone: one of those beside it must be free as well.
+            # A diagonal step must not pass between two blocked cells that touch at a corner.
             free[0] &= free[1] | free[2]
             for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
                 position = torch.where(free[k].unsqueeze(-1), candidates[k], position)

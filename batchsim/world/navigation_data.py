@@ -1,4 +1,4 @@
-"""What `ResidentScenes` keeps of a scene, as tensors ready to be copied. Any thread may pack."""
+"""`NavigationData`: one scene's navigation tensors on the host, ready for upload. Any thread may prepare them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from batchsim.scenes.maps.coverage_grid import coverage_cells
 
 @dataclass(frozen=True, eq=False)
 class NavigationData:
-    """A scene's share of the flat tensors, on the host.
+    """The walkable cells and distance fields of one scene, as flat tensors on the host.
 
-    - `index` int32 `[L * rows * columns]`, `positions` float32 `[C, 3]`: its walkable cells, as in `scenes.Walkable`.
-    - `coverage_cells` int32 `[C]`: the cells of the coverage grid that they lie in
-      (`batchsim.scenes.maps.coverage_grid`); `num_coverage_cells` in all.
-    - `goals` float32 `[G, 3]`; `distances` float16 `[G * C]`; `farthest` float32 `[G]`: the largest finite ones.
+    Attributes:
+        scene: The scene itself.
+        index: int32 `[L * rows * columns]`, the walkable cell at each place of the layered height grid, or -1.
+        positions: float32 `[C, 3]`, metres: the floor under the middle of each walkable cell.
+        coverage_cells: int32 `[C]`, the cell of the coverage grid (`batchsim.scenes.maps.coverage_grid`) that each
+            walkable cell lies in.
+        num_coverage_cells: Number of cells of the coverage grid.
+        goals: float32 `[G, 3]`, metres.
+        distances: float16 `[G * C]`, walking distance from each cell to each goal, metres.
+        farthest: float32 `[G]`, largest finite distance to each goal.
     """
 
     scene: Scene
@@ -33,30 +39,35 @@ class NavigationData:
 
     @property
     def layers(self) -> int:
-        """L, of the height grid."""
+        """L, the number of layers of the height grid."""
         return self.scene.walkable.index.shape[0]
 
     @property
     def columns(self) -> int:
-        """Of the height grid, those of all rows: rows times columns."""
+        """Number of places in one layer of the height grid: rows times columns."""
         return self.index.numel() // self.layers
 
     def padded_index(self, layers: int) -> Tensor:
-        """`index` with empty layers on top up to `layers`."""
+        """Returns `index` with empty layers appended up to `layers`."""
         return torch.nn.functional.pad(self.index, (0, (layers - self.layers) * self.columns), value=-1)
 
 
 def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
-    """Pack `scene`; in pinned memory a GPU reads it while the host goes on.
+    """Copies the navigation data of `scene` into tensors.
 
-    Raises `SceneError` if the scene has no goals, for nobody could walk to one.
+    Args:
+        scene: A baked scene.
+        pinned: Whether to use pinned memory, which a GPU can read without blocking the host.
+
+    Raises:
+        SceneError: If the scene has no goals.
     """
     if len(scene.goals) == 0:
         raise SceneError(f"{scene.name}: no goal could be placed; the walkable floor is too small.")
 
     def tensor(array: np.ndarray, dtype: type) -> Tensor:
-        packed = torch.as_tensor(np.ascontiguousarray(array, dtype))
-        return packed.pin_memory() if pinned else packed
+        result = torch.as_tensor(np.ascontiguousarray(array, dtype))
+        return result.pin_memory() if pinned else result
 
     coverage, fields = coverage_cells(scene), scene.goal_distances
     return NavigationData(

@@ -1,4 +1,4 @@
-"""K arrays of different lengths in one flat tensor, where one of them can be replaced a piece at a time."""
+"""`RaggedTensor`: arrays of different lengths in one flat tensor; each can be replaced piece by piece."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-_PIECE = 1 << 18  # bytes copied at once
+_PIECE = 1 << 18  # bytes per copy
 _HEAD_ROOM = 1.25
 
 
 class RaggedTensor:
-    """`data[offset[k] : offset[k] + length of k]` is the k-th of `arrays`, `[length, ...]` each and of one type.
+    """K arrays laid end to end: array k is `data[offset[k] : offset[k] + length of k]`.
 
-    - `data`: all of them, `[sum of lengths or K * capacity, ...]`; `offset`: int64 `[K]`. Growing replaces both.
-    - `replaceable`: give each slot the same capacity, with head-room over the longest; without, nothing is wasted.
+    Args:
+        arrays: The arrays, `[length, ...]` each, all of one dtype.
+        device: Where to store them.
+        replaceable: Whether arrays can be replaced later. If so, every slot gets the same capacity, with headroom over
+            the longest array; otherwise no memory is wasted.
+
+    Attributes:
+        data: The values, `[sum of lengths or K * capacity, ...]`. Growing replaces it.
+        offset: int64 `[K]`, start of each array in `data`. Growing replaces it.
+        capacity: Rows per slot; 0 if not replaceable.
     """
 
     def __init__(self, arrays: Sequence[Tensor], device: torch.device, replaceable: bool = False) -> None:
@@ -36,17 +44,17 @@ class RaggedTensor:
         return data, torch.arange(self._num_slots, device=like.device) * capacity
 
     def write(self, slot: int, values: Tensor, first: int = 0) -> Iterator[int]:
-        """Replace what lies in `slot` from its element `first` on; yields the bytes copied, piece by piece.
+        """Overwrites `slot` from its row `first` on, piece by piece, yielding the number of bytes copied.
 
-        Copies from pinned memory make nothing wait. `values` must fit (`grow`).
+        Copies from pinned memory do not block the host. `values` must fit; call `grow` first if they may not.
         """
         begin = slot * self.capacity + first
         return _copy(values, self.data[begin : begin + len(values)])
 
     def grow(self, length: int) -> Iterator[int]:
-        """Make room for arrays of `length` in all slots; yields the bytes copied, piece by piece.
+        """Makes room for arrays of `length` rows in every slot, piece by piece, yielding the number of bytes copied.
 
-        Look-ups go on all the while; no slot may be written.
+        Lookups keep working meanwhile, but no slot may be written.
         """
         if length <= self.capacity:
             return
@@ -59,7 +67,7 @@ class RaggedTensor:
 
 
 def at_once(pieces: Iterator[int]) -> None:
-    """Copy all pieces now."""
+    """Runs a piecewise copy to its end."""
     for _ in pieces:
         pass
 

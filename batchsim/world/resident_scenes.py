@@ -1,4 +1,4 @@
-"""Baked scenes as tensors on the device: where bodies may stand, and how far it is to the goals."""
+"""`ResidentScenes`: baked scenes as tensors on the device, for lookups of walkable cells and walking distances."""
 
 from __future__ import annotations
 
@@ -15,14 +15,24 @@ from batchsim.world.ragged_tensor import RaggedTensor
 
 
 class ResidentScenes:
-    """K scenes laid end to end in flat tensors, so that one look-up serves environments in different scenes.
+    """The K scenes that are in memory, laid end to end in flat tensors: one lookup serves agents in different scenes.
 
-    A cell id is an index into `cell_position`, counted through all scenes. Look-ups take `scene`, int64 of any shape,
-    and points of that shape with a trailing 3. `scenes` lists the scenes by slot; `smallest_cell`, metres, is of them.
+    Lookups take `scene`, int64 slots of any shape, and points of that shape with a trailing 3. A cell id is an index
+    into `cell_position`, which counts through the cells of all scenes.
 
-    - `replaceable`: others may take the place of `scenes` (`replace`), which costs some memory.
+    Args:
+        scenes: Baked scenes, one for each slot.
+        device: Where to store the tensors.
+        replaceable: Whether scenes can be replaced later (`replace`), which takes some more memory.
 
-    Raises `OptionError` for no scenes, `SceneError` for one without goals.
+    Attributes:
+        scenes: The scenes by slot.
+        smallest_cell: Size of the smallest walkable cell of all scenes, metres.
+        max_coverage_cells: Largest number of coverage grid cells of any scene so far.
+
+    Raises:
+        OptionError: If `scenes` is empty.
+        SceneError: If a scene has no goals.
     """
 
     def __init__(self, scenes: Sequence[Scene], device: torch.device, replaceable: bool = False) -> None:
@@ -30,27 +40,27 @@ class ResidentScenes:
             raise OptionError("scenes is empty: expected at least one.")
         self.scenes = list(scenes)
         self.device = device
-        packed = [prepare_navigation(scene) for scene in scenes]
-        self._layers = max(p.layers for p in packed)
-        self._grid_columns = [p.columns for p in packed]
+        per_scene = [prepare_navigation(scene) for scene in scenes]
+        self._layers = max(d.layers for d in per_scene)
+        self._grid_columns = [d.columns for d in per_scene]
 
         def ragged(arrays: Sequence[Tensor]) -> RaggedTensor:
             return RaggedTensor(arrays, device, replaceable)
 
-        self._grid = ragged([p.padded_index(self._layers) for p in packed])
-        self._cells = ragged([p.positions for p in packed])
-        self._coverage_cells = ragged([p.coverage_cells for p in packed])
-        self.max_coverage_cells = max(p.num_coverage_cells for p in packed)
-        self._goals = ragged([p.goals for p in packed])
-        self._farthest = ragged([p.farthest for p in packed])
-        self._fields = ragged([p.distances for p in packed])
+        self._grid = ragged([d.padded_index(self._layers) for d in per_scene])
+        self._cells = ragged([d.positions for d in per_scene])
+        self._coverage_cells = ragged([d.coverage_cells for d in per_scene])
+        self.max_coverage_cells = max(d.num_coverage_cells for d in per_scene)
+        self._goals = ragged([d.goals for d in per_scene])
+        self._farthest = ragged([d.farthest for d in per_scene])
+        self._fields = ragged([d.distances for d in per_scene])
 
-        facts = [_facts(p) for p in packed]
+        facts = [_facts(d) for d in per_scene]
         self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
         self._corners = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], device=device)
         self.smallest_cell = self._smallest_cell()
-        self._drawn = torch.arange(len(scenes), device=device)
-        self._num_drawn = torch.tensor(len(scenes), device=device)
+        self._start_slots = torch.arange(len(scenes), device=device)
+        self._num_start_slots = torch.tensor(len(scenes), device=device)
 
     def __len__(self) -> int:
         """K, the number of resident scenes."""
@@ -58,9 +68,9 @@ class ResidentScenes:
 
     @property
     def layout(self) -> tuple[float, ...]:
-        """Changes whenever tensors move to where there is more room, or a number that look-ups take from the host.
+        """Changes whenever a tensor is reallocated, or a number that lookups take from the host changes.
 
-        Until then a recorded look-up can be replayed: scenes that come and go are written in place.
+        While it stays the same, a recorded lookup (a CUDA graph) can be replayed: scenes are replaced in place.
         """
         ragged = (self._grid, self._cells, self._coverage_cells, self._goals, self._farthest, self._fields)
         return (*(s.capacity for s in ragged), self._layers, self.max_coverage_cells, self.smallest_cell)
@@ -75,7 +85,7 @@ class ResidentScenes:
 
     @property
     def cell_offset(self) -> Tensor:
-        """int64 `[K]`: the cell id with which each scene begins."""
+        """int64 `[K]`: the first cell id of each scene."""
         return self._cells.offset
 
     @property
@@ -90,47 +100,47 @@ class ResidentScenes:
 
     @property
     def coverage_cell_count(self) -> Tensor:
-        """int64 `[K]`: the number of cells of each scene's coverage grid."""
+        """int64 `[K]`: the number of cells of the coverage grid of each scene."""
         return self._facts["coverage_cell_count"]
 
-    def draw(self, draws: Tensor) -> Tensor:
-        """int64: for each uniform number in [0, 1) one of the slots in which episodes may begin."""
-        return self._drawn[pick(draws, self._num_drawn)]
+    def sample_slot(self, draws: Tensor) -> Tensor:
+        """Maps uniform numbers in [0, 1) to slots (int64) in which new episodes may start, all equally likely."""
+        return self._start_slots[pick(draws, self._num_start_slots)]
 
-    def draw_among(self, slots: Sequence[int]) -> None:
-        """Let new episodes begin in `slots` alone."""
-        drawn = torch.tensor(slots)
-        drawn = drawn.pin_memory() if self.device.type == "cuda" else drawn
-        self._drawn[: len(slots)].copy_(drawn, non_blocking=True)
-        self._num_drawn.fill_(len(slots))
+    def set_start_slots(self, slots: Sequence[int]) -> None:
+        """Starts new episodes only in `slots`."""
+        values = torch.tensor(slots)
+        values = values.pin_memory() if self.device.type == "cuda" else values
+        self._start_slots[: len(slots)].copy_(values, non_blocking=True)
+        self._num_start_slots.fill_(len(slots))
 
-    def replace(self, slot: int, packed: NavigationData) -> Iterator[int]:
-        """Put another scene into `slot`, in which nobody stands or will stand until all is copied.
+    def replace(self, slot: int, data: NavigationData) -> Iterator[int]:
+        """Puts another scene into `slot`, piece by piece, yielding the number of bytes copied.
 
-        Yields the bytes copied, piece by piece; the rest of the scenes can be looked up all the while.
+        No agent may be in `slot` until the iterator is exhausted. Lookups in other slots keep working meanwhile.
         """
-        layers = max(self._layers, packed.layers)
-        self._grid_columns[slot] = packed.columns
+        layers = max(self._layers, data.layers)
+        self._grid_columns[slot] = data.columns
         yield from self._grid.grow(layers * max(self._grid_columns))
-        yield from self._cells.grow(len(packed.positions))
-        yield from self._coverage_cells.grow(len(packed.coverage_cells))
-        yield from self._goals.grow(len(packed.goals))
-        yield from self._farthest.grow(len(packed.farthest))
-        yield from self._fields.grow(len(packed.distances))
+        yield from self._cells.grow(len(data.positions))
+        yield from self._coverage_cells.grow(len(data.coverage_cells))
+        yield from self._goals.grow(len(data.goals))
+        yield from self._farthest.grow(len(data.farthest))
+        yield from self._fields.grow(len(data.distances))
         if layers > self._layers:
             for other in range(len(self)):
                 yield from self._empty_layers(other, self._layers, layers)
             self._layers = layers
-        yield from self._grid.write(slot, packed.index)
-        yield from self._empty_layers(slot, packed.layers, layers)
-        yield from self._cells.write(slot, packed.positions)
-        yield from self._coverage_cells.write(slot, packed.coverage_cells)
-        self.max_coverage_cells = max(self.max_coverage_cells, packed.num_coverage_cells)
-        yield from self._goals.write(slot, packed.goals)
-        yield from self._farthest.write(slot, packed.farthest)
-        yield from self._fields.write(slot, packed.distances)
-        self._set_facts(slot, _facts(packed))
-        self.scenes[slot] = packed.scene
+        yield from self._grid.write(slot, data.index)
+        yield from self._empty_layers(slot, data.layers, layers)
+        yield from self._cells.write(slot, data.positions)
+        yield from self._coverage_cells.write(slot, data.coverage_cells)
+        self.max_coverage_cells = max(self.max_coverage_cells, data.num_coverage_cells)
+        yield from self._goals.write(slot, data.goals)
+        yield from self._farthest.write(slot, data.farthest)
+        yield from self._fields.write(slot, data.distances)
+        self._set_facts(slot, _facts(data))
+        self.scenes[slot] = data.scene
         self.smallest_cell = self._smallest_cell()
 
     def _empty_layers(self, slot: int, first: int, end: int) -> Iterator[int]:
@@ -141,16 +151,16 @@ class ResidentScenes:
     def _set_facts(self, slot: int, facts: dict[str, float | int | list[float]]) -> None:
         for name, value in facts.items():
             numbers = value if isinstance(value, list) else [value]
-            # Filling takes the number along with the command; a tensor would have to be copied to the device first.
+            # fill_ passes the number with the kernel launch; a tensor would need a copy to the device.
             for place, number in zip(self._facts[name][slot].view(-1), numbers, strict=True):
                 place.fill_(number)
 
     def locate(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Cell ids (int64) under `points`, or -1 where nobody can stand within one step up or down of there."""
+        """Returns the ids (int64) of the walkable cells at `points`, or -1 if none is within one step up or down."""
         return self._locate(scene, points, self._grid_coordinates(scene, points).floor().long())
 
     def _grid_coordinates(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Column and row, `[..., 2]`, as real numbers; the cell (0, 0) reaches from 0 to 1."""
+        """Returns column and row `[..., 2]` as real numbers; cell (0, 0) spans 0 to 1."""
         return (points[..., ::2] - self._facts["origin"][scene]) * self._facts["inverse_cell_size"][scene].unsqueeze(-1)
 
     def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor) -> Tensor:
@@ -170,38 +180,37 @@ class ResidentScenes:
         return best
 
     def at_height(self, cell: Tensor, points: Tensor) -> Tensor:
-        """`points` put on the floor of their `cell`; where that is -1 they are meaningless."""
+        """Returns `points` moved up or down to the floor of their `cell`; meaningless where `cell` is -1."""
         height = self.cell_position[cell.clamp(min=0), 1]
         return torch.stack((points[..., 0], height, points[..., 2]), -1)
 
     def goal_position(self, scene: Tensor, goal: Tensor) -> Tensor:
-        """float32 `[..., 3]`, metres, of the scene's goal with number `goal`."""
+        """Returns the positions (float32 `[..., 3]`, metres) of goals number `goal` of each scene."""
         return self._goals.data[self._goals.offset[scene] + goal]
 
     def farthest_distance(self, scene: Tensor, goal: Tensor) -> Tensor:
-        """Metres of walking (float32) from `goal` to the farthest cell that can be reached from there."""
+        """Returns the walking distance (float32, metres) from `goal` to the farthest cell reachable from it."""
         return self._farthest.data[self._farthest.offset[scene] + goal]
 
     def coverage_cell(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Returns the coverage-grid cells (int64) that `points` lie in, -1 off the walkable floor.
+        """Returns the cell of the coverage grid (int64) that each of `points` lies in, or -1 off the walkable floor.
 
-        Each scene numbers its `coverage_cell_count` cells from 0 (`batchsim.scenes.maps.coverage_grid`);
-        `max_coverage_cells` is the largest count.
+        Cells are numbered from 0 to `coverage_cell_count` - 1 in each scene (`batchsim.scenes.maps.coverage_grid`).
         """
         cell = self.locate(scene, points)
         local = (cell - self.cell_offset[scene]).clamp(min=0)
         return torch.where(cell >= 0, self._coverage_cells.data[self._coverage_cells.offset[scene] + local].long(), -1)
 
     def cell_distance(self, scene: Tensor, goal: Tensor, cell: Tensor) -> Tensor:
-        """Metres of walking (float32) from the middle of `cell` to `goal`; inf if unreachable or `cell` is -1."""
+        """Returns the walking distance (float32, metres) from the middle of `cell` to `goal`; inf without a path."""
         local = (cell - self.cell_offset[scene]).clamp(min=0)
         distance = self._fields.data[self._fields.offset[scene] + goal * self.cell_count[scene] + local].float()
         return torch.where(cell >= 0, distance, torch.inf)
 
     def goal_distance(self, scene: Tensor, goal: Tensor, points: Tensor) -> Tensor:
-        """Metres of walking (float32) from `points` to `goal`, interpolated between the middles of the cells around.
+        """Returns the walking distance (float32, metres) from `points` to `goal`; inf if there is no path.
 
-        inf where there is no way.
+        The distance is interpolated bilinearly between the middles of the four cells around each point.
         """
         grid = self._grid_coordinates(scene, points) - 0.5
         low = grid.floor()
@@ -214,7 +223,7 @@ class ResidentScenes:
         shape = (4, *scene.shape)
         scene, goal, points = scene.expand(shape), goal.expand(shape), points.expand(*shape, 3)
         distances = self.cell_distance(scene, goal, self._locate(scene, points, corners))
-        # Cells that no body can stand in are left out, so that walls do not leak into the mean.
+        # Unreachable cells are left out, or a wall nearby would make the mean infinite.
         known = distances.isfinite()
         weights = torch.where(known, weights, 0.0)
         total = weights.sum(0)
@@ -222,9 +231,9 @@ class ResidentScenes:
         return torch.where(total > 0, mean, torch.inf)
 
 
-def _facts(packed: NavigationData) -> dict[str, float | int | list[float]]:
-    """The numbers that look-ups need of each scene."""
-    scene, walkable = packed.scene, packed.scene.walkable
+def _facts(data: NavigationData) -> dict[str, float | int | list[float]]:
+    """Returns the scalars that lookups need for each scene."""
+    scene, walkable = data.scene, data.scene.walkable
     return {
         "origin": [float(x) for x in walkable.origin],
         "inverse_cell_size": 1.0 / walkable.cell_size,
@@ -232,6 +241,6 @@ def _facts(packed: NavigationData) -> dict[str, float | int | list[float]]:
         "columns": walkable.index.shape[2],
         "max_step": scene.body.max_step,
         "cell_count": walkable.num_cells,
-        "coverage_cell_count": packed.num_coverage_cells,
+        "coverage_cell_count": data.num_coverage_cells,
         "goal_count": len(scene.goals),
     }

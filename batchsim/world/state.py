@@ -1,4 +1,4 @@
-"""What changes while a batch of environments runs."""
+"""`State`: the tensors that change while a batch of environments runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ _TASK = "task."
 
 @dataclass
 class State:
-    """The batched tensors of N environments, all of length N and on one device.
+    """The state of N environments as batched tensors of length N on one device.
 
-    Bodies: `position` float32 `[N, 3]` (feet, metres), `heading` float32 (radians), `scene` int64 (resident slot).
-    Episodes: `seed` int64 (the stream), `episode` int64 (how many were episode_start, minus one), `step` int64 (since reset).
-    Counters since reset: `path_length` (metres walked), `collisions` int64, `episode_return`.
-    `collided` bool: was the last action blocked. `task`: what the task keeps of each environment, by name.
+    Attributes:
+        position: float32 `[N, 3]`, metres: where each agent's feet are.
+        heading: float32 `[N]`, radians.
+        scene: int64 `[N]`, the resident slot of each agent's scene.
+        seed: int64 `[N]`, the random stream that each environment draws its episodes from.
+        episode: int64 `[N]`, number of the current episode in that stream; -1 before the first one.
+        step: int64 `[N]`, steps taken in the current episode.
+        path_length: float32 `[N]`, metres walked in the current episode.
+        collisions: int64 `[N]`, blocked actions in the current episode.
+        collided: bool `[N]`, whether the last action was blocked.
+        episode_return: float32 `[N]`, sum of the current episode's rewards.
+        task: tensors that the task keeps for each environment, `[N, ...]`, by name.
     """
 
     position: Tensor
@@ -37,7 +45,7 @@ class State:
 
     @staticmethod
     def empty(num_envs: int, device: torch.device) -> State:
-        """All zeros; no episode has episode_start."""
+        """Returns a state of zeros in which no episode has started."""
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(num_envs, *shape, dtype=dtype, device=device)
@@ -55,35 +63,44 @@ class State:
             episode_return=zeros(),
         )
 
-    def keep(self, episode_start: Tensor, **values: Tensor) -> None:
-        """Write `values`, `[N, ...]` each, into `task` where `episode_start` (bool `[N]`) is set; the rest stays as it was."""
+    def keep(self, mask: Tensor, **values: Tensor) -> None:
+        """Stores `values` (`[N, ...]` each) in `task` for the environments in `mask` (bool `[N]`).
+
+        Other rows keep their value, or are zero if the name is new.
+        """
         for name, value in values.items():
             old = self.task.get(name)
-            chosen = episode_start.view(-1, *[1] * (value.ndim - 1))
+            chosen = mask.view(-1, *[1] * (value.ndim - 1))
             self.task[name] = torch.where(chosen, value, torch.zeros_like(value) if old is None else old)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of them by name, those of the task as `task.NAME`."""
+        """Returns all tensors by name; those of the task are called `task.NAME`."""
         return {name: getattr(self, name) for name in _OWN} | {_TASK + name: value for name, value in self.task.items()}
 
     def assign(self, tensors: Mapping[str, Tensor]) -> None:
-        """Hold `tensors`, named as `tensors()` names them, in place of those held now."""
+        """Replaces all tensors by `tensors`, named as in `tensors()`. Nothing is copied."""
         for name in _OWN:
             setattr(self, name, tensors[name])
         self.task = {name.removeprefix(_TASK): value for name, value in tensors.items() if name.startswith(_TASK)}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of all tensors: what `load_state_dict` takes."""
+        """Returns copies of all tensors, for `load_state_dict`."""
         return {name: value.detach().clone() for name, value in self.tensors().items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what `state_dict` gave, from any device; raises `OptionError` where it is of another batch."""
+        """Restores the result of `state_dict`, from any device.
+
+        Raises:
+            OptionError: If names or the number of environments differ.
+        """
         names = {name for name in tensors if not name.startswith(_TASK)}
         if names != set(_OWN):
-            raise OptionError(f"A state needs exactly {', '.join(sorted(_OWN))}; got {', '.join(sorted(names))}.")
+            raise OptionError(
+                f"A state has exactly the tensors {', '.join(sorted(_OWN))}; got {', '.join(sorted(names))}."
+            )
         for name, value in tensors.items():
             if len(value) != len(self.seed):
-                raise OptionError(f"{name}: the state is of {len(value)} environments; expected {len(self.seed)}.")
+                raise OptionError(f"{name}: the saved state has {len(value)} environments; expected {len(self.seed)}.")
         device = self.seed.device
         self.assign({name: value.to(device, copy=True) for name, value in tensors.items()})
 

@@ -1,4 +1,4 @@
-"""Which episodes are worth a look: the worst first, then what lies between, then what went well."""
+"""Chooses the episodes that the report shows: failures first, then successes of all qualities."""
 
 from __future__ import annotations
 
@@ -10,45 +10,42 @@ import numpy as np
 from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
 from batchsim.agents.report.formatting import style_of
 
-# Of the episodes with films, the shares of the worst failures and of those that nearly succeeded.
+# Shares of the worst failures and of near misses among the episodes with video.
 _WORST, _NEAR = 0.4, 0.2
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The episodes to show: numbers into the evaluation's records, the worst first, and how many failed of all."""
+class EpisodeChoice:
+    """The episodes to show.
+
+    Attributes:
+        chosen: Indices into the evaluation's records, worst first.
+        failures_shown: How many of them are failures.
+        failures: How many failures there are in all.
+    """
 
     chosen: tuple[int, ...]
     failures_shown: int
     failures: int
 
 
-def has_success(record: EpisodeRecord) -> bool:
-    """Whether the task knows success."""
-    return "success" in record.measures
+def choose_episodes(evaluation: Evaluation, count: int) -> EpisodeChoice:
+    """Choose up to `count` episodes: half of them the worst failures, half successes spread evenly over SPL.
 
-
-def succeeded(record: EpisodeRecord) -> bool:
-    """Whether the episode was a success; False where the task does not know."""
-    return record.measures.get("success", 0.0) > 0.5
-
-
-def choose_episodes(evaluation: Evaluation, count: int) -> Choice:
-    """Up to `count` episodes: the worst failures fill up to half of it, successes spread evenly over SPL the rest.
-
-    A failure is the worse, the less progress it made (SoftSPL), then the farther from the goal it ended. Where one kind
-    is scarce the other takes its places. Tasks without success are ranked by their first measure and spread evenly.
+    Failures are ranked by progress (SoftSPL), then by the distance to the goal at the end. If there are too few of one
+    kind, the other fills its places. Episodes of tasks without success are ranked by their first measure, and chosen
+    evenly over all ranks.
     """
     ranked, failures, successes = _ranked(evaluation)
     if not failures and not successes:
-        return Choice(tuple(_spread(ranked, count)), 0, 0)
+        return EpisodeChoice(tuple(_spread(ranked, count)), 0, 0)
     fail_count = min(len(failures), max(count // 2, count - len(successes)))
     chosen = failures[:fail_count] + _spread(successes, min(len(successes), count - fail_count))
-    return Choice(tuple(chosen), fail_count, len(failures))
+    return EpisodeChoice(tuple(chosen), fail_count, len(failures))
 
 
 def choose_replays(evaluation: Evaluation, count: int = 20) -> list[EpisodeRecord]:
-    """The episodes, at most `count`, to be shown from inside: the worst failures, some near misses, some successes."""
+    """Choose up to `count` episodes to show with video: the worst failures, near misses and successes."""
     ranked, failures, successes = _ranked(evaluation)
     if not failures and not successes:
         return [evaluation.records[i] for i in _spread(ranked, count)]
@@ -62,18 +59,18 @@ def choose_replays(evaluation: Evaluation, count: int = 20) -> list[EpisodeRecor
 
 
 def _ranked(evaluation: Evaluation) -> tuple[list[int], list[int], list[int]]:
-    """All episodes from the worst to the best, and of them the failures and the successes."""
+    """All episodes from worst to best, and of them the failures and the successes."""
     records = evaluation.records
     ranked = sorted(range(len(records)), key=lambda i: _rank(records[i], evaluation.measures))
-    judged = [i for i in ranked if has_success(records[i])]
-    return ranked, [i for i in judged if not succeeded(records[i])], [i for i in judged if succeeded(records[i])]
+    judged = [i for i in ranked if records[i].has_success]
+    return ranked, [i for i in judged if not records[i].succeeded], [i for i in judged if records[i].succeeded]
 
 
 def _rank(record: EpisodeRecord, measures: Sequence[str]) -> tuple[float, ...]:
     found = record.measures
-    if not has_success(record):
+    if not record.has_success:
         return tuple((style_of(name).better or 1) * found[name] for name in measures[:2])
-    success = succeeded(record)
+    success = record.succeeded
     quality = found.get("spl" if success else "soft_spl", 0.0)
     return success, quality, -found.get("distance_to_goal", 0.0)
 

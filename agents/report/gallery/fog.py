@@ -1,19 +1,17 @@
-"""The fog of war: what of a map has been in sight, and since which step."""
+"""Fog of war: which parts of a map the agent has seen, and since which step."""
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.gallery.maps import MapImage
+from batchsim.agents.report.images import data_uri, grey_png
 from batchsim.scenes import Scene
 
-# Metres. Walls are seen into by their thickness, so that they stand out beside what was seen.
+# Metres. Sight reaches into walls by their thickness, so that seen walls are clear of fog too.
 _CELL = 0.1
 _WALL = 0.25
 _ANGLE = np.radians(0.6)
@@ -22,7 +20,7 @@ NEVER = 255
 
 @dataclass(frozen=True)
 class AgentView:
-    """How agents see: horizontal field of view in degrees, eyes' height above the floor and reach in metres."""
+    """The agent's camera: horizontal field of view in degrees, height above the floor and range in metres."""
 
     hfov: float = 90.0
     eye_height: float = 1.25
@@ -30,20 +28,20 @@ class AgentView:
 
 
 class FogMap:
-    """What can be seen from where on one map: sight ends at what stands at the height of the eyes."""
+    """Computes what is seen on one map; obstacles at the height of the eyes block the view."""
 
-    def __init__(self, image: MapImage, sight: AgentView) -> None:
+    def __init__(self, image: MapImage, view: AgentView) -> None:
         self._plan = image.plan
-        self._sight = sight
+        self._agent_view = view
         self._pixels = max(1, round(_CELL * self._plan.pixels_per_metre))  # of a cell's side
         height, width, _ = self._plan.image.shape
         self.shape = (-(-height // self._pixels), -(-width // self._pixels))
         self._blocked = np.zeros(self.shape, bool)
         for number, level in enumerate(self._plan.levels):
-            self._block(section(image.scene, float(level) + sight.eye_height), number)
+            self._block(section(image.scene, float(level) + view.eye_height), number)
         cell = self._pixels / self._plan.pixels_per_metre
-        # Rays all round, in cells: a step of one cell at a time cannot slip through a closed row of blocked ones.
-        steps = np.arange(round(sight.reach / cell)) + 0.5
+        # Rays in all directions, in cells. Steps of one cell cannot pass through a closed row of blocked cells.
+        steps = np.arange(round(view.reach / cell)) + 0.5
         angles = np.arange(0, 2 * np.pi - 1e-9, _ANGLE)
         self._right = (-np.sin(angles)[:, None] * steps).astype(np.float32)
         self._down = (-np.cos(angles)[:, None] * steps).astype(np.float32)
@@ -51,7 +49,7 @@ class FogMap:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the fog's image in the map's pixels; the last row and column may stick out."""
+        """Width and height of the fog image in map pixels; the last row and column may exceed the map."""
         return self.shape[1] * self._pixels, self.shape[0] * self._pixels
 
     def _block(self, segments: np.ndarray, number: int) -> None:
@@ -59,7 +57,7 @@ class FogMap:
         ends = (segments - self._plan.origin) * self._plan.pixels_per_metre
         ends[..., 0] += number * self._plan.panel_width
         ends /= self._pixels
-        # So close that next to no crossed cell is missed: each row of cells is closed at its corners.
+        # Dense enough that hardly any crossed cell is missed.
         counts = np.ceil(8 * np.abs(ends[:, 1] - ends[:, 0]).max(1)).astype(int) + 1
         owner = np.repeat(np.arange(len(ends)), counts)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -69,26 +67,31 @@ class FogMap:
         self._blocked[row[inside], column[inside]] = True
 
     def first_seen(self, path: np.ndarray, headings: np.ndarray) -> np.ndarray:
-        """In which step each cell came in sight, int32 `[h, w]`, -1 where none did.
+        """The step in which each cell was first seen.
 
-        - `path`: float `[P, 3]`, metres; `headings`: float `[P]`, radians.
+        Args:
+            path: Positions float `[P, 3]`, metres.
+            headings: Headings float `[P]`, radians.
+
+        Returns:
+            Steps, int32 `[h, w]`; -1 for cells that were never seen.
         """
         seen = np.full(self.shape[0] * self.shape[1], -1, np.int32)
         places = self._plan.to_pixel(path) / self._pixels
         storeys = self._plan.storey(np.asarray(path)[:, 1])
         turns = np.round(np.asarray(headings) / _ANGLE).astype(int)
-        half = round(np.radians(self._sight.hfov) / 2 / _ANGLE)
+        half = round(np.radians(self._agent_view.hfov) / 2 / _ANGLE)
         before = None
         for step, (place, storey, turn) in enumerate(zip(places, storeys, turns, strict=True)):
             if (here := (*place, turn)) == before:
-                continue  # nothing new from the same spot
+                continue
             before = here
-            cells = self._in_sight(place, int(storey), np.arange(turn - half, turn + half + 1))
+            cells = self._visible_cells(place, int(storey), np.arange(turn - half, turn + half + 1))
             seen[cells[seen[cells] < 0]] = step
         return seen.reshape(self.shape)
 
-    def _in_sight(self, place: np.ndarray, storey: int, turns: np.ndarray) -> np.ndarray:
-        """Flat numbers of the cells seen from `place` (column, row, in cells) in the directions `turns`."""
+    def _visible_cells(self, place: np.ndarray, storey: int, turns: np.ndarray) -> np.ndarray:
+        """Flat indices of the cells seen from `place` (column, row, in cells) in the directions `turns`."""
         turns = turns % len(self._right)
         column = np.floor(self._right[turns] + place[0]).astype(np.int32)
         row = np.floor(self._down[turns] + place[1]).astype(np.int32)
@@ -103,11 +106,11 @@ class FogMap:
 
 
 def section(scene: Scene, height: float) -> np.ndarray:
-    """Where the scene's triangles cross the level y = `height`: segments float64 `[S, 2, 2]`, (x, z) of both ends."""
+    """Intersect the scene with the plane y = `height`: segments float64 `[S, 2, 2]`, (x, z) of both ends."""
     above = scene.triangles[..., 1] > height
     crossing = above.any(1) & ~above.all(1)
     corners, above = scene.triangles[crossing].astype(np.float64), above[crossing]
-    # One corner lies alone on its side; both edges from it cross the level.
+    # One corner is alone on its side of the plane; both edges from it cross the plane.
     alone = np.where(above.sum(1) == 1, above.argmax(1), above.argmin(1))
     which = np.arange(len(corners))
     tip = corners[which, alone]
@@ -120,15 +123,12 @@ def section(scene: Scene, height: float) -> np.ndarray:
 
 
 def fog_of(fog_map: FogMap, record: EpisodeRecord) -> str:
-    """A grey PNG's data address: a cell is as bright as it was late in the episode, `NEVER` where it was not seen.
+    """The fog of an episode as the data URI of a grey PNG; empty for a record without headings.
 
-    Step s of n (after which it is over) has the value floor(254 s / n). Empty for a record without headings.
+    A cell first seen in step s of n has the value floor(254 s / n); a cell never seen has the value `NEVER`.
     """
     if len(record.headings) != len(record.path) or not record.path:
         return ""
     first = fog_map.first_seen(np.array(record.path), np.array(record.headings))
     last = max(len(record.path) - 1, 1)
-    shade = np.where(first < 0, NEVER, first * (NEVER - 1) // last).astype(np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(shade).save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+    return data_uri(grey_png(np.where(first < 0, NEVER, first * (NEVER - 1) // last).astype(np.uint8)))

@@ -1,22 +1,17 @@
-"""Scenes from above, as images that many episodes share."""
+"""Top-down maps of scenes, each shared by many episodes."""
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image
-
-from batchsim.agents.errors import AgentError
+from batchsim.agents.report.images import data_uri, palette_png
 from batchsim.scenes import Scene
 from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap, top_down
 
 
 @dataclass(frozen=True, eq=False)
 class MapImage:
-    """One scene's map: `plan` says where points lie, `png` is the image's file, of `width` x `height` pixels."""
+    """One scene's map: `plan` locates points in it, `png` is the image file."""
 
     scene: Scene
     plan: TopDownMap
@@ -34,25 +29,11 @@ class MapImage:
 
     @property
     def uri(self) -> str:
-        """The image as a data address."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        """The image as a data URI."""
+        return data_uri(self.png)
 
 
 def draw_map(scene: Scene) -> MapImage:
-    """The scene's map with a palette PNG, transparent outside."""
+    """Draw the scene's map as a palette PNG that is transparent outside the scene."""
     plan = top_down(scene)
     return MapImage(scene, plan, palette_png(plan.image, OUTSIDE))
-
-
-def palette_png(image: np.ndarray, transparent: tuple[int, int, int] | None = None) -> bytes:
-    """A PNG of `image` uint8 `[H, W, 3]`, which has at most 256 colours; `transparent` names the one to leave out."""
-    packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    colors, indices = np.unique(packed, return_inverse=True)
-    if len(colors) > 256:
-        raise AgentError(f"The image has {len(colors)} colours; a palette holds 256.")
-    indexed = Image.frombytes("P", image.shape[1::-1], indices.astype(np.uint8).tobytes())
-    indexed.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
-    clear = np.flatnonzero(colors == int(np.dot(transparent, [1 << 16, 1 << 8, 1]))) if transparent else ()
-    out = io.BytesIO()
-    indexed.save(out, "PNG", optimize=True, **({"transparency": int(clear[0])} if len(clear) else {}))
-    return out.getvalue()

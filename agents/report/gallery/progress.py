@@ -1,4 +1,4 @@
-"""How far an episode had come after each step: what its task counts, told from the path alone."""
+"""How far an episode had come after each step, computed from its path."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from batchsim.scenes.maps.coverage_grid import coverage_cells
 Steps = list[float | None]
 
 
-def has_goal(record: EpisodeRecord) -> bool:
-    """Whether the task is to get to the record's goal."""
-    return "distance_to_goal" in record.measures
-
-
 def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -> tuple[str, list[Steps]]:
-    """What is counted, as words that follow a number, and for each of `paths` float `[P, 3]` the number at each step.
+    """The task's measure of progress at each step.
 
-    Metres of walking to the goal, or from the start, or cells visited; without words where the task counts none of
-    these.
+    Args:
+        record: The episode.
+        paths: Paths float `[P, 3]` of several agents in it.
+        scene: The episode's scene.
+
+    Returns:
+        Words that follow a number, and for each path the numbers: metres to the goal, metres from the start, or cells
+        visited. Empty words and None if the task measures none of these.
     """
     if not sum(map(len, paths)):
         return "", [[] for _ in paths]
-    if has_goal(record):
-        return "m to the goal", _walking(paths, np.array(record.goal), scene)
+    if record.has_goal:
+        return "m to the goal", _distances(paths, np.array(record.goal), scene)
     if "distance_from_start" in record.measures:
-        return "m from the start", _walking(paths, paths[0][0], scene)
+        return "m from the start", _distances(paths, paths[0][0], scene)
     if "cells_visited" in record.measures:
         return "cells visited", _coverage_cells(paths, scene)
     return "", [[None] * len(path) for path in paths]
 
 
-def _walking(paths: Sequence[np.ndarray], place: np.ndarray, scene: Scene) -> list[Steps]:
+def _distances(paths: Sequence[np.ndarray], place: np.ndarray, scene: Scene) -> list[Steps]:
     distances = scene.geodesic_distance(np.concatenate(paths), place)
     split = np.split(distances, np.cumsum([len(path) for path in paths])[:-1])
     return [[finite(float(value), 3) for value in part] for part in split]

@@ -1,1 +1,1 @@
-"""Plots of the report, as SVG: charts, learning curves, distances."""
+"""The report's plots: line charts of training curves, and means with intervals by distance."""

@@ -1,20 +1,21 @@
-"""Charts as inline SVG: lines over frames, and means with intervals over bins. Colours come from the style sheet."""
+"""Layout of charts that the template draws as SVG: lines over frames, and means with intervals over bins."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from batchsim.agents.report.formatting import as_json, escape, finite, series, short_number, signed
+from batchsim.agents.report.formatting import finite, series, short_number, signed
 
-_WIDTH, _HEIGHT = 360, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 10, 24
+WIDTH, HEIGHT = 360, 200
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 24
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name, its values (None leaves a gap), and the number of its colour."""
+    """One curve: its name, its values (None leaves a gap), and the index of its colour."""
 
     name: str
     values: Sequence[float | None]
@@ -23,61 +24,128 @@ class Line:
 
 @dataclass(frozen=True)
 class Dots:
-    """Means with intervals, one for each bin: `[low, mean, high]`, None where a bin is empty."""
+    """Means with intervals, `(low, mean, high)` for each bin; None for empty bins."""
 
     name: str
     values: Sequence[tuple[float, float, float] | None]
     color: int = 0
 
 
-def line_chart(title: str, x: Sequence[float], lines: Sequence[Line], floor: float | None = None) -> str:
-    """A figure element of `lines` over `x`, which rises; the y axis reaches down to `floor` if one is given."""
-    known = [value for line in lines for value in line.values if value is not None]
-    y_ticks = nice_ticks(min(known) if floor is None else min(floor, *known), max(known))
-    frame = _Frame((min(x), max(x)), (y_ticks[0], y_ticks[-1]))
-    parts = [frame.grid(y_ticks), frame.x_axis(nice_ticks(min(x), max(x), 4, inside=True))]
-    for line in lines:
-        parts.append(f'<path class="line {series(line.color)}" d="{frame.path(x, line.values)}"/>')
-    parts.append(f'<line class="cursor" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" hidden=""/>')
-    data = {
-        "x": [finite(value, 6) for value in x],
-        "lines": [{"name": line.name, "y": [_short(value) for value in line.values]} for line in lines],
-        "left": _LEFT,
-        "right": _WIDTH - _RIGHT,
-        "width": _WIDTH,
-    }
-    names = [line.name if len(lines) > 1 else "" for line in lines]
-    legend = "".join(
-        _legend_entry(name, line.color, _last(line.values)) for name, line in zip(names, lines, strict=True)
-    )
-    return _figure(title, legend, "".join(parts), f' data-chart="{escape(as_json(data))}"')
+@dataclass(frozen=True)
+class Tick:
+    """An axis label at `place`, a coordinate of the chart; `anchor` is SVG's text-anchor."""
 
-
-def dot_chart(title: str, bins: Sequence[str], groups: Sequence[Dots], unit_interval: bool = True) -> str:
-    """A figure element of the `groups` side by side in each of the `bins`; the y axis is [0, 1] or fits the values."""
-    known = [value for group in groups for triple in group.values if triple for value in triple]
-    y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if unit_interval else nice_ticks(min(known, default=0), max(known, default=1))
-    frame = _Frame((-0.5, len(bins) - 0.5), (y_ticks[0], y_ticks[-1]))
-    parts = [frame.grid(y_ticks)]
-    for i, label in enumerate(bins):
-        parts.append(f'<text class="tick" text-anchor="middle" x="{frame.x(i):.1f}" y="{_HEIGHT - 8}">{label}</text>')
-    for g, group in enumerate(groups):
-        shift = 0.5 * ((g + 0.5) / len(groups) - 0.5)
-        places = [i + shift for i in range(len(bins))]
-        means = [triple and triple[1] for triple in group.values]
-        parts.append(f'<path class="line faint {series(group.color)}" d="{frame.path(places, means)}"/>')
-        parts += [
-            frame.dot(place, triple, group, bin_name)
-            for place, triple, bin_name in zip(places, group.values, bins, strict=True)
-            if triple
-        ]
-    legend = "".join(_legend_entry(group.name, group.color) for group in groups)
-    return _figure(title, legend, "".join(parts))
+    place: str
+    text: str
+    anchor: str = "middle"
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """The axes: which numbers the edges of the plot stand for."""
+class LegendEntry:
+    """A coloured square with a name, or the value alone if the name is empty."""
+
+    name: str
+    series: str
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """SVG path data of one line."""
+
+    series: str
+    path: str
+    is_faint: bool = False
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A mean with its interval, in coordinates of the chart."""
+
+    series: str
+    title: str
+    x: str
+    low: str
+    mean: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart, ready to be drawn.
+
+    Attributes:
+        title: Its title.
+        legend: Its legend.
+        x_ticks: Labels of the x axis.
+        y_ticks: Labels of the y axis, each with a grid line.
+        curves: Lines.
+        dots: Means with intervals.
+        data: What the page's script needs to show values under the pointer; None for a static chart.
+    """
+
+    title: str
+    legend: tuple[LegendEntry, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    curves: tuple[Curve, ...]
+    dots: tuple[Dot, ...] = ()
+    data: Mapping[str, Any] | None = None
+
+
+def line_chart(title: str, x: Sequence[float], lines: Sequence[Line], floor: float | None = None) -> Chart:
+    """Lay out `lines` over rising `x`; the y axis extends down to `floor` if it is given."""
+    known = [value for line in lines for value in line.values if value is not None]
+    y_ticks = nice_ticks(min(known) if floor is None else min(floor, *known), max(known))
+    axes = _Axes((min(x), max(x)), (y_ticks[0], y_ticks[-1]))
+    names = [line.name if len(lines) > 1 else "" for line in lines]
+    return Chart(
+        title=title,
+        legend=tuple(
+            LegendEntry(name, series(line.color), _last(line.values)) for name, line in zip(names, lines, strict=True)
+        ),
+        x_ticks=axes.x_ticks(nice_ticks(min(x), max(x), 4, inside=True)),
+        y_ticks=axes.y_ticks(y_ticks),
+        curves=tuple(Curve(series(line.color), axes.path(x, line.values)) for line in lines),
+        data={
+            "x": [finite(value, 6) for value in x],
+            "lines": [{"name": line.name, "y": [_short(value) for value in line.values]} for line in lines],
+            "left": LEFT,
+            "right": WIDTH - RIGHT,
+            "width": WIDTH,
+        },
+    )
+
+
+def dot_chart(title: str, bins: Sequence[str], groups: Sequence[Dots], unit_interval: bool = True) -> Chart:
+    """Lay out `groups` side by side in each of the `bins`; the y axis is [0, 1] or fits the values."""
+    known = [value for group in groups for triple in group.values if triple for value in triple]
+    y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if unit_interval else nice_ticks(min(known, default=0), max(known, default=1))
+    axes = _Axes((-0.5, len(bins) - 0.5), (y_ticks[0], y_ticks[-1]))
+    curves, dots = [], []
+    for g, group in enumerate(groups):
+        shift = 0.5 * ((g + 0.5) / len(groups) - 0.5)
+        places = [i + shift for i in range(len(bins))]
+        means = [triple[1] if triple else None for triple in group.values]
+        curves.append(Curve(series(group.color), axes.path(places, means), is_faint=True))
+        dots += [
+            axes.dot(place, triple, group, bin_name)
+            for place, triple, bin_name in zip(places, group.values, bins, strict=True)
+            if triple
+        ]
+    return Chart(
+        title=title,
+        legend=tuple(LegendEntry(group.name, series(group.color)) for group in groups),
+        x_ticks=tuple(Tick(f"{axes.x(i):.1f}", label) for i, label in enumerate(bins)),
+        y_ticks=axes.y_ticks(y_ticks),
+        curves=tuple(curves),
+        dots=tuple(dots),
+    )
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """The ranges of both axes, and the coordinates of values in the chart."""
 
     x_range: tuple[float, float]
     y_range: tuple[float, float]
@@ -85,55 +153,42 @@ class _Frame:
     def x(self, value: float) -> float:
         low, high = self.x_range
         share = (value - low) / (high - low) if high > low else 0.5
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         low, high = self.y_range
-        return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     def path(self, x: Sequence[float], y: Sequence[float | None]) -> str:
-        """Path data; a missing value lifts the pen."""
-        steps, pen = [], "M"
+        """Path data; a missing value interrupts the line."""
+        steps, command = [], "M"
         for place, value in zip(x, y, strict=True):
             if value is None:
-                pen = "M"
+                command = "M"
                 continue
-            steps.append(f"{pen}{self.x(place):.1f} {self.y(value):.1f}")
-            pen = "L"
-        # A lone point shows as a dot, thanks to the round line cap.
+            steps.append(f"{command}{self.x(place):.1f} {self.y(value):.1f}")
+            command = "L"
+        # The round line cap draws a single point as a dot.
         return "".join(steps) + ("h0" if len(steps) == 1 else "")
 
-    def grid(self, ticks: Sequence[float]) -> str:
+    def y_ticks(self, ticks: Sequence[float]) -> tuple[Tick, ...]:
         decimals = _decimals(ticks)
-        return "".join(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{self.y(t):.1f}" y2="{self.y(t):.1f}"/>'
-            f'<text class="tick" text-anchor="end" x="{_LEFT - 6}" y="{self.y(t) + 3.5:.1f}">'
-            f"{_tick_text(t, decimals)}</text>"
-            for t in ticks
-        )
+        return tuple(Tick(f"{self.y(tick):.1f}", _tick_text(tick, decimals), "end") for tick in ticks)
 
-    def x_axis(self, ticks: Sequence[float]) -> str:
+    def x_ticks(self, ticks: Sequence[float]) -> tuple[Tick, ...]:
         def anchor(tick: float) -> str:
-            return "end" if self.x(tick) > _WIDTH - _RIGHT - 12 else "middle"
+            return "end" if self.x(tick) > WIDTH - RIGHT - 12 else "middle"
 
-        return "".join(
-            f'<text class="tick" text-anchor="{anchor(t)}" x="{self.x(t):.1f}" y="{_HEIGHT - 8}">'
-            f"{short_number(t)}</text>"
-            for t in ticks
-        )
+        return tuple(Tick(f"{self.x(tick):.1f}", short_number(tick), anchor(tick)) for tick in ticks)
 
-    def dot(self, place: float, triple: tuple[float, float, float], group: Dots, bin_name: str) -> str:
-        low, mean, high = (self.y(value) for value in triple)
-        x = f"{self.x(place):.1f}"
-        told = f"{group.name}, {bin_name}: {triple[1]:.3f} ({triple[0]:.3f} to {triple[2]:.3f})"
-        return (
-            f'<g class="dot {series(group.color)}"><title>{escape(told)}</title>'
-            f'<line x1="{x}" x2="{x}" y1="{low:.1f}" y2="{high:.1f}"/><circle cx="{x}" cy="{mean:.1f}" r="3.5"/></g>'
-        )
+    def dot(self, place: float, triple: tuple[float, float, float], group: Dots, bin_name: str) -> Dot:
+        low, mean, high = (f"{self.y(value):.1f}" for value in triple)
+        title = f"{group.name}, {bin_name}: {triple[1]:.3f} ({triple[0]:.3f} to {triple[2]:.3f})"
+        return Dot(series(group.color), title, f"{self.x(place):.1f}", low, mean, high)
 
 
 def nice_ticks(low: float, high: float, count: int = 4, inside: bool = False) -> list[float]:
-    """About `count` round numbers that enclose [low, high], or lie in it if `inside`; two at the least."""
+    """About `count` round numbers, at least two, that enclose [low, high], or lie in it if `inside`."""
     if not high > low:
         pad = abs(low) * 0.1 or 0.5
         low, high = (low, low + 1) if inside else (low - pad, high + pad)
@@ -170,18 +225,3 @@ def _value_text(value: float) -> str:
 
 def _short(value: float | None) -> float | None:
     return None if value is None else finite(value, 3 if abs(value) < 1000 else 4)
-
-
-def _legend_entry(name: str, color: int, value: str = "") -> str:
-    """A coloured square with a name; without a name the value alone."""
-    shown = f'<output class="value">{escape(value)}</output>' if value else ""
-    named = f"<i></i>{escape(name)} " if name else ""
-    return f'<span class="key {series(color)}">{named}{shown}</span>'
-
-
-def _figure(title: str, legend: str, drawing: str, extra: str = "") -> str:
-    return (
-        f'<figure class="chart"{extra}><figcaption><b>{escape(title)}</b><span class="legend">{legend}</span>'
-        f'</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{drawing}</svg>'
-        "</figure>"
-    )

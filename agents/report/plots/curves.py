@@ -1,21 +1,22 @@
-"""Learning curves from the lines of a training log."""
+"""Learning curves from the lines of training logs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from batchsim.agents.report.formatting import finite, style_of
-from batchsim.agents.report.plots.charts import Line, line_chart
-from batchsim.agents.report.run import ReportedRun
+from batchsim.agents.report.plots.charts import Chart, Line, line_chart
+from batchsim.agents.report.reported_run import ReportedRun
 
-# title, {key in the log: name in the legend}, lowest number that the axis must show
+# Title, {key in the log: name in the legend}, value down to which the axis extends.
 _Plan = tuple[str, dict[str, str], float | None]
 _MAIN: tuple[_Plan, ...] = (
     ("Success, SPL", {"success": "success", "spl": "SPL"}, 0.0),
-    ("Success, SPL on scenes not trained in", {"eval_success": "success", "eval_spl": "SPL"}, 0.0),
+    ("Success, SPL on held-out scenes", {"eval_success": "success", "eval_spl": "SPL"}, 0.0),
     ("Episode return", {"reward": "return"}, None),
     ("Episode length, steps", {"episode_length": "steps"}, 0.0),
     ("Policy entropy", {"entropy": "entropy"}, 0.0),
@@ -25,33 +26,36 @@ _MAIN: tuple[_Plan, ...] = (
 _MORE: tuple[_Plan, ...] = (
     ("Policy loss", {"policy_loss": "loss"}, None),
     ("Approximate KL", {"approx_kl": "KL"}, 0.0),
-    ("Clipped share", {"clip_fraction": "share"}, 0.0),
+    ("Clip fraction", {"clip_fraction": "fraction"}, 0.0),
     ("Gradient norm", {"gradient_norm": "norm"}, 0.0),
     ("Learning rate", {"learning_rate": "rate"}, 0.0),
 )
 _MAX_POINTS = 160
-_NOTE = "Over frames of experience. The figure beside a title is the last value, or that under the pointer."
 
 
-def learning_curves(runs: Sequence[ReportedRun]) -> str:
-    """The charts of all runs that have a log as HTML, empty if none holds any of the known figures.
+@dataclass(frozen=True)
+class LearningCurves:
+    """The charts of the training logs; `more` are of less interest."""
 
-    The less telling charts are folded away. Several runs share the charts, one figure in each.
+    main: tuple[Chart, ...]
+    more: tuple[Chart, ...]
+
+
+def learning_curves(runs: Sequence[ReportedRun]) -> LearningCurves | None:
+    """The charts of all runs that have a log; None if no log holds any of the known values.
+
+    Several runs share the charts, with one value in each.
     """
     logged = [(color, run) for color, run in enumerate(runs) if run.curves]
     if not logged:
-        return ""
-    plan = _MAIN[:1] + _tasks_own(logged[0][1].evaluation.measures) + _MAIN[1:]
+        return None
+    plan = _MAIN[:1] + _of_task(logged[0][1].evaluation.measures) + _MAIN[1:]
     draw = _charts_of_one if len(logged) == 1 else _charts_of_many
-    main, more = draw(logged, plan), draw(logged, _MORE)
-    folded = f'<details><summary>Further curves of the optimiser</summary><div class="charts">{more}</div></details>'
-    if not main and not more:
-        return ""
-    shown = f'<div class="charts">{main}</div>' if main else ""
-    return f'<p class="note">{_NOTE}</p>{shown}{folded if more else ""}'
+    curves = LearningCurves(tuple(draw(logged, plan)), tuple(draw(logged, _MORE)))
+    return curves if curves.main or curves.more else None
 
 
-def _tasks_own(measures: Sequence[str]) -> tuple[_Plan, ...]:
+def _of_task(measures: Sequence[str]) -> tuple[_Plan, ...]:
     known = {key for _, keys, _ in _MAIN for key in keys}
     return tuple((style_of(name).title, {name: style_of(name).title}, 0.0) for name in measures if name not in known)
 
@@ -62,23 +66,23 @@ def last_known(curves: Sequence[Mapping[str, Any]], key: str) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _charts_of_one(logged: Sequence[tuple[int, ReportedRun]], plan: Sequence[_Plan]) -> str:
+def _charts_of_one(logged: Sequence[tuple[int, ReportedRun]], plan: Sequence[_Plan]) -> list[Chart]:
     curves = logged[0][1].curves
     charts = []
     for title, keys, floor in plan:
         columns = {name: _column(curves, key) for key, name in keys.items()}
         columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
         if columns:
-            # Some figures are known in few lines of the log: those alone make their curve.
+            # Values that only some lines of the log hold are drawn from those lines alone.
             known = ~np.isnan(np.stack(list(columns.values()))).all(0)
             x, thinned = thin_out(_frames(curves)[known], [values[known] for values in columns.values()])
             lines = [Line(name, values, i) for i, (name, values) in enumerate(zip(columns, thinned, strict=True))]
             charts.append(line_chart(title, x, lines, floor))
-    return "".join(charts)
+    return charts
 
 
-def _charts_of_many(logged: Sequence[tuple[int, ReportedRun]], plan: Sequence[_Plan]) -> str:
-    """A chart for each figure, with a line for each run, in the run's colour."""
+def _charts_of_many(logged: Sequence[tuple[int, ReportedRun]], plan: Sequence[_Plan]) -> list[Chart]:
+    """A chart for each value, with a line for each run in the run's colour."""
     frames = [_frames(run.curves) for _, run in logged]
     x = np.linspace(min(each[0] for each in frames), max(each[-1] for each in frames), _MAX_POINTS)
     charts = []
@@ -93,13 +97,19 @@ def _charts_of_many(logged: Sequence[tuple[int, ReportedRun]], plan: Sequence[_P
                 _, on, where = title.partition(" on ")
                 heading = title if len(keys) == 1 else name[:1].upper() + name[1:] + on + where
                 charts.append(line_chart(heading, x.tolist(), lines, floor))
-    return "".join(charts)
+    return charts
 
 
 def resampled(at: np.ndarray, values: np.ndarray, x: np.ndarray) -> list[float | None]:
-    """`values` [n] over rising `at` [n], NaN where unknown, as they were at each of `x`; None beyond what is known.
+    """Resample a curve.
 
-    Many values are first thinned out, so that what lies between two of `x` counts as well.
+    Args:
+        at: Rising places `[n]`.
+        values: Values `[n]` there, NaN where unknown. They are averaged first if they are denser than `x`.
+        x: Where to sample.
+
+    Returns:
+        The value at each of `x`; None outside the range of known values.
     """
     ends, (means,) = thin_out(at, [values], len(x))
     known = [(end, mean) for end, mean in zip(ends, means, strict=True) if mean is not None]
@@ -121,9 +131,15 @@ def _column(curves: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 def thin_out(
     x: np.ndarray, columns: Sequence[np.ndarray], most: int = _MAX_POINTS
 ) -> tuple[list[float], list[list[float | None]]]:
-    """At most `most` points: `x` [n] and the means of the known values of each column [n] over runs of equal length.
+    """Average a curve over at most `most` intervals of equal length.
 
-    The last `x` of each run stands for it. A run without a known value gives None.
+    Args:
+        x: Places `[n]`.
+        columns: Values `[n]` of each line, NaN where unknown.
+        most: The maximum number of points.
+
+    Returns:
+        The last `x` of each interval, and for each column the means of its known values; None without any.
     """
     runs = np.array_split(np.arange(len(x)), min(most, len(x)))
     thinned = [[_mean_of_known(column[run]) for run in runs] for column in columns]

@@ -1,4 +1,4 @@
-"""How an agent does by the distance it had to go."""
+"""Results by geodesic start distance."""
 
 from __future__ import annotations
 
@@ -9,21 +9,16 @@ import numpy as np
 
 from batchsim.agents.evaluation.results import Evaluation, bootstrap_interval
 from batchsim.agents.report.formatting import style_of
-from batchsim.agents.report.gallery.progress import has_goal
-from batchsim.agents.report.plots.charts import Dots, dot_chart
+from batchsim.agents.report.plots.charts import Chart, Dots, dot_chart
 
 _MOST_BINS = 6
 _CHARTS = ("success", "spl", "distance_to_goal")
-_NOTE = "By the walking distance from start to goal, in metres, in groups of about as many episodes; 95% intervals."
 
 
-def distance_charts(evaluations: Sequence[Evaluation]) -> str:
-    """Success, SPL and the distance left by geodesic start distance, each with 95% intervals, as HTML.
-
-    Empty for tasks without a goal.
-    """
-    if not all(has_goal(evaluation.records[0]) for evaluation in evaluations):
-        return ""
+def distance_charts(evaluations: Sequence[Evaluation]) -> list[Chart]:
+    """Success, SPL and distance to goal by geodesic start distance, with 95% intervals; empty without a goal."""
+    if not all(evaluation.records[0].has_goal for evaluation in evaluations):
+        return []
     edges = bin_edges(np.array([record.start_distance for record in evaluations[0].records]))
     names = [f"{low:g}–{high:g}" for low, high in pairwise(edges)]
     charts = []
@@ -37,11 +32,11 @@ def distance_charts(evaluations: Sequence[Evaluation]) -> str:
         ]
         title = f"{style.title},{style.unit}" if style.unit else style.title
         charts.append(dot_chart(title, names, groups, style.share))
-    return f'<p class="note">{_NOTE}</p><div class="charts">{"".join(charts)}</div>'
+    return charts
 
 
 def bin_edges(distances: np.ndarray, most: int = _MOST_BINS) -> list[float]:
-    """Rising edges in metres, whole or half, that cut `distances` [E] into at most `most` bins of about equal count."""
+    """Rising multiples of half a metre that divide `distances` `[E]` into at most `most` bins of similar size."""
     distances = distances[np.isfinite(distances)]
     if not len(distances):
         return [0.0, 1.0]
@@ -52,7 +47,7 @@ def bin_edges(distances: np.ndarray, most: int = _MOST_BINS) -> list[float]:
 
 
 def binned(evaluation: Evaluation, measure: str, edges: Sequence[float]) -> list[tuple[float, float, float] | None]:
-    """`(low, mean, high)` of `measure` for the episodes of each bin [edge, next edge), None where there are none."""
+    """`(low, mean, high)` of `measure` for the episodes of each bin [edge, next edge); None for empty bins."""
     distance = np.array([record.start_distance for record in evaluation.records])
     values = evaluation.values(measure)
     clusters = np.array([record.scene for record in evaluation.records])

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from batchsim.agents.baselines.registry import BASELINES, make_baseline, sample_categorical
+from batchsim.agents.baselines.registry import BASELINES, make_baseline
+from batchsim.agents.baselines.sampling import sample_categorical
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.run_episodes import run_episodes
 from batchsim.scenes import sample_episodes
@@ -89,6 +90,6 @@ def test_greedy_decides_by_the_goal_sensor(make_env, one_room):
 def test_unknown_baselines_are_named(make_env, one_room):
     with pytest.raises(AgentError, match=r"'clever'.*random, forward, greedy, oracle"):
         make_baseline("clever", make_env(1, one_room, sensors=()))
-    with pytest.raises(AgentError, match=r"'greedy' is no baseline of the task Flee.*random, forward, oracle"):
+    with pytest.raises(AgentError, match=r"'greedy' is not a baseline for the task Flee.*random, forward, oracle"):
         make_baseline("greedy", make_env(1, one_room, task="flee", sensors=()))
     assert set(BASELINES) == {"random", "forward", "greedy", "oracle"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from batchsim.agents.baselines.registry import baselines_of, compared_with, make_baseline
+from batchsim.agents.baselines.registry import baselines_of, default_baselines, make_baseline
 from batchsim.agents.evaluation.run_episodes import run_episodes
 from batchsim.scenes import sample_episodes
 from batchsim.tasks import Explore, Flee, PointNav
@@ -76,8 +76,8 @@ def test_they_do_the_same_however_many_run_beside(make_env, homes, task, name):
 
 
 def test_who_is_compared():
-    assert compared_with(PointNav()) == ("random", "greedy", "oracle")
-    assert compared_with(Flee()) == compared_with(Explore()) == ("random", "forward", "oracle")
+    assert default_baselines(PointNav()) == ("random", "greedy", "oracle")
+    assert default_baselines(Flee()) == default_baselines(Explore()) == ("random", "forward", "oracle")
 
     @dataclass(frozen=True)
     class Own(Flee):

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import csv
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation, LeftOut, bootstrap_interval
+from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation, bootstrap_interval
 
 
 def record(scene: str, number: int, **measures: float) -> EpisodeRecord:
@@ -82,30 +80,6 @@ def test_summary_and_scene_table() -> None:
     assert table["b"]["reward"] == 3.0
 
 
-def test_a_saved_evaluation_comes_back(tmp_path) -> None:
-    evaluation = Evaluation("greedy", "four-rooms", 1, (record("a", 0, success=1.0), record("b", 7, spl=0.25)))
-    evaluation.save(tmp_path / "evaluation.json")
-    assert Evaluation.load(tmp_path / "evaluation.json") == evaluation
-
-
-def test_a_saved_evaluation_comes_back_with_what_was_left_out(tmp_path) -> None:
-    left_out = (LeftOut("attic", "9", "its goal is out of reach"),)
-    records = (record("a", 0, distance_to_goal=math.inf, reward=-math.inf), record("b", 1, distance_to_goal=2.0))
-    evaluation = Evaluation("random", "x", 3, records, ("distance_to_goal", "reward"), left_out, True)
-    evaluation.save(tmp_path / "evaluation.json")
-    text = (tmp_path / "evaluation.json").read_text()
-    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    # What is not finite is null, in the figures made of it as well.
-    assert data["records"][0]["measures"]["distance_to_goal"] is None
-    assert data["distance_to_goal"] == {"mean": None, "ci95": [2.0, None]}
-    assert data["per_scene"]["a"]["distance_to_goal"] is None
-    assert data["per_scene"]["b"]["distance_to_goal"] == 2.0
-    back = Evaluation.load(tmp_path / "evaluation.json")
-    assert back.records[1] == records[1]
-    assert back.records[0].measures["distance_to_goal"] == math.inf
-    assert (back.measures, back.left_out, back.deterministic) == (evaluation.measures, left_out, True)
-
-
 def test_table_by_distance() -> None:
     lengths = {2.4: 1.0, 2.5: 0.0, 4.9: 1.0, 12.0: 1.0, 35.0: 0.0}
     records = tuple(
@@ -121,27 +95,10 @@ def test_table_by_distance() -> None:
     ]
     assert [row["success"]["mean"] for row in table] == [1, 0.5, 1, 0]
     assert table[1]["success"]["ci95"] == [0, 1]
-    # Lengths that nobody knows have no row.
+    # Unknown distances have no row.
     unknown = Evaluation("greedy", "x", 0, (*records, replace(records[0], start_distance=math.nan)))
     assert unknown.per_distance() == table
     assert unknown.summary()["episodes"] == 6
-
-
-def test_csv_has_a_line_for_each_episode(tmp_path) -> None:
-    records = (
-        record('room, "north"', 0, success=1.0, spl=0.75, start_distance=4.0, path_length=5.5),
-        record("b", 1, distance_to_goal=math.inf),
-    )
-    Evaluation("greedy", "x", 0, records).save_csv(tmp_path / "episodes.csv")
-    with (tmp_path / "episodes.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert list(lines[0]) == [
-        *("scene", "episode_id", "start_distance", "goal_x", "goal_y", "goal_z"),
-        *(*MEASURES, "path_length"),
-    ]
-    assert [line["scene"] for line in lines] == ['room, "north"', "b"]
-    assert (lines[0]["spl"], lines[0]["path_length"], lines[0]["goal_z"]) == ("0.75", "5.5", "2.0")
-    assert (lines[1]["distance_to_goal"], lines[1]["path_length"]) == ("", "")
 
 
 def test_measures_are_the_tasks() -> None:

@@ -160,13 +160,13 @@ def test_chosen_episodes_are_run_again_with_images(make_env, homes, episodes, dr
     which = np.array([13, 2, 6])
     seen = {int(k): [] for k in range(len(which))}
 
-    def look(moment):
-        for env, index in enumerate(moment.index.tolist()):
+    def look(snapshot):
+        for env, index in enumerate(snapshot.index.tolist()):
             if index >= 0:
-                assert int(moment.step[env]) == len(seen[index])
-                assert bool(moment.episode_start[env]) == (not seen[index])
-                image = moment.observation["rgb"][env].numpy().copy()
-                seen[index].append((int(moment.action[env]), image))
+                assert int(snapshot.step[env]) == len(seen[index])
+                assert bool(snapshot.episode_start[env]) == (not seen[index])
+                image = snapshot.observation["rgb"][env].numpy().copy()
+                seen[index].append((int(snapshot.action[env]), image))
 
     found = act_by_policy(make_env, homes, episodes.select(which), 2, on_step=look, sensors=("rgb", "depth"))
     assert found.records == tuple(drawn_alone.records[k] for k in which)

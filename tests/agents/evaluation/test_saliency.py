@@ -1,10 +1,10 @@
-"""What is watched in a policy, against a gradient known in closed form and against the policy run by itself."""
+"""A policy's inner values, against a gradient known in closed form and against the policy run by itself."""
 
 import numpy as np
 import pytest
 import torch
 
-from batchsim.agents.evaluation.saliency import PolicyWatcher
+from batchsim.agents.evaluation.saliency import PolicyTracer
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
 
@@ -49,9 +49,9 @@ class LinearPolicy:
 def test_saliency_is_the_gradient_of_the_chosen_actions_log_probability(experience):
     observations, actions = experience
     policy = LinearPolicy()
-    watcher = PolicyWatcher(policy, ENVS)
+    tracer = PolicyTracer(policy, ENVS)
     for observation, action in zip(observations, actions, strict=True):
-        watcher.watch(observation, action)
+        tracer.add(observation, action)
     state, previous = np.zeros(ENVS), np.zeros(ENVS)
     for step, (observation, action) in enumerate(zip(observations, actions, strict=True)):
         pixels = {name: observation[name].double().numpy().reshape(ENVS, -1) for name in ("depth", "rgb")}
@@ -59,13 +59,13 @@ def test_saliency_is_the_gradient_of_the_chosen_actions_log_probability(experien
         logits += state[:, None] + previous[:, None] * [0, 0.1, 0, 0]
         chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         for env in range(ENVS):
-            watched = watcher.of(env, STEPS)
+            trace = tracer.trace(env, STEPS)
             for name, channels in (("depth", 1), ("rgb", 3)):
                 # d log p(a) / dx = W_a - sum over b of p(b) W_b
                 weight = policy.weights[name].double().numpy()
                 gradient = weight[:, action[env]] - weight @ chance[env]
                 expected = np.abs(gradient).reshape(SIZE, SIZE, channels).max(-1)
-                assert np.allclose(watched.saliency[name][step], expected, rtol=1e-4, atol=1e-7)
+                assert np.allclose(trace.saliency[name][step], expected, rtol=1e-4, atol=1e-7)
         state, previous = state + pixels["depth"].mean(1), action.numpy()
 
 
@@ -73,9 +73,9 @@ def test_memory_is_that_of_the_policy_alone(seeded, experience):
     observations, actions = experience
     config = PolicyConfig(hidden_size=24, images=("depth", "rgb"), visual_channels=(4, 8), image_size=(SIZE, SIZE))
     policy = Policy(config).eval()
-    watcher = PolicyWatcher(policy, ENVS)
+    tracer = PolicyTracer(policy, ENVS)
     for observation, action in zip(observations, actions, strict=True):
-        watcher.watch(observation, action)
+        tracer.add(observation, action)
     for env in range(ENVS):
         state, previous = policy.initial_state(1), torch.zeros(1, dtype=torch.int64)
         episode_start = torch.ones(1, dtype=torch.bool)
@@ -84,15 +84,15 @@ def test_memory_is_that_of_the_policy_alone(seeded, experience):
             with torch.no_grad():
                 _, _, state = policy.step(mine, previous, episode_start, state)
             previous, episode_start = actions[step, env : env + 1], torch.zeros_like(episode_start)
-            assert np.allclose(watcher.of(env, STEPS).memory[step], state[0].numpy(), atol=1e-5)
-    assert watcher.of(0, 2).memory.shape == (2, 24)
-    assert watcher.of(0, 2).saliency["depth"].max() > 0
+            assert np.allclose(tracer.trace(env, STEPS).memory[step], state[0].numpy(), atol=1e-5)
+    assert tracer.trace(0, 2).memory.shape == (2, 24)
+    assert tracer.trace(0, 2).saliency["depth"].max() > 0
 
 
 def test_blind_policies_have_memory_and_no_saliency(seeded, experience):
     observations, actions = experience
-    watcher = PolicyWatcher(Policy(PolicyConfig(hidden_size=24, images=())).eval(), ENVS)
-    watcher.watch({GOAL: observations[0][GOAL]}, actions[0])
-    watched = watcher.of(1, 1)
-    assert watched.saliency == {}
-    assert watched.memory.shape == (1, 24)
+    tracer = PolicyTracer(Policy(PolicyConfig(hidden_size=24, images=())).eval(), ENVS)
+    tracer.add({GOAL: observations[0][GOAL]}, actions[0])
+    trace = tracer.trace(1, 1)
+    assert trace.saliency == {}
+    assert trace.memory.shape == (1, 24)

@@ -14,8 +14,10 @@ from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import main
 from batchsim.agents.evaluation.candidates import Candidate, find_candidates
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
-from batchsim.agents.evaluation.results import MEASURES, Evaluation, LeftOut
+from batchsim.agents.evaluation.result_files import load_evaluation
+from batchsim.agents.evaluation.results import MEASURES, LeftOut
 from batchsim.agents.evaluation.session import EvalSession
+from batchsim.agents.report import write_evaluation
 from batchsim.agents.runs.checkpoint import save_checkpoint
 from batchsim.agents.training.build import make_trainer
 from batchsim.scenes import sample_episodes, save_episodes
@@ -75,7 +77,7 @@ def test_agents_of_two_tasks_are_not_compared(runs, tmp_path):
     other = make_run(tmp_path / "flees", replace(SMALL, task="flee"))
     with pytest.raises(AgentError, match=r"sees was trained for pointnav, .*flees for flee"):
         find_candidates([str(runs[0]), str(other)])
-    with pytest.raises(AgentError, match=r"greedy: no baseline of the task flee, which has random, forward, oracle"):
+    with pytest.raises(AgentError, match=r"greedy: not a baseline for flee; expected one of random, forward, oracle"):
         find_candidates([str(other), "greedy"])
     assert find_candidates(["oracle"], TrainConfig(task="flee"))[0].config.task == "flee"
 
@@ -139,9 +141,9 @@ def test_chosen_episodes_are_run_again_alike(runs, session, name):
     whole = session.run(candidate)
     seen = []
 
-    def look(moment):
-        assert moment.observation["rgb"].shape == (2, 64, 64, 3) if name in BASELINES else (2, 16, 16, 3)
-        seen.append(int((moment.index >= 0).sum()))
+    def look(snapshot):
+        assert snapshot.observation["rgb"].shape == (2, 64, 64, 3) if name in BASELINES else (2, 16, 16, 3)
+        seen.append(int((snapshot.index >= 0).sum()))
 
     again = session.run(candidate, which=[4, 1], on_step=look, sensors=("rgb",))
     assert again.records == (whole.records[4], whole.records[1])
@@ -165,12 +167,12 @@ def test_several_agents_make_one_report_and_an_evaluation_each(runs, session, tm
     left_out = (LeftOut("cellar", "7", "its scene cannot be had"),)
     session = EvalSession(replace(session.chosen, left_out=left_out), num_envs=4, max_episode_steps=40)
     evaluations = [session.run(candidate) for candidate in candidates]
-    page = session.write(tmp_path / "out", candidates, evaluations, films=0).read_text()
+    page = write_evaluation(tmp_path / "out", session, candidates, evaluations, videos=0).read_text()
     for name in ("sees", "greedy", "oracle"):
         assert name in page
     folders = [tmp_path / "out", tmp_path / "out/compared/greedy", tmp_path / "out/compared/oracle"]
     for folder, evaluation in zip(folders, evaluations, strict=True):
-        assert Evaluation.load(folder / "evaluation.json") == evaluation
+        assert load_evaluation(folder / "evaluation.json") == evaluation
         data = json.loads((folder / "evaluation.json").read_text())
         assert data["left_out"] == [{"scene": "cellar", "episode_id": "7", "reason": "its scene cannot be had"}]
         with (folder / "episodes.csv").open() as file:
@@ -208,7 +210,7 @@ def test_the_command_runs_an_episode_file(capsys, tmp_path, one_room):
     options = ["--episodes-file", tmp_path / "some.json.gz", "--scenes-dir", tmp_path, "--out", out, "--baselines"]
     code, _, lines = command(["oracle", *options, "greedy"], capsys)
     assert code == 0
-    assert "1 of 3 episodes are left out; the first: lost.glb 1" in lines[0]
+    assert "1 of 3 episodes are left out. The first is lost.glb 1" in lines[0]
     data = json.loads((out / "evaluation.json").read_text())
     assert data["scenes"] == "some"
     assert [episode["episode_id"] for episode in data["left_out"]] == ["1"]
@@ -220,13 +222,16 @@ def test_the_command_runs_an_episode_file(capsys, tmp_path, one_room):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["greedy", "--scenes", "one-room", "--episodes", "0"], "expected at least 1"),
+        (["greedy", "--scenes", "one-room", "--episodes", "0"], "episodes is 0; expected 1 to 1,000,000"),
         (["greedy", "--scenes", "one-room", "--num-envs", "0"], "expected at least 1"),
+        (["greedy", "--scenes", "one-room", "--episodes", str(10**18)], "expected 1 to 1,000,000"),
+        (["greedy", "--scenes", "one-room", "--videos", "-1"], "videos is -1"),
         (["greedy", "--scenes", "one-room", "--seed", "-5"], "seed is -5"),
+        (["greedy", "--scenes", "one-room", "--max-episode-steps", str(10**18)], "expected 1 to 100,000"),
         (["greedy", "--scenes", "one-room", "--max-episode-steps", "0"], "max_episode_steps"),
         (["greedy", "--episodes-file", "none.json.gz"], "no such file"),
         (["greedy", "--scenes-dir", "folder"], "--episodes-file"),
-        (["greedy", "--task", "flee"], "greedy: no baseline of the task flee"),
+        (["greedy", "--task", "flee"], "greedy: not a baseline for flee"),
         (["random", "--task", "juggle"], "juggle"),
         (["greedy", "--scenes", "one-room", "--baselines", "clever", "--out", "x"], "clever unknown"),
     ],

@@ -14,14 +14,14 @@ from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation, LeftOut
 from batchsim.agents.report import ReportedRun, write_report
 from batchsim.agents.report.formatting import STYLES, as_changes, duration, short_number, style_of
+from batchsim.agents.report.gallery.drawing import path_data, simplify, view_of
 from batchsim.agents.report.gallery.episode_choice import choose_episodes, choose_replays
 from batchsim.agents.report.gallery.maps import draw_map
-from batchsim.agents.report.gallery.playback import path_data, simplify, view_of
 from batchsim.agents.report.plots.charts import nice_ticks
 from batchsim.agents.report.plots.curves import resampled, thin_out
 from batchsim.agents.report.plots.distances import bin_edges, binned
 from batchsim.scenes.maps.top_down import OUTSIDE, TopDownMap
-from tests.helpers.chromium_pipe import Browser, find_chromium
+from tests.helpers.browser import needs_browser, open_browser
 
 VOID = {"meta", "link", "input", "br", "image", "use", "path", "circle", "line", "img", "wbr"}
 
@@ -324,7 +324,7 @@ def test_numbers_as_people_write_them() -> None:
     assert nice_ticks(-3.1, 6.2) == [-5, -2.5, 0, 2.5, 5, 7.5]
 
 
-def test_films_of_the_worst_of_near_misses_and_of_successes(evaluations) -> None:
+def test_videos_of_the_worst_of_near_misses_and_of_successes(evaluations) -> None:
     evaluation = evaluations[0]
     chosen = [record.measures for record in choose_replays(evaluation, 10)]
     failures = [record.measures for record in evaluation.records if not record.measures["success"]]
@@ -359,7 +359,7 @@ def test_several_trained_runs(tmp_path, evaluations, scene, log) -> None:
 
 
 def test_what_was_left_out_is_listed(page) -> None:
-    for text in ("homes:val/<9>", "The file is damaged.", "1 episode could not be run; no figure counts it."):
+    for text in ("homes:val/<9>", "The file is damaged.", "1 episode could not be run; no result counts it."):
         assert text in page.texts
 
 
@@ -416,19 +416,18 @@ def test_little_is_enough(tmp_path, evaluations) -> None:
     bare = EpisodeRecord("x", "0", 3.0, [0.0, 0.0, 0.0], {**dict.fromkeys(MEASURES, 0.0)})
     alone = [ReportedRun(Evaluation("a", "s", 0, (bare,)))]
     page = Page(write_report(tmp_path / "r.html", alone, {}).read_text(encoding="utf-8"))
-    assert "The one episode. A click plays it." in page.texts
+    assert "The only episode. Click an episode to play it." in page.texts
     runs = [ReportedRun(each, [{"frames": 100, "success": 0.5}]) for each in evaluations]
     Page(write_report(tmp_path / "r.html", runs, {}, gallery=0).read_text(encoding="utf-8"))
     with pytest.raises(AgentError, match="at least one evaluation"):
         write_report(tmp_path / "r.html", [], {})
-    with pytest.raises(AgentError, match="'a' holds no episodes"):
+    with pytest.raises(AgentError, match="'a' has no episodes"):
         write_report(tmp_path / "r.html", [ReportedRun(Evaluation("a", "s", 0, ()))], {})
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH")
-def test_in_a_browser(report, tmp_path) -> None:
-    browser = Browser(tmp_path / "profile")
-    try:
+@needs_browser
+def test_in_a_browser(report) -> None:
+    with open_browser() as browser:
         browser.open(report)
         order = "[...document.querySelectorAll('.card')].map(c => %s)"
         rank, start = order % "Number(c.dataset.rank)", order % "JSON.parse(c.dataset.values).start"
@@ -475,5 +474,3 @@ def test_in_a_browser(report, tmp_path) -> None:
 
         assert browser.errors == []
         assert {url.split(":")[0] for url in browser.requests} <= {"file", "data"}
-    finally:
-        browser.close()

@@ -1,6 +1,5 @@
 """The report's player in a real browser: images, map and charts move together, in all themes and widths."""
 
-import base64
 import io
 import json
 
@@ -8,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import batchsim.agents.report.gallery.clips
+import batchsim.agents.report.replays.replay_video
 from batchsim.agents.evaluation.replay import EpisodeReplay
 from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation
 from batchsim.agents.evaluation.saliency import PolicyTrace
 from batchsim.agents.report import ReportedRun, write_report
-from batchsim.agents.report.gallery.video import as_sheet
-from tests.helpers.chromium_pipe import Browser, find_chromium
+from batchsim.agents.report.replays.video import as_sheet
+from tests.helpers.browser import needs_browser, open_browser
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH")
+pytestmark = needs_browser
 
 STEPS = 120
 # Reads the number that the frames show as eight bars off the first image.
@@ -30,14 +29,14 @@ NUMBER = """(() => {
 })()"""
 
 
-def numbered_film(scene: str, episode: str, watched: bool) -> EpisodeReplay:
+def numbered_replay(scene: str, episode: str, traced: bool) -> EpisodeReplay:
     bits = np.arange(STEPS + 1)[:, None] >> np.arange(7, -1, -1) & 1
     frames = np.repeat(bits * 255, 16, 1).astype(np.uint8)
     view = np.broadcast_to(frames[:, None, :, None], (STEPS + 1, 128, 128, 3))
     depth = np.full((STEPS + 1, 64, 64, 1), 80, np.uint8)
     rng = np.random.default_rng(0)
-    inside = PolicyTrace({"depth": rng.random((STEPS, 64, 64)).astype(np.float32)}, rng.normal(size=(STEPS, 40)))
-    return EpisodeReplay(scene, episode, view, {"depth": depth}, inside if watched else None)
+    trace = PolicyTrace({"depth": rng.random((STEPS, 64, 64)).astype(np.float32)}, rng.normal(size=(STEPS, 40)))
+    return EpisodeReplay(scene, episode, view, {"depth": depth}, trace if traced else None)
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +57,15 @@ def report(request, tmp_path, evaluation, one_room, monkeypatch):
     if request.param == "mp4":
         pytest.importorskip("imageio_ffmpeg")
     else:
-        monkeypatch.setattr(batchsim.agents.report.gallery.clips, "encode", as_sheet)
-    films = [numbered_film(one_room.name, str(k), watched=k == 0) for k in (0, 1)]
-    return write_report(tmp_path / "r.html", [ReportedRun(evaluation, films=films)], {one_room.name: one_room})
+        monkeypatch.setattr(batchsim.agents.report.replays.replay_video, "encode", as_sheet)
+    replays = [numbered_replay(one_room.name, str(k), traced=k == 0) for k in (0, 1)]
+    return write_report(tmp_path / "r.html", [ReportedRun(evaluation, replays=replays)], {one_room.name: one_room})
 
 
 @pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
+def browser():
+    with open_browser() as browser:
+        yield browser
 
 
 def play(browser, number: int) -> None:
@@ -134,21 +132,21 @@ def _fogged(browser) -> float:
         "document.querySelectorAll('#scene path, #scene circle').forEach((e) => { e.style.display = 'none'; })"
     )
     box = browser.run("(({ x, y, width, height }) => ({ x, y, width, height }))(scene.getBoundingClientRect())")
-    data = browser.call("Page.captureScreenshot", format="png", clip={**box, "scale": 1})["data"]
-    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+    shot = browser.page.screenshot(clip=box)
+    image = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
     return float(((image[..., 0] > 200) & (image[..., 1] < 60) & (image[..., 2] > 200)).mean())
 
 
-def test_episodes_without_film_play_as_well(report, browser):
+def test_episodes_without_video_play_as_well(report, browser):
     browser.open(report)
     play(browser, card_of(report, "2"))
-    assert not browser.run("theatre.classList.contains('filmed')")
+    assert not browser.run("playback.classList.contains('with-video')")
     assert browser.run("getComputedStyle(views).display") == "none"
     browser.wait("Number(step.value) > 2")
     play(browser, card_of(report, "1"))
     browser.wait("views.dataset.step > 2")
     assert browser.run("document.querySelectorAll('#views canvas').length") == 2
-    assert browser.run("memory.hidden || getComputedStyle(memory).display === 'none'")  # nobody was watched
+    assert browser.run("memory.hidden || getComputedStyle(memory).display === 'none'")  # without a trace
     browser.run("document.querySelector('#close').click()")
     assert not browser.run("player.open")
     assert browser.errors == []
@@ -156,23 +154,22 @@ def test_episodes_without_film_play_as_well(report, browser):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 380])
-def test_everything_fits_in_every_theme_and_width(tmp_path, evaluation, one_room, browser, scheme, width):
-    films = [numbered_film(one_room.name, "0", watched=True)]
-    report = write_report(tmp_path / "r.html", [ReportedRun(evaluation, films=films)], {one_room.name: one_room})
-    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
-    browser.open(report)
-    assert browser.run("document.documentElement.scrollWidth") <= width
-    brightness = browser.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3)")
-    assert (np.mean([int(value) for value in brightness]) > 128) == (scheme == "light")
-    play(browser, card_of(report, "0"))
-    browser.wait("views.dataset.step > 1")
-    boxes = browser.run(
-        "[...document.querySelectorAll('#scene, #views canvas, #progress, #memory, #facts dd, .player footer > *')]"
-        ".map(e => e.getBoundingClientRect()).map(r => [r.left, r.right, r.width])"
-    )
-    for left, right, wide in boxes:
-        assert 0 <= left <= right <= width
-        assert wide > 0
-    assert browser.run("player.scrollWidth <= player.clientWidth")
-    assert browser.errors == []
+def test_everything_fits_in_every_theme_and_width(tmp_path, evaluation, one_room, scheme, width):
+    replays = [numbered_replay(one_room.name, "0", traced=True)]
+    report = write_report(tmp_path / "r.html", [ReportedRun(evaluation, replays=replays)], {one_room.name: one_room})
+    with open_browser(width, 800, color_scheme=scheme, is_mobile=width < 600) as browser:
+        browser.open(report)
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        brightness = browser.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3)")
+        assert (np.mean([int(value) for value in brightness]) > 128) == (scheme == "light")
+        play(browser, card_of(report, "0"))
+        browser.wait("views.dataset.step > 1")
+        boxes = browser.run(
+            "[...document.querySelectorAll('#scene, #views canvas, #progress, #memory, #facts dd, .player footer > *')]"
+            ".map(e => e.getBoundingClientRect()).map(r => [r.left, r.right, r.width])"
+        )
+        for left, right, wide in boxes:
+            assert 0 <= left <= right <= width
+            assert wide > 0
+        assert browser.run("player.scrollWidth <= player.clientWidth")
+        assert browser.errors == []

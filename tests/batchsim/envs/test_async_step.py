@@ -73,7 +73,7 @@ def test_nothing_else_may_be_asked_of_a_step_under_way(one_room, make_env, call)
 def test_waiting_for_nothing_says_so(one_room, make_env):
     env = make_env(3, one_room, **SMALL)
     env.reset(seed=0)
-    with pytest.raises(NoAsyncCallError, match=r"without step_async\(\)"):
+    with pytest.raises(NoAsyncCallError, match=r"Call step_async\(\) before"):
         env.step_wait()
     with pytest.raises(RenderError, match=r"without render_async\(\)"):
         env.simulator.renderer.render_wait()

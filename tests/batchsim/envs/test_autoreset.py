@@ -110,7 +110,7 @@ def test_a_reset_in_between_is_not_repeated_by_next_step(one_room, make_env):
     assert terminated.all()
     env.reset(options={"reset_mask": np.array([True, False])})
     *_, info = env.step([1, 1])
-    # The first acts, since it was episode_start by hand; the second only begins.
+    # The first acts, since it was reset by hand; the second only starts its next episode.
     assert info["episode"]["l"].tolist() == [1, 0]
 
 

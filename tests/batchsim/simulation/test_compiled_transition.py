@@ -63,4 +63,4 @@ def test_all_parts_are_compiled(one_room, make_env, monkeypatch):
         torch, "compile", lambda function, **options: asked.append((function.__name__, options)) or function
     )
     make_env(2, one_room, device="cpu", compile_simulator=True, **SMALL)
-    assert [name for name, _ in asked] == ["_act", "begin", "look"]
+    assert [name for name, _ in asked] == ["_act", "start_episodes", "observe"]

@@ -140,8 +140,8 @@ def test_scenes_that_come_and_go(make_env, both, task):
 class Swaps(PointNav):
     """What it keeps changes places, so that each tensor comes to stand where another is looked for."""
 
-    def begin(self, scenes, state, episode_start, episode):
-        super().begin(scenes, state, episode_start, episode)
+    def begin(self, scenes, state, mask, episode):
+        super().begin(scenes, state, mask, episode)
         zero = torch.zeros_like(state.heading)
         kept = state.task
         kept["a"], kept["b"] = kept.get("b", zero), kept.get("a", zero) + 1
@@ -204,7 +204,7 @@ class Schedules(PointNav):
     ("task", "reason"),
     [
         (Asks, "makes the host wait"),
-        (Counts, "something else"),
+        (Counts, "another result"),
         (Remembers, "every step"),
         (Schedules, "every step"),
     ],

@@ -72,7 +72,7 @@ def test_states_of_others_are_refused(homes, one_room, make_env):
     saved = env.state_dict()
     with pytest.raises(OptionError, match="other scenes"):
         make_env(4, one_room, sensors=()).load_state_dict(saved)
-    with pytest.raises(OptionError, match="of 4 environments; expected 3"):
+    with pytest.raises(OptionError, match="has 4 environments; expected 3"):
         make_env(3, homes, sensors=()).load_state_dict(saved)
     with pytest.raises(OptionError, match="waiting"):
         env.load_state_dict({})

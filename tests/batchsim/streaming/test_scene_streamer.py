@@ -14,7 +14,7 @@ from batchsim import NavEnv, OptionError
 from batchsim.cuda_graph import sync_debug
 from batchsim.scenes import SceneError, bake_many, resolve
 from batchsim.streaming.initial_scenes import InitialScenes
-from batchsim.streaming.scene_streamer import ARRIVAL_STEPS, LOOK_EVERY, SceneStreamer
+from batchsim.streaming.scene_streamer import ARRIVAL_STEPS, POLL_INTERVAL, SceneStreamer
 from batchsim.world.navigation_data import prepare_navigation
 from batchsim.world.resident_scenes import ResidentScenes
 from tests.helpers.rooms import make_room, room_of, room_sources
@@ -62,7 +62,7 @@ def test_every_scene_is_visited_and_bodies_stand_in_the_scene_of_their_slot(make
     env = make_streaming(make_env, rooms)
     env.reset(seed=0)
     scenes, state, streamer = env.simulator.scenes, env.simulator.state, env.simulator.streamer
-    episode_start = Counter()
+    started = Counter()
     while streamer.changes < 16:
         (moment,) = walk(env, 1, seed=streamer.changes)
         names = [scenes.scenes[k].name for k in state.scene.tolist()]
@@ -70,21 +70,21 @@ def test_every_scene_is_visited_and_bodies_stand_in_the_scene_of_their_slot(make
         assert (scenes.locate(state.scene, state.position) >= 0).all()
         assert state.task["distance"].isfinite().all()
         assert state.step.max() < 10
-        episode_start.update(name for name, done in zip(names, moment["done"].tolist(), strict=True) if done)
+        started.update(name for name, done in zip(names, moment["done"].tolist(), strict=True) if done)
     assert len(streamer.visited) == 10
-    assert set(episode_start) == {room.name for room in rooms}
+    assert set(started) == {room.name for room in rooms}
 
 
 def test_new_episodes_avoid_the_slots_that_others_leave(make_env, rooms):
     env = make_streaming(make_env, rooms)
     env.reset(seed=1)
-    scenes, episode_start = env.simulator.scenes, 0
+    scenes, started = env.simulator.scenes, 0
     for _ in range(150):
-        drawn = set(scenes.draw(torch.linspace(0, 0.999, 50)).tolist())
-        (moment,) = walk(env, 1, seed=episode_start)
+        drawn = set(scenes.sample_slot(torch.linspace(0, 0.999, 50)).tolist())
+        (moment,) = walk(env, 1, seed=started)
         assert set(moment["scene"][moment["done"]].tolist()) <= drawn
-        episode_start += int(moment["done"].sum())
-    assert episode_start > 100
+        started += int(moment["done"].sum())
+    assert started > 100
     assert env.simulator.streamer.changes > 2
     assert len(drawn) == 3
 
@@ -119,7 +119,7 @@ def test_a_seed_begins_everything_anew(make_env, rooms):
     assert not same(walk(env, 200), first)
 
 
-@pytest.mark.parametrize("steps", [1, LOOK_EVERY + 1, 50, 60, 70, 80])
+@pytest.mark.parametrize("steps", [1, POLL_INTERVAL + 1, 50, 60, 70, 80])
 def test_going_on_in_another_environment(make_env, rooms, steps):
     env = make_streaming(make_env, rooms)
     env.reset(seed=7)
@@ -150,7 +150,7 @@ def test_scenes_that_cannot_be_loaded_are_left_out(make_env, rooms, caplog):
             pass
     assert env.simulator.streamer.visited == {0, 2, 3, 4, 6, 7, 9}
     assert set(env.failed_scenes) == {"room-1", "room-5", "room-8"}
-    assert "room-8 is left out: room-8: cut off." in caplog.text
+    assert "Skipping room-8: room-8: cut off." in caplog.text
 
 
 def test_where_no_other_can_be_loaded_the_first_ones_stay(make_env, rooms, caplog):
@@ -159,8 +159,8 @@ def test_where_no_other_can_be_loaded_the_first_ones_stay(make_env, rooms, caplo
     for _ in walk(env, 60):
         pass
     assert env.simulator.streamer.changes == 0
-    assert "the 4 resident ones stay" in caplog.text
-    assert set(env.simulator.scenes.draw(torch.linspace(0, 0.999, 50)).tolist()) == {0, 1, 2, 3}
+    assert "the 4 resident scenes stay" in caplog.text
+    assert set(env.simulator.scenes.sample_slot(torch.linspace(0, 0.999, 50)).tolist()) == {0, 1, 2, 3}
     with pytest.raises(SceneError, match="None of 10"):
         make_streaming(make_env, rooms, broken=range(10))
 
@@ -233,13 +233,13 @@ def test_what_is_kept_does_not_grow_over_many_rounds(empty_streamer):
 def test_an_arrival_takes_its_steps(make_env, rooms):
     env = make_streaming(make_env, rooms)
     env.reset(seed=0)
-    streamer, episode_start = env.simulator.streamer, None
+    streamer, started = env.simulator.streamer, None
     for step, _ in enumerate(walk(env, 200)):
-        if episode_start is None and streamer._state.arriving >= 0:
-            episode_start = step
+        if started is None and streamer._state.arriving >= 0:
+            started = step
         if streamer.changes:
             break
-    assert step - episode_start == ARRIVAL_STEPS
+    assert step - started == ARRIVAL_STEPS
 
 
 def test_one_environment_alone_changes_scenes_too(rooms):
@@ -264,7 +264,7 @@ def test_the_bound_of_labels(make_env, rooms, homes):
 
 
 def test_options_that_make_no_sense(make_env, rooms, one_room):
-    with pytest.raises(OptionError, match="num_resident_scenes=1"):
+    with pytest.raises(OptionError, match="num_resident_scenes must be at least 2"):
         make_streaming(make_env, rooms, resident=1)
     assert make_env(1, one_room, num_resident_scenes=1, **BLIND).simulator.streamer is None
 

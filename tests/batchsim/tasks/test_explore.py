@@ -66,7 +66,7 @@ def test_against_python_sets(homes, four_rooms, make_env):
     for action in np.random.default_rng(0).choice(3, (200, num_envs), p=[0.8, 0.1, 0.1]):
         scene = state.scene.tolist()
         _, reward, _, truncated, info = env.step(action)
-        episode_start = here()
+        start = here()
         for i in range(num_envs):
             place = coverage_cell(scene[i], info["position"][i].numpy())
             assert float(reward[i]) == 0.25 * (place not in visited[i])
@@ -76,7 +76,7 @@ def test_against_python_sets(homes, four_rooms, make_env):
             assert float(info["episode"]["explored_share"][i]) == pytest.approx(share)
             if truncated[i]:
                 ended += 1
-                visited[i] = {episode_start[i]}
+                visited[i] = {start[i]}
     assert ended == 4 * num_envs
 
 

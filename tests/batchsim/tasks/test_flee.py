@@ -98,7 +98,7 @@ def test_preparing_twice_adds_nothing(homes):
 
 
 def test_starts_off_the_floor_are_named(one_room, make_env):
-    with pytest.raises(OptionError, match=r"1 episodes.*the first, 1 of one-room.*not on walkable floor"):
+    with pytest.raises(OptionError, match=r"1 episodes.*The first is 1 of one-room.*not on walkable floor"):
         make_env(1, one_room, task="flee", episodes=at(one_room, [(0, 0, 0), (20, 0, 0)], [0, 0]), sensors=())
 
 

@@ -109,7 +109,7 @@ STORIES = {
     "comes from a detour": ([*ABOUT_TURN, *[FORWARD] * 4, *ABOUT_TURN, *[FORWARD] * 12, STOP], 1, 0.5, 0.5, 0.0, False),
     "walks away and stops": ([*[RIGHT] * 18, *[FORWARD] * 4, STOP], 0, 0.0, 0.0, 3.0, False),
     "stands at the goal too long": ([FORWARD] * 8 + [LEFT] * 52, 0, 0.0, 1.0, 0.0, True),
-    "stops with the last step": ([FORWARD] * 8 + [LEFT] * 51 + [STOP], 1, 1.0, 1.0, 0.0, False),
+    "stops with the last step": ([FORWARD] * 8 + [LEFT] * 51 + [STOP], 1, 1.0, 1.0, 0.0, True),
 }
 
 
@@ -133,7 +133,7 @@ def test_stories_of_episodes(one_room, make_env):
                 ended[i] = (measures, bool(terminated[i]), bool(truncated[i]))
     for i, (name, (actions, success, by_path, soft, left, cut)) in enumerate(STORIES.items()):
         measures, terminated, truncated = ended[i]
-        assert (terminated, truncated) == (not cut, cut), name
+        assert (terminated, truncated) == (actions[-1] == STOP, cut), name
         assert measures["l"] == len(actions), name
         expected = {"success": success, "spl": by_path, "soft_spl": soft, "distance_to_goal": left}
         for key, value in expected.items():

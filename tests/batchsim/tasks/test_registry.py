@@ -185,9 +185,9 @@ class Climb(Task):
 
     action_names = ("right", "wait", "forward")
 
-    def begin(self, scenes, state, episode_start, episode):
-        super().begin(scenes, state, episode_start, episode)
-        state.keep(episode_start, height=state.position[:, 1])
+    def begin(self, scenes, state, mask, episode):
+        super().begin(scenes, state, mask, episode)
+        state.keep(mask, height=state.position[:, 1])
 
     def step(self, scenes, state, action):
         gained = state.position[:, 1] - state.task["height"]

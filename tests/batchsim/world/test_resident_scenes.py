@@ -162,11 +162,11 @@ def test_scenes_take_each_others_place(all_scenes, resident):
 def test_slots_in_which_episodes_may_begin(all_scenes):
     scenes = ResidentScenes(all_scenes, torch.device("cpu"))
     draws = torch.tensor([0.0, 0.3, 0.59, 0.6, 0.999999])
-    assert scenes.draw(draws).tolist() == [0, 1, 2, 3, 4]
-    scenes.draw_among([4, 1])
-    assert scenes.draw(draws).tolist() == [4, 4, 1, 1, 1]
-    scenes.draw_among(range(5))
-    assert scenes.draw(draws).tolist() == [0, 1, 2, 3, 4]
+    assert scenes.sample_slot(draws).tolist() == [0, 1, 2, 3, 4]
+    scenes.set_start_slots([4, 1])
+    assert scenes.sample_slot(draws).tolist() == [4, 4, 1, 1, 1]
+    scenes.set_start_slots(range(5))
+    assert scenes.sample_slot(draws).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_scene_without_goals(one_room):
@@ -190,7 +190,7 @@ def test_the_layout_changes_where_tensors_move_and_only_there(rooms_to_come):
         before, layout = kept(), scenes.layout
         alive = [x.data for x in held]  # or its place may be taken by the new
         at_once(scenes.replace(number % 2, prepare_navigation(scene)))
-        scenes.draw_among([number % 2])
+        scenes.set_start_slots([number % 2])
         moved.append(kept() != before)
         assert (scenes.layout != layout) == moved[-1], len(alive)
     assert moved == [False, True, False, True, True, False]

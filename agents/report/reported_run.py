@@ -1,4 +1,4 @@
-"""What a report is told about each agent."""
+"""What a report shows of each agent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from batchsim.agents.evaluation.results import Evaluation
 class ReportedRun:
     """One agent in a report.
 
-    - `evaluation`: its episodes, best the same as the other agents'.
-    - `curves`: the lines of its training log (`frames`, `seconds`, `success`, …), any of which may be missing.
-    - `config`: what it was trained with; shown as it is, and `scenes` in it names the training set.
-    - `films`: what it saw in some of the episodes.
+    Attributes:
+        evaluation: Its episodes, preferably the same as the other agents'.
+        curves: The lines of its training log (`frames`, `seconds`, `success`, ...); any of these may be missing.
+        config: The training configuration. It is shown unchanged; its `scenes` names the training set.
+        replays: The images of some of its episodes.
     """
 
     evaluation: Evaluation
     curves: Sequence[Mapping[str, Any]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
-    films: Iterable[EpisodeReplay] = ()
+    replays: Iterable[EpisodeReplay] = ()

@@ -1,9 +1,10 @@
-"""One episode on its map: where everybody walked, in its pixels, what they had in sight, how far they had come."""
+"""Draws one episode on its map: the paths of all agents, what they saw, and their progress."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,32 +12,55 @@ from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.formatting import finite
 from batchsim.agents.report.gallery.fog import FogMap, fog_of
 from batchsim.agents.report.gallery.maps import MapImage
-from batchsim.agents.report.gallery.progress import Steps, has_goal, progress
+from batchsim.agents.report.gallery.progress import Steps, progress
 from batchsim.scenes import SceneError
 from batchsim.scenes.maps.top_down import TopDownMap
 
-# Metres, and pixels a metre for scenes without a map. Larger scenes are shown from the episode's surroundings only.
+# Metres; of larger scenes only the surroundings of the episode are shown.
 _WHOLE_SCENE = 16.0
 _MARGIN = 1.5
-_BARE_SCALE = 20.0
+_BARE_SCALE = 20.0  # pixels per metre without a map
 _ASPECT = 4 / 3
-# Pixels.
-_SMOOTHING = 0.5
-
+_SMOOTHING = 0.5  # pixels
 
 View = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """An episode's drawing, in pixels of its map (right, down).
+class Thumbnail:
+    """The first run as a still SVG image.
 
-    - `view`: left, top, width, height of the part to show; `card_view`: the same for the first run alone.
-    - `points`: for each run float `[steps + 1, 2]`; `headings`: radians by step, empty if unknown.
-    - `progress`: for each run what its task counts, by step, None if unknown; `counted`: what that is, in words.
-    - `fogs`: for each run a image's data address (`batchsim.agents.report.gallery.fog`), empty if unknown; `fog_size`: in map pixels.
-    - `shortest`: the shortest path as SVG path data, empty if unknown. `goal`: None for tasks without.
-    - `panel`: the map's storeys are this many pixels wide; a step from one to another is not drawn.
+    Attributes:
+        view: The part of the map that is shown, as left, top, width, height.
+        walked: The path taken, as SVG path data.
+        start: The start, if there is a path.
+        goal: The goal, for tasks with one.
+        radius: The radius of the start's mark.
+    """
+
+    view: tuple[str, str, str, str]
+    walked: str
+    start: tuple[str, str] | None
+    goal: tuple[str, str] | None
+    radius: float
+
+
+@dataclass(frozen=True)
+class EpisodeDrawing:
+    """An episode drawn on its map, in map pixels (right, down).
+
+    Attributes:
+        view: The part of the map that shows all runs, as left, top, width, height.
+        card_view: The part of the map that shows the first run.
+        points: For each run its path, float `[steps + 1, 2]`.
+        headings: For each run its headings in radians; empty if unknown.
+        progress: For each run the task's measure of progress at each step; None if unknown.
+        counted: What `progress` counts, in words that follow a number.
+        fogs: For each run the data URI of its fog (`batchsim.agents.report.gallery.fog`); empty if unknown.
+        fog_size: Width and height of the fog.
+        shortest: The shortest path as SVG path data; empty if unknown.
+        goal: The goal; None for tasks without one.
+        panel: The width of each storey's panel. Paths are interrupted between storeys.
     """
 
     view: View
@@ -51,37 +75,22 @@ class Stage:
     goal: tuple[float, float] | None
     panel: float
 
-    def thumbnail(self, map_id: int | None, number: int) -> str:
-        """The first run as a still image, SVG; the fog's image in it is the element `fog-<number>`."""
+    def thumbnail(self) -> Thumbnail:
+        """The first run as a still image."""
         walked = self.points[0]
         left, top, width, height = self.card_view
-        box = _view_text(self.card_view)
-        # An inner svg cuts off the storeys beside the one shown.
-        inner = f'<svg x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" viewBox="{box}">'
-        r = 0.018 * max(width, height)
-        parts = [
-            "" if map_id is None else f'{inner}<use href="#map-{map_id}"/>{self._fog(number)}</svg>',
-            f'<path class="shortest" d="{self.shortest}"/>',
-            f'<path class="walked" d="{path_data(walked, self.panel)}"/>',
-            *(f'<circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>' for x, y in walked[:1].tolist()),
-        ]
-        if self.goal:
-            parts.append(f'<circle class="goal" cx="{self.goal[0]:.1f}" cy="{self.goal[1]:.1f}" r="{1.2 * r:.1f}"/>')
-        return f'<svg class="stage" viewBox="{box}" aria-hidden="true">{"".join(parts)}</svg>'
-
-    def _fog(self, number: int) -> str:
-        if not self.fogs[0]:
-            return ""
-        width, height = self.fog_size
-        return (
-            f'<image id="fog-{number}" class="fog" href="{self.fogs[0]}" width="{width}" height="{height}" '
-            'preserveAspectRatio="none" filter="url(#unseen)"/>'
+        return Thumbnail(
+            view=(f"{left:.1f}", f"{top:.1f}", f"{width:.1f}", f"{height:.1f}"),
+            walked=path_data(walked, self.panel),
+            start=_text(walked[0]) if len(walked) else None,
+            goal=_text(self.goal) if self.goal else None,
+            radius=0.018 * max(width, height),
         )
 
-    def data(self) -> dict:
-        """The parts that all runs share, for the page's script."""
+    def data(self) -> dict[str, Any]:
+        """What the page's script needs of all runs together."""
         return {
-            "view": _view_text(self.view),
+            "view": " ".join(f"{value:.1f}" for value in self.view),
             "goal": self.goal and [finite(value) for value in self.goal],
             "shortest": self.shortest,
             "panel": finite(self.panel, 8),
@@ -90,25 +99,25 @@ class Stage:
         }
 
 
-def _view_text(view: View) -> str:
-    return " ".join(f"{value:.1f}" for value in view)
+def _text(point: Sequence[float] | np.ndarray) -> tuple[str, str]:
+    return f"{point[0]:.1f}", f"{point[1]:.1f}"
 
 
-def stage_of(
+def draw_episode(
     record: EpisodeRecord, runs: Sequence[EpisodeRecord], image: MapImage | None, fog_map: FogMap | None
-) -> Stage:
-    """Lay out `record` and the other agents' `runs` of the same episode; without a map only the paths are shown."""
+) -> EpisodeDrawing:
+    """Draw the `runs` of one episode, `record` and other agents'; without a map only the paths are drawn."""
     paths = [np.array(run.path, np.float64).reshape(-1, 3) for run in runs]
     goal = np.array(record.goal, np.float64)
     headings = [run.headings for run in runs]
     if image is None or fog_map is None:
-        return _bare_stage(paths, headings, goal if has_goal(record) else None)
+        return _draw_without_map(paths, headings, goal if record.has_goal else None)
     plan = image.plan
-    shortest = _shortest_path(image, paths[0], goal) if has_goal(record) else np.zeros((0, 2))
+    shortest = _shortest_path(image, paths[0], goal) if record.has_goal else np.zeros((0, 2))
     on_map = [plan.to_pixel(path) for path in paths]
-    goals = plan.to_pixel(goal[None][: has_goal(record)])
+    goals = plan.to_pixel(goal[None][: record.has_goal])
     counted, steps = progress(record, paths, image.scene)
-    return Stage(
+    return EpisodeDrawing(
         view=view_of(plan, np.concatenate([shortest, *on_map, goals])),
         card_view=view_of(plan, np.concatenate([shortest, on_map[0], goals])),
         points=[points.round(1) for points in on_map],
@@ -123,15 +132,17 @@ def stage_of(
     )
 
 
-def _bare_stage(paths: Sequence[np.ndarray], headings: list[list[float]], goal: np.ndarray | None) -> Stage:
-    """For scenes that are not at hand: the paths seen from above on empty ground."""
+def _draw_without_map(
+    paths: Sequence[np.ndarray], headings: list[list[float]], goal: np.ndarray | None
+) -> EpisodeDrawing:
+    """Draw the paths alone, for scenes that are not available."""
     flat = [path[:, [0, 2]] for path in paths]
     goals = np.zeros((0, 2)) if goal is None else goal[None, [0, 2]]
     everything = np.concatenate([*flat, goals])
     low, high = everything.min(0) - _MARGIN, everything.max(0) + _MARGIN
     on_map = [(points - low) * _BARE_SCALE for points in flat]
     width, height = ((high - low) * _BARE_SCALE).tolist()
-    return Stage(
+    return EpisodeDrawing(
         view=(0.0, 0.0, width, height),
         card_view=(0.0, 0.0, width, height),
         points=[points.round(1) for points in on_map],
@@ -152,13 +163,13 @@ def _shortest_path(image: MapImage, walked: np.ndarray, goal: np.ndarray) -> np.
     try:
         return image.plan.to_pixel(image.scene.shortest_path(walked[0], goal))
     except SceneError:
-        return np.zeros((0, 2))  # a start or goal off the walkable floor: nothing to draw
+        return np.zeros((0, 2))  # start or goal is not on the walkable floor
 
 
 def view_of(plan: TopDownMap, points: np.ndarray) -> View:
-    """What to show of a map: left, top, width, height in pixels.
+    """The part of a map to show: left, top, width, height in pixels.
 
-    The storeys on which `points` float `[P, 2]`, pixels, lie; of large ones the surroundings of the points only.
+    It contains the storeys of `points`, float `[P, 2]` in pixels; of large storeys only the surroundings of the points.
     """
     height = len(plan.image)
     storeys = np.clip(points[:, 0] // plan.panel_width, 0, len(plan.levels) - 1)
@@ -175,7 +186,7 @@ def view_of(plan: TopDownMap, points: np.ndarray) -> View:
 
 
 def path_data(points: np.ndarray, panel: float) -> str:
-    """SVG path data through `points` [P, 2], simplified; the pen is lifted between storeys, `panel` pixels wide."""
+    """SVG path data through `points` `[P, 2]`, simplified, and interrupted between storeys of `panel` pixels."""
     if not len(points):
         return ""
     storeys = points[:, 0] // panel
@@ -185,7 +196,7 @@ def path_data(points: np.ndarray, panel: float) -> str:
 
 
 def simplify(points: np.ndarray, tolerance: float) -> np.ndarray:
-    """A polyline [P, 2] with fewer points, nowhere farther than `tolerance` from the old one (Douglas and Peucker)."""
+    """Simplify a polyline `[P, 2]` to within `tolerance` of the original (Douglas and Peucker)."""
     if len(points) < 3:
         return points
     keep = np.zeros(len(points), bool)

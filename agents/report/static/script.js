@@ -7,7 +7,7 @@ const svgElement = (name, attributes = {}) => {
   return element;
 };
 
-// Theme: the system's until the reader chooses; the choice is kept where the browser lets a local file keep anything.
+// Theme: the system's until the reader chooses. The choice is stored if the browser allows local files to store data.
 (() => {
   const root = document.documentElement;
   const remembered = (action) => { try { return action(); } catch { return null; } };
@@ -20,7 +20,7 @@ const svgElement = (name, attributes = {}) => {
   });
 })();
 
-// Charts: under the pointer the legend shows the values of that moment, otherwise the last ones.
+// Charts: the legend shows the values under the pointer, otherwise the last ones.
 const shortNumber = (value) => {
   if (value === null || value === undefined) return "–";
   for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
@@ -58,7 +58,7 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
   svg.addEventListener("pointerleave", leave);
 }
 
-// Tables sort by a click on a column's head, largest first for numbers.
+// Tables: a click on a column's head sorts by it, numbers in descending order first.
 for (const head of document.querySelectorAll("th[data-sort]")) {
   const sort = () => {
     const table = head.closest("table");
@@ -82,7 +82,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
   });
 }
 
-// Gallery: order and filter.
+// Gallery: sort and filter.
 (() => {
   const list = $("gallery");
   if (!list) return;
@@ -90,7 +90,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
   const measured = new Map(cards.map((card) => [card, JSON.parse(card.dataset.values)]));
   const arrange = () => {
     const [key, sign] = [$("sort").value, $("direction").getAttribute("aria-pressed") === "true" ? -1 : 1];
-    // By rank the worst come first; by a measure the largest; what has no value always comes last.
+    // Ranks are sorted from worst to best, measures in descending order; missing values come last.
     const value = (card) => (key === "outcome" ? -Number(card.dataset.rank) : measured.get(card)[key]);
     const order = (a, b) => {
       const [left, right] = [value(a), value(b)];
@@ -106,7 +106,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
     $("direction").textContent = turned ? "↑" : "↓";
     arrange();
   });
-  arrange(); // a reloaded page may come with another choice than the first
+  arrange(); // browsers may restore another choice when the page is reloaded
   const filters = [...document.querySelectorAll("[data-filter]")];
   for (const button of filters) {
     button.addEventListener("click", () => {

@@ -1,7 +1,7 @@
 
-// A film of what an agent saw. It has no clock of its own: frame k belongs to step k, and is shown when that step is.
+// A video of what an agent saw. Frame k belongs to step k; the player decides which step is shown.
 const FRAMES_PER_SECOND = 15;
-class Film {
+class ReplayVideo {
   constructor(data, box) {
     this.data = data;
     this.wanted = 0;
@@ -18,7 +18,7 @@ class Film {
       return canvas;
     });
     box.replaceChildren(...this.canvases.map((canvas) => canvas.parentNode));
-    const bytes = Uint8Array.from(atob($(`film-${data.id}`).textContent), (letter) => letter.charCodeAt(0));
+    const bytes = Uint8Array.from(atob($(`video-${data.id}`).textContent), (letter) => letter.charCodeAt(0));
     this.address = URL.createObjectURL(new Blob([bytes], { type: data.mime }));
     const ready = () => { this.busy = false; this.advance(); };
     if (data.columns) {
@@ -65,13 +65,13 @@ class Film {
   }
 }
 
-// Numbers written as their changes, in units of 1 / perUnit.
+// Decodes numbers that are stored as differences, in units of 1 / perUnit.
 const summed = (changes, perUnit) => {
   let sum = 0;
   return changes.map((change) => (change === null ? null : (sum += change) / perUnit));
 };
 
-// Player: walks an agent along its path.
+// Player: moves an agent along its path.
 (() => {
   if (!$("episode-data")) return;
   const episodes = JSON.parse($("episode-data").textContent);
@@ -79,7 +79,7 @@ const summed = (changes, perUnit) => {
   const fogMatrix = document.querySelector("#fog-now feColorMatrix");
   const halfView = (Number($("gallery").dataset.hfov) * Math.PI) / 360;
   const STEPS_PER_SECOND = 15;
-  let episode = null, run = null, film = null, headings = [], time = 0, playing = false, before = null, drawn = {};
+  let episode = null, run = null, video = null, headings = [], time = 0, playing = false, before = null, drawn = {};
 
   const unpacked = (one) => ({
     ...one,
@@ -92,10 +92,10 @@ const summed = (changes, perUnit) => {
   const count = () => run.x.length;
   const color = () => `var(--c${run.color % 6})`;
 
-  // The map's storeys stand side by side; nobody walks from one picture to the next.
-  const parted = (i, j) => Math.floor(at(i)[0] / episode.panel) !== Math.floor(at(j)[0] / episode.panel);
+  // Whether a step changes the storey. Storeys are drawn side by side, so such a step is not drawn as a line.
+  const changesStorey = (i, j) => Math.floor(at(i)[0] / episode.panel) !== Math.floor(at(j)[0] / episode.panel);
 
-  // On the map, x to the right and y down, heading 0 points up and grows to the left. It turns the short way round.
+  // Map angles of the recorded headings. Heading 0 points up on the map and grows to the left; turns take the shorter way.
   const recorded = () => {
     const result = [];
     for (const heading of run.headings) {
@@ -106,13 +106,13 @@ const summed = (changes, perUnit) => {
     return result;
   };
 
-  // Where only positions are known, the agent faces where it goes, and turns evenly between two moves.
+  // Angles for records without headings: the agent faces the direction of motion, and turns evenly between two moves.
   const guessed = () => {
     const n = count(), known = [];
     for (let i = 1; i < n; i++) {
       const [x0, y0] = at(i - 1), [x1, y1] = at(i);
       const length = Math.hypot(x1 - x0, y1 - y0);
-      if (length > 0.3 && !parted(i - 1, i)) known.push([i, Math.atan2(y1 - y0, x1 - x0)]);
+      if (length > 0.3 && !changesStorey(i - 1, i)) known.push([i, Math.atan2(y1 - y0, x1 - x0)]);
     }
     if (!known.length) return new Array(n).fill(-Math.PI / 2);
     const result = new Array(n).fill(known[known.length - 1][1]);
@@ -131,7 +131,7 @@ const summed = (changes, perUnit) => {
     let data = "";
     for (let i = 0; i <= until; i++) {
       const [x, y] = at(i);
-      data += (i && !parted(i - 1, i) ? "L" : "M") + x + " " + y;
+      data += (i && !changesStorey(i - 1, i) ? "L" : "M") + x + " " + y;
     }
     return data;
   };
@@ -183,7 +183,7 @@ const summed = (changes, perUnit) => {
     return line;
   };
 
-  // What the task counts, step by step.
+  // The task's measure of progress, by step.
   const drawProgress = () => {
     const svg = $("progress");
     svg.replaceChildren();
@@ -202,21 +202,21 @@ const summed = (changes, perUnit) => {
   };
 
   const drawMemory = () => {
-    const svg = $("memory"), shown = run.film && run.film.memory;
+    const svg = $("memory"), shown = run.video && run.video.memory;
     svg.replaceChildren();
     svg.hidden = $("memory-label").hidden = !shown;
     drawn.memory = null;
     if (!shown) return;
-    const [rows, units] = run.film.units;
-    $("memory-label").textContent = rows < units ? `Memory: the ${rows} busiest of ${units} numbers, sorted by when each peaks` : `Memory: ${units} numbers, sorted by when each peaks`;
+    const [rows, units] = run.video.units;
+    $("memory-label").textContent = rows < units ? `Recurrent state: the ${rows} most active of ${units} units, sorted by time of peak` : `Recurrent state: ${units} units, sorted by time of peak`;
     svg.append(svgElement("image", { href: shown, width: 300, height: 60, preserveAspectRatio: "none" }));
     drawn.memory = needle(svg);
   };
 
-  const drawFilm = () => {
-    if (film) film.close();
-    film = run.film ? new Film(run.film, $("views")) : null;
-    $("theatre").classList.toggle("filmed", Boolean(film));
+  const drawVideo = () => {
+    if (video) video.close();
+    video = run.video ? new ReplayVideo(run.video, $("views")) : null;
+    $("playback").classList.toggle("with-video", Boolean(video));
   };
 
   const drawFacts = () => {
@@ -240,7 +240,7 @@ const summed = (changes, perUnit) => {
     if (!count()) return;
     const next = Math.min(step + 1, last), share = Math.min(time, last) - step;
     const [x0, y0] = at(step), [x1, y1] = at(next);
-    const blend = parted(step, next) ? 0 : share;
+    const blend = changesStorey(step, next) ? 0 : share;
     const [x, y] = [x0 + blend * (x1 - x0), y0 + blend * (y1 - y0)];
     const heading = headings[step] + share * (headings[next] - headings[step]);
     drawn.walked.setAttribute("d", `${pathData(step)}L${x.toFixed(2)} ${y.toFixed(2)}`);
@@ -252,7 +252,7 @@ const summed = (changes, perUnit) => {
     }
     const value = run.progress[step];
     $("progress-label").textContent = value === null || value === undefined ? "" : `${episode.counted.startsWith("m ") ? value.toFixed(2) : value} ${episode.counted}`;
-    if (film) film.seek(step);
+    if (video) video.seek(step);
   };
 
   const frame = (now) => {
@@ -284,7 +284,7 @@ const summed = (changes, perUnit) => {
     drawScene();
     drawProgress();
     drawMemory();
-    drawFilm();
+    drawVideo();
     drawFacts();
     show();
     setPlaying(count() > 1);
@@ -294,7 +294,7 @@ const summed = (changes, perUnit) => {
     episode = episodes[number];
     dialog.dataset.episode = number;
     $("player-title").textContent = episode.scene;
-    const way = episode.distance === null ? "" : ` · ${episode.distance.toFixed(1)} m to walk`;
+    const way = episode.distance === null ? "" : ` · shortest path ${episode.distance.toFixed(1)} m`;
     $("player-note").textContent = `Episode ${episode.episode}${way}`;
     $("runs").replaceChildren(...episode.runs.map((one, i) => {
       const button = document.createElement("button");
@@ -331,8 +331,8 @@ const summed = (changes, perUnit) => {
   $("next").addEventListener("click", () => move(1));
   dialog.addEventListener("close", () => {
     setPlaying(false);
-    if (film) film.close();
-    film = null;
+    if (video) video.close();
+    video = null;
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("keydown", (event) => {

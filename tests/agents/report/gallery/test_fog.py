@@ -1,4 +1,4 @@
-"""What was in sight, against straight lines between points."""
+"""What the agent has seen, against straight lines between points."""
 
 import base64
 import io
@@ -31,7 +31,7 @@ def scene():
         triangles += both + [side[::-1] for side in both]
     (x0, z0), (x1, z1) = TABLE
     triangles += quad([x0, 0.7, z0], [x0, 0.7, z1], [x1, 0.7, z1], [x1, 0.7, z0])
-    return scenes.bake(scenes.Mesh.from_triangles(np.array(triangles, np.float32)), "sight", num_goals=4)
+    return scenes.bake(scenes.Mesh.from_triangles(np.array(triangles, np.float32)), "walled", num_goals=4)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def test_a_section_is_made_of_the_walls(scene):
 
 
 @pytest.mark.parametrize(("place", "heading"), [((4.5, 2.0), 0.4), ((1.5, 3.5), -1.2), ((3.4, 3.6), 1.9)])
-def test_sight_is_that_of_straight_lines(image, place, heading):
-    sight = AgentView(hfov=80.0, eye_height=1.25, reach=3.5)
-    fog_map = FogMap(image, sight)
+def test_cells_are_seen_along_straight_lines(image, place, heading):
+    view = AgentView(hfov=80.0, eye_height=1.25, reach=3.5)
+    fog_map = FogMap(image, view)
     seen = fog_map.first_seen(np.array([[place[0], 0.0, place[1]]]), np.array([heading])) == 0
     rows, columns = np.indices(fog_map.shape)
     metres = np.stack([columns + 0.5, rows + 0.5], -1) * 4 / image.plan.pixels_per_metre + image.plan.origin
@@ -76,11 +76,11 @@ def test_sight_is_that_of_straight_lines(image, place, heading):
     distance = np.linalg.norm(gap, axis=-1)
     turn = np.arctan2(-gap[..., 0], -gap[..., 1]) - heading
     turn = np.abs(np.arctan2(np.sin(turn), np.cos(turn)))
-    expected = ~hidden & (distance < sight.reach) & (turn < np.radians(40))
+    expected = ~hidden & (distance < view.reach) & (turn < np.radians(40))
     # Cells beside a wall, or on the edge of what can be seen, may go either way.
     inside = (metres > 0.25).all(-1) & (metres < [WIDTH - 0.25, DEPTH - 0.25]).all(-1)
     inside &= ~((np.abs(metres[..., 0] - 3) < 0.35) & (metres[..., 1] < GAP + 0.3))
-    clear = inside & (np.abs(distance - sight.reach) > 0.15) & (np.abs(turn - np.radians(40)) * distance > 0.15)
+    clear = inside & (np.abs(distance - view.reach) > 0.15) & (np.abs(turn - np.radians(40)) * distance > 0.15)
     clear &= distance > 0.3
     # The wall ends somewhere in a cell of 10 cm; its shadow's edge is the less certain the farther away.
     end = np.array([3.0, GAP]) - eye
@@ -94,14 +94,14 @@ def test_sight_is_that_of_straight_lines(image, place, heading):
 def test_the_image_tells_since_when(image):
     fog_map = FogMap(image, AgentView())
     path = [[4.5 - 0.1 * k, 0.0, 3.5] for k in range(31)]
-    record = EpisodeRecord("sight", "0", 3.0, [0, 0, 0], {}, path, [np.pi / 2] * 31, [1] * 30)
+    record = EpisodeRecord("walled", "0", 3.0, [0, 0, 0], {}, path, [np.pi / 2] * 31, [1] * 30)
     shade = np.asarray(Image.open(io.BytesIO(base64.b64decode(fog_of(fog_map, record).split(",")[1]))))
     first = fog_map.first_seen(np.array(path), np.full(31, np.pi / 2))
     assert shade.shape == fog_map.shape
     assert ((shade == NEVER) == (first < 0)).all()
     for step in (0, 7, 30):
-        # What the page takes for in sight at `step`.
+        # What the page shows as seen at `step`.
         assert ((shade <= 254 * step // 30) == ((first >= 0) & (first <= step))).all()
     assert {0, -1} < set(first.ravel().tolist())
-    unknown = EpisodeRecord("sight", "0", 3.0, [0, 0, 0], {}, path)
+    unknown = EpisodeRecord("walled", "0", 3.0, [0, 0, 0], {}, path)
     assert fog_of(fog_map, unknown) == ""

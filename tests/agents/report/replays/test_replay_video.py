@@ -1,4 +1,4 @@
-"""Films as files: every frame in its place, and the memory's heat map."""
+"""Videos as files: every frame in its place, and the heat map of the recurrent state."""
 
 import base64
 import io
@@ -10,8 +10,9 @@ from PIL import Image
 
 from batchsim.agents.evaluation.replay import EpisodeReplay
 from batchsim.agents.evaluation.saliency import PolicyTrace
-from batchsim.agents.report.gallery.clips import make_clip, memory_image, saliency_image
-from batchsim.agents.report.gallery.video import FRAMES_PER_SECOND, as_sheet, encode
+from batchsim.agents.report.replays.memory_image import memory_image
+from batchsim.agents.report.replays.replay_video import make_video, saliency_image
+from batchsim.agents.report.replays.video import FRAMES_PER_SECOND, as_sheet, encode
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
@@ -31,7 +32,7 @@ def number_in(frame: np.ndarray) -> int:
 def test_an_mp4_holds_every_frame_once_and_in_order(tmp_path):
     video = encode(numbered(100))
     assert (video.mime, video.width, video.height, video.columns) == ("video/mp4", 64, 48, 0)
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(video.data)
     reader = imageio_ffmpeg.read_frames(path)
     meta = next(reader)
@@ -58,29 +59,34 @@ def test_a_sheet_grows_no_larger_than_browsers_bear():
     assert max(width, height) <= 16383
 
 
-def test_a_clip_holds_the_images_where_it_says(tmp_path):
+def test_a_video_holds_the_images_where_it_says(tmp_path):
     rng = np.random.default_rng(0)
     depth = np.repeat(rng.integers(1, 256, (1, 4, 4, 1)), 16, 1).repeat(16, 2).repeat(6, 0).astype(np.uint8)
     rgb = np.full((6, 64, 64, 3), (200, 40, 90), np.uint8)
-    watched = PolicyTrace({"depth": np.ones((5, 64, 64), np.float32)}, rng.normal(size=(5, 300)).astype(np.float32))
-    film = EpisodeReplay("s", "0", np.full((6, 256, 256, 3), 128, np.uint8), {"depth": depth, "rgb": rgb}, watched)
-    clip = make_clip(film)
-    assert [panel.name for panel in clip.panels] == ["View", "Depth, as given", "Looks at", "Colour, as given"]
-    areas = np.zeros((clip.video.height, clip.video.width), int)
-    for panel in clip.panels:
+    trace = PolicyTrace({"depth": np.ones((5, 64, 64), np.float32)}, rng.normal(size=(5, 300)).astype(np.float32))
+    replay = EpisodeReplay("s", "0", np.full((6, 256, 256, 3), 128, np.uint8), {"depth": depth, "rgb": rgb}, trace)
+    made = make_video(replay)
+    assert [panel.name for panel in made.panels] == [
+        "View",
+        "Depth, agent's input",
+        "Saliency",
+        "Colour, agent's input",
+    ]
+    areas = np.zeros((made.video.height, made.video.width), int)
+    for panel in made.panels:
         areas[panel.top : panel.top + panel.height, panel.left : panel.left + panel.width] += 1
     assert areas.max() == 1  # none lies on another
-    assert areas.sum() == sum(panel.width * panel.height for panel in clip.panels)
-    path = tmp_path / "film.mp4"
-    path.write_bytes(clip.video.data)
+    assert areas.sum() == sum(panel.width * panel.height for panel in made.panels)
+    path = tmp_path / "video.mp4"
+    path.write_bytes(made.video.data)
     reader = imageio_ffmpeg.read_frames(path)
     next(reader)
-    frame = np.frombuffer(next(reader), np.uint8).reshape(clip.video.height, clip.video.width, 3)
-    view, colour = clip.panels[0], clip.panels[3]
+    frame = np.frombuffer(next(reader), np.uint8).reshape(made.video.height, made.video.width, 3)
+    view, colour = made.panels[0], made.panels[3]
     for panel, expected in ((view, (128, 128, 128)), (colour, (200, 40, 90))):
         inside = frame[panel.top + 8 : panel.top + panel.height - 8, panel.left + 8 : panel.left + panel.width - 8]
         assert np.abs(inside.mean((0, 1)) - expected).max() < 6
-    assert clip.units == (96, 300)
+    assert made.units == (96, 300)
 
 
 def test_heat_lies_where_the_gradient_is_large():
@@ -92,7 +98,7 @@ def test_heat_lies_where_the_gradient_is_large():
     for k, (row, column) in enumerate(((7, 22), (27, 5))):
         assert redness[k, row, column] > 60
         assert np.abs(redness[k, 15, 15]) < 5
-    assert (image[2] == image[2, 0, 0]).all()  # nothing is known of the last moment
+    assert (image[2] == image[2, 0, 0]).all()  # nothing is known of the last step
 
 
 def test_memory_is_sorted_by_its_peaks():
@@ -100,7 +106,7 @@ def test_memory_is_sorted_by_its_peaks():
     peaks = np.random.default_rng(1).permutation(np.linspace(5, 55, 12))
     busy = 10 * np.exp(-(((steps[:, None] - peaks) / 4) ** 2))
     idle = np.full((60, 200), 0.3)
-    png, rows = memory_image(PolicyTrace({}, np.concatenate([idle, busy], 1).astype(np.float32)))
+    png, rows = memory_image(np.concatenate([idle, busy], 1).astype(np.float32))
     image = np.asarray(Image.open(io.BytesIO(png)).convert("L")).astype(float)
     assert (rows, image.shape) == (96, (96, 60))
     brightest = image.argmax(1)[image.max(1) > image.min(1)]

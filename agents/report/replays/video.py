@@ -1,4 +1,4 @@
-"""Frames as one file that a browser can show at any step: H.264 where ffmpeg is at hand, else a sheet of all frames."""
+"""Encodes frames as one file that a browser can show at any step: H.264 if ffmpeg is available, else a sheet."""
 
 from __future__ import annotations
 
@@ -13,20 +13,26 @@ import numpy as np
 from PIL import Image
 
 FRAMES_PER_SECOND = 15
-# A frame to begin at is never far, since a reader jumps to and fro.
+# Short distance between key frames, because the player seeks often.
 _KEYFRAME_EVERY = 30
-# Quality as ffmpeg counts it, less is better, by length: the longest films would fill a report alone.
+# x264's constant rate factor by number of frames (lower is better), to limit the size of long videos.
 _CRF = ((150, 27), (300, 29), (10**9, 33))
 _SHEET_QUALITY = 60
-_MAX_SHEET = 16383  # pixels of a side, WebP's limit
-_MOST_PIXELS = 40_000_000  # of a sheet, which a browser keeps unpacked
+_MAX_SHEET = 16383  # pixels per side, WebP's limit
+_MAX_PIXELS = 40_000_000  # of a sheet, which browsers keep decoded
 
 
 @dataclass(frozen=True)
 class Video:
-    """`data`: the file, of type `mime`; frames are `width` x `height` pixels, `columns` of them in a row of a sheet.
+    """A video file, or a sheet of frames.
 
-    `columns` is 0 for a film, in which frame k lasts from k to k + 1 in units of 1 / `FRAMES_PER_SECOND` s.
+    Attributes:
+        data: The file's content.
+        mime: Its MIME type.
+        width: Width of a frame, pixels.
+        height: Height of a frame, pixels.
+        columns: Frames in a row of a sheet. 0 for a video, in which frame k is shown from k to k + 1 in units of
+            1 / `FRAMES_PER_SECOND` s.
     """
 
     data: bytes
@@ -37,33 +43,33 @@ class Video:
 
     @property
     def base64(self) -> str:
-        """The file as text."""
+        """The file in base64."""
         return base64.b64encode(self.data).decode("ascii")
 
 
 def encode(frames: np.ndarray) -> Video:
-    """`frames` uint8 `[T, H, W, 3]`, H and W even, as an MP4 if imageio-ffmpeg (extra `report`) is installed.
+    """Encode `frames`, uint8 `[T, H, W, 3]` with even H and W.
 
-    Otherwise as a sheet in WebP: larger, but any frame of it can be shown as well.
+    The result is an MP4 if imageio-ffmpeg (extra `report`) is installed, and otherwise a WebP sheet, which is larger.
     """
     try:
         import imageio_ffmpeg
 
         imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):  # not installed, or no binary for this machine
+    except (ImportError, RuntimeError):  # not installed, or no binary for this platform
         return as_sheet(frames)
     return as_mp4(frames)
 
 
 def as_mp4(frames: np.ndarray) -> Video:
-    """H.264, which all browsers play."""
+    """Encode as H.264, which all browsers play."""
     import imageio_ffmpeg
 
     count, height, width, _ = frames.shape
     crf = next(crf for most, crf in _CRF if count <= most)
     quality = ["-crf", str(crf), "-preset", "slow", "-g", str(_KEYFRAME_EVERY), "-bf", "2", "-movflags", "+faststart"]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
+        path = Path(folder) / "video.mp4"
         writer = imageio_ffmpeg.write_frames(
             path,
             (width, height),
@@ -82,11 +88,11 @@ def as_mp4(frames: np.ndarray) -> Video:
 
 
 def as_sheet(frames: np.ndarray) -> Video:
-    """All frames side by side, row by row, in one WebP; where that grows too large, every second pixel alone."""
+    """Encode all frames, row by row, in one WebP image; half the resolution if that would be too large."""
     count, height, width, _ = frames.shape
     columns = min(max(1, round(math.sqrt(count * height / width))), _MAX_SHEET // width)
     rows = -(-count // columns)
-    if rows * height > _MAX_SHEET or rows * columns * height * width > _MOST_PIXELS:
+    if rows * height > _MAX_SHEET or rows * columns * height * width > _MAX_PIXELS:
         return as_sheet(frames[:, ::2, ::2])
     sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
     sheet[:count] = frames

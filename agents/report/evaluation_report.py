@@ -1,0 +1,72 @@
+"""Writes the files of an evaluation session: results, and a report with curves and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchsim.agents.evaluation.candidates import Candidate
+from batchsim.agents.evaluation.replay import replay_episodes
+from batchsim.agents.evaluation.result_files import save_evaluation
+from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
+from batchsim.agents.evaluation.session import EvalSession
+from batchsim.agents.report.gallery.episode_choice import choose_replays
+from batchsim.agents.report.gallery.fog import AgentView
+from batchsim.agents.report.page import write_report
+from batchsim.agents.report.reported_run import ReportedRun
+from batchsim.agents.runs.run_log import read_curves
+
+DEFAULT_VIDEOS = 20
+"""Episodes per agent that a report shows with video."""
+
+
+def write_evaluation(
+    out: Path,
+    session: EvalSession,
+    candidates: Sequence[Candidate],
+    evaluations: Sequence[Evaluation],
+    videos: int = DEFAULT_VIDEOS,
+) -> Path:
+    """Write evaluation.json, episodes.csv and report.html into the folder `out`.
+
+    The files in `out` are those of the first agent; each other agent has a folder in `out/compared`.
+
+    Args:
+        out: The folder.
+        session: The session in which the agents were evaluated.
+        candidates: The agents.
+        evaluations: Their evaluations, in the same order.
+        videos: How many episodes of each trained agent the report shows with video.
+
+    Returns:
+        The report's path.
+    """
+    for k, evaluation in enumerate(evaluations):
+        save_evaluation(evaluation, out if k == 0 else out / "compared" / _folder_name(evaluation.agent))
+    shown = choose_replays(evaluations[0], videos)
+    runs = [
+        # Other agents have videos of the same episodes; for baselines the path is enough.
+        _reported(session, candidate, evaluation, shown if k == 0 or candidate.policy else ())
+        for k, (candidate, evaluation) in enumerate(zip(candidates, evaluations, strict=True))
+    ]
+    view = AgentView(candidates[0].config.hfov)
+    return write_report(out / "report.html", runs, session.scenes, view=view)
+
+
+def _reported(
+    session: EvalSession, candidate: Candidate, evaluation: Evaluation, shown: Sequence[EpisodeRecord]
+) -> ReportedRun:
+    """`evaluation` with its training log and configuration, and replays of the episodes in `shown`."""
+    wanted = {record.key for record in shown}
+    records = [record for record in evaluation.records if record.key in wanted]
+    options = session.env_options(candidate)
+    episodes = session.episodes_for(candidate).episodes
+    replays = replay_episodes(records, episodes, session.scenes, options, candidate.policy)
+    if candidate.run is None:
+        return ReportedRun(evaluation, replays=replays)
+    return ReportedRun(evaluation, read_curves(candidate.run), candidate.config.to_json(), replays)
+
+
+def _folder_name(agent: str) -> str:
+    """The agent's name without path separators and leading dots."""
+    return agent.replace("/", "-").strip("-. ") or "agent"

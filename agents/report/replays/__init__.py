@@ -1,0 +1,1 @@
+"""Videos of what agents saw, for the report."""
