@@ -21,7 +21,7 @@ help:
 
 train: .venv/.ready
 	@tools/egl.sh
-	$(bin)/batchsim-train --preset quickstart --out $(OUT) $(if $(wildcard $(OUT)/checkpoint),--resume) $(ARGS)
+	$(bin)/batchsim-train --preset quickstart --out $(OUT) $(if $(wildcard $(OUT)/checkpoint/*/manifest.json),--resume) $(ARGS)
 
 test: .venv/.ready-dev
 	@tools/egl.sh

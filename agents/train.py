@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import evaluate_run
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim.agents.presets import preset
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_log_state, load_trainer
+from batchsim.agents.runs.checkpoint_folder import holds_checkpoints
+from batchsim.agents.runs.run_lock import locked
 from batchsim.agents.runs.versions import versions
 from batchsim.agents.training.build import make_trainer, with_renderer
 from batchsim.agents.training.training_run import TrainingRun
@@ -86,24 +89,33 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         The exit code.
 
     Raises:
-        AgentError: If the options cannot be used, or the folder does not suit `resume`.
+        AgentError: If the options cannot be used, the folder does not suit `resume`, or another process trains there.
     """
     if resume:
-        checkpoint = find_checkpoint(out)
+        find_checkpoint(out)
         config = TrainConfig.load(out / "config.json")
-    elif (out / "checkpoint").exists():
-        raise AgentError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
     config.check()
     if config.eval_scenes:
         resolve(config.eval_scenes)  # reports a wrong name before training rather than after it
     ranks = Ranks.init(config.distributed)
+    with locked(out) if ranks.is_first else nullcontext():
+        if not resume and holds_checkpoints(out / "checkpoint"):
+            raise AgentError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
+        return _train(config, out, resume, ranks)
+
+
+def _train(config: TrainConfig, out: Path, resume: bool, ranks: Ranks) -> int:
     trainer = make_trainer(config, ranks)
     config = with_renderer(config, trainer.env)
-    if resume and (reason := load_trainer(checkpoint, trainer)) and ranks.is_first:
-        print(f"Continuing with new episodes: {reason}", file=sys.stderr)
+    log_state = None
+    if resume:
+        checkpoint = find_checkpoint(out)
+        if (reason := load_trainer(checkpoint, trainer)) and ranks.is_first:
+            print(f"Continuing with new episodes: {reason}", file=sys.stderr)
+        log_state = load_log_state(checkpoint)
     if ranks.is_first:
         _prepare_folder(out, config, ranks)
-    stopped_by = TrainingRun(trainer, config, out).run()
+    stopped_by = TrainingRun(trainer, config, out, log_state).run()
     _report_failed_scenes(trainer)
     trainer.close()
     ranks.shutdown()
@@ -119,7 +131,6 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
 
 
 def _prepare_folder(out: Path, config: TrainConfig, ranks: Ranks) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     atomic_write(out / "config.json", json.dumps(config.to_json() | {"versions": versions()}, indent=2))
     if ranks.size > 1:
         total = ranks.size * config.num_envs

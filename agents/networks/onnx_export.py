@@ -25,8 +25,8 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
 
     Inputs: the observations that the policy reads, by name; `previous_action` int64 `[N]`; `episode_start` bool `[N]`,
     where set, previous action and state are ignored; `state` float32 `[N, S]`, zeros at first. Outputs: `logits`
-    float32 `[N, A]`, `value` `[N]`, `next_state` `[N, S]`. The file's metadata hold two JSON objects: the policy's config
-    under `policy`, and the options of `NavVectorEnv` that it was trained with under `environment`.
+    float32 `[N, A]`, `value` `[N]`, `next_state` `[N, S]`. The file's metadata hold two JSON objects: the policy's
+    config under `policy`, and the options of `NavVectorEnv` that it was trained with under `environment`.
 
     Args:
         policy: The policy.

@@ -11,7 +11,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from batchsim.agents.errors import AgentError
+from batchsim.agents.errors import AgentError, require_between
 from batchsim.agents.networks.encoders.images import PIXELS, ConvolutionalEncoder
 from batchsim.agents.networks.encoders.registry import make_encoder
 from batchsim.agents.networks.recurrent.registry import make_core
@@ -50,6 +50,21 @@ class PolicyConfig:
     """Number of actions."""
     stop_action: int | None = 0
     """The action that ends an episode, which an untrained policy rarely takes; None if there is none."""
+
+    def check(self) -> None:
+        """Raises `AgentError` if a size is out of range; the limits keep damaged files from filling the memory."""
+        for name in ("action_embedding_size", "hidden_size", "num_actions"):
+            require_between(self, name, 1, 1 << 16)
+        require_between(self, "core_layers", 1, 64)
+        if self.stop_action is not None:
+            require_between(self, "stop_action", 0, self.num_actions - 1)
+        for name, sizes, largest in (
+            ("image_size", self.image_size, 1 << 14),
+            ("visual_channels", self.visual_channels, 1 << 14),
+            ("vectors", self.vectors.values(), 1 << 16),
+        ):
+            if len(sizes) > 64 or not all(1 <= size <= largest for size in sizes):
+                raise AgentError(f"{name} is {getattr(self, name)}; expected at most 64 numbers from 1 to {largest}.")
 
 
 class Policy(nn.Module):

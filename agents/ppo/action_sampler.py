@@ -47,6 +47,9 @@ class ActionSampler:
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """Continues from another sampler's `state_dict`."""
-        self._streams = tensors["streams"].to(self._streams.device)
+        streams = tensors["streams"]
+        if streams.dtype != self._streams.dtype or streams.shape != self._streams.shape:
+            raise ValueError(f"streams is {streams.dtype} of the shape {tuple(streams.shape)}")
+        self._streams = streams.to(self._streams.device)
         self._count = int(tensors["count"])
         self._noise = None

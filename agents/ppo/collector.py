@@ -99,9 +99,20 @@ class Collector:
         Raises:
             OptionError: If they belong to different environments.
             KeyError: If a tensor is missing.
+            ValueError: If a tensor has another dtype or shape, or values that are out of range.
         """
-        own = [tensors[name].to(self.env.device) for name in _OWN]
         self.env.load_state_dict(without_prefix("env.", tensors))
+        for name, current in zip(_OWN, (self._episode_start, self._action, self.memory), strict=True):
+            _require_like(name, tensors[name], current)
+        if not ((tensors["action"] >= 0) & (tensors["action"] < self.policy.config.num_actions)).all():
+            raise ValueError("action holds numbers of no action")
         self._sampler.load_state_dict({name: tensors[name] for name in ("streams", "count")})
-        self._episode_start, self._action, self.memory = own
+        self._episode_start, self._action, self.memory = (tensors[name].to(self.env.device) for name in _OWN)
         self.observation = self.env.observe()
+
+
+def _require_like(name: str, value: Tensor, current: Tensor) -> None:
+    """Raises ValueError unless `value` has the dtype and shape of `current`, and is finite."""
+    if value.dtype != current.dtype or value.shape != current.shape or not value.isfinite().all():
+        expected = f"finite {current.dtype} of the shape {tuple(current.shape)}"
+        raise ValueError(f"{name} is {value.dtype} of the shape {tuple(value.shape)}; expected {expected}")

@@ -1,119 +1,158 @@
-"""Checkpoints: weights, optimiser and environments as safetensors, counters as JSON, in a folder swapped in as a whole.
+"""Checkpoints: weights, optimiser and environments as safetensors, counters and the log's state as JSON.
 
-`environments-R.safetensors` is rank R's. A run that goes on with other environments or ranks begins new episodes.
+`environments-R.safetensors` is rank R's. A run that continues with other environments or ranks begins new episodes.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from batchsim import OptionError
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.ppo.trainer import Progress, Trainer
+from batchsim.agents.runs.checkpoint_folder import newest_whole, write_checkpoint_folder
+from batchsim.agents.runs.run_log import LogState
 from batchsim.scenes.errors import first_line
-from batchsim.scenes.user_files import read_json
+from batchsim.scenes.user_files import read_json, reading
 
 _WEIGHTS, _NETWORK, _OPTIMIZER, _COUNTERS = "policy.safetensors", "policy.json", "optimizer.safetensors", "trainer.json"
+_FOLDER = "checkpoint"
+_ATTEMPTS = 5
 
 
 class CheckpointError(AgentError):
-    """A checkpoint that could not be written; the one before it is as it was."""
+    """A checkpoint that could not be written; the one before it is unchanged."""
 
 
-def save_checkpoint(folder: Path, trainer: Trainer) -> None:
-    """Write `trainer` to `folder`; called by all ranks, of which the first writes.
+class _Counters(msgspec.Struct, frozen=True):
+    """What trainer.json holds."""
 
-    A crash at any moment leaves the old or the new checkpoint whole. Raises `CheckpointError` where the disk is full or
-    the folder cannot be written.
+    frames: Annotated[int, msgspec.Meta(ge=0)]
+    updates: Annotated[int, msgspec.Meta(ge=0)]
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    ranks: Annotated[int, msgspec.Meta(ge=1)]
+    seed: int
+    log: LogState
+
+
+def save_checkpoint(run: Path, trainer: Trainer, log: LogState | None = None) -> None:
+    """Saves a checkpoint in the run folder `run`. All ranks call it, and the first writes.
+
+    Wherever the program is killed meanwhile, the old or the new checkpoint is left whole.
+
+    Args:
+        run: The run folder.
+        trainer: The trainer.
+        log: The state of the run's log.
+
+    Raises:
+        CheckpointError: If the disk is full, or the folder cannot be written.
     """
     environments = trainer.ranks.gather({name: value.cpu() for name, value in trainer.state_dict().items()})
     if environments is not None:
-        write_checkpoint(folder, trainer, environments)
+        write_checkpoint(run, trainer, environments, log)
 
 
-def write_checkpoint(folder: Path, trainer: Trainer, environments: list[Mapping[str, torch.Tensor]]) -> None:
-    """The same, by one rank alone, with what it has of the ranks' `environments`."""
-    new = folder.with_name(folder.name + ".new")
-    try:
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        save_file(trainer.policy.state_dict(), new / _WEIGHTS)
-        save_file(_optimizer_tensors(trainer), new / _OPTIMIZER)
+def write_checkpoint(
+    run: Path, trainer: Trainer, environments: Sequence[Mapping[str, Tensor]], log: LogState | None = None
+) -> None:
+    """Saves a checkpoint as `save_checkpoint` does, from one rank alone and with the given ranks' `environments`."""
+    counters = _Counters(**asdict(trainer.progress), ranks=trainer.ranks.size, seed=trainer.seed, log=log or LogState())
+
+    def fill(folder: Path) -> None:
+        save_file(trainer.policy.state_dict(), folder / _WEIGHTS)
+        save_file(_optimizer_tensors(trainer), folder / _OPTIMIZER)
         for rank, tensors in enumerate(environments):
-            save_file(tensors, new / _environments(rank))
-        (new / _NETWORK).write_text(json.dumps(asdict(trainer.policy.config)), encoding="utf-8")
-        (new / _COUNTERS).write_text(json.dumps(_counters(trainer)), encoding="utf-8")
-        for path in (*new.iterdir(), new):
-            _flush(path)
-        _swap_in(new, folder)
+            save_file(dict(tensors), folder / _environments(rank))
+        (folder / _NETWORK).write_text(json.dumps(asdict(trainer.policy.config)), encoding="utf-8")
+        (folder / _COUNTERS).write_text(json.dumps(msgspec.to_builtins(counters)), encoding="utf-8")
+
+    try:
+        write_checkpoint_folder(run / _FOLDER, fill)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(new, ignore_errors=True)
         raise CheckpointError(
-            f"The checkpoint in {folder} could not be written: {first_line(error)}. The one before is kept, if there "
-            "is one; make room on the disk, or see who may write there."
-        ) from None
-
-
-def _swap_in(new: Path, folder: Path) -> None:
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written, so that not even a power cut leaves a renamed folder of empty files."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            f"The checkpoint in {run / _FOLDER} could not be written: {first_line(error)}. An earlier one is kept. "
+            "Free some space, or check the folder's permissions."
+        ) from error
 
 
 def find_checkpoint(run: Path) -> Path:
-    """The run's checkpoint folder; raises `AgentError` where there is none."""
-    # A crash between the two renames of `save_checkpoint` leaves only the ones beside it, both whole.
-    for name in ("checkpoint", "checkpoint.new", "checkpoint.old"):
-        if (run / name / _COUNTERS).exists():
-            return run / name
+    """Returns the folder of the run's newest whole checkpoint; raises `AgentError` if there is none."""
+    if folder := newest_whole(run / _FOLDER):
+        return folder
     raise AgentError(f"{run} holds no checkpoint; train there first: batchsim-train --out {run}")
 
 
-def load_policy(folder: Path) -> Policy:
-    """The policy of a checkpoint; raises `AgentError` if the files are damaged or do not fit each other."""
+def load_policy(folder: Path | str) -> Policy:
+    """Returns the trained policy in `folder`, ready to act.
+
+    Args:
+        folder: A run folder, its folder `checkpoint`, or one checkpoint in that.
+
+    Raises:
+        AgentError: If the files are missing, damaged or do not fit each other, or if a weight is not finite.
+    """
+    folder = Path(folder)
+    for attempt in range(_ATTEMPTS):
+        checkpoint = _checkpoint_in(folder)
+        try:
+            return _load_policy(checkpoint)
+        except AgentError:
+            # A training process may have replaced the checkpoint by a newer one meanwhile.
+            if checkpoint == folder or checkpoint.exists() or attempt + 1 == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def _checkpoint_in(folder: Path) -> Path:
+    if (folder / _NETWORK).exists():
+        return folder
+    return newest_whole(folder) or find_checkpoint(folder)
+
+
+def _load_policy(folder: Path) -> Policy:
+    config: PolicyConfig = read_json(folder / _NETWORK, PolicyConfig, "the network of a checkpoint", AgentError)
+    with reading(folder / _WEIGHTS, "the weights of a policy", AgentError):
+        weights = load_file(folder / _WEIGHTS)
     try:
-        config = read_json(folder / _NETWORK, PolicyConfig, "the network of a checkpoint", AgentError)
-        policy = Policy(config)
-        policy.load_state_dict(load_file(folder / _WEIGHTS))
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
-        raise AgentError(f"{folder} cannot be read as a checkpoint: {error}") from None
-    except RuntimeError as error:
-        raise AgentError(f"{folder}: the weights do not fit the network of {_NETWORK}: {first_line(error)}") from None
+        config.check()
+        with torch.device("meta"):
+            shapes = {name: value.shape for name, value in Policy(config).state_dict().items()}
+    except AgentError as error:
+        raise AgentError(f"{folder / _NETWORK}: {error}") from None
+    if shapes != {name: value.shape for name, value in weights.items()}:
+        raise AgentError(f"{folder}: the weights in {_WEIGHTS} do not fit the network in {_NETWORK}.")
+    _require_finite(folder / _WEIGHTS, weights)
+    policy = Policy(config)
+    with reading(folder / _WEIGHTS, "the weights of a policy", AgentError):
+        policy.load_state_dict(weights)
     return policy.eval()
 
 
 def load_trainer(folder: Path, trainer: Trainer) -> str | None:
-    """Put a checkpoint into `trainer`, whose policy must have the same shape; called by all ranks.
+    """Loads a checkpoint into `trainer`, whose policy must have the same architecture. All ranks call it.
 
-    Returns None where training goes on exactly where it was. Where there are now other environments or ranks, new
-    episodes are episode_start, and the reason is returned. Raises `AgentError` for a checkpoint that cannot be used.
+    Args:
+        folder: The checkpoint, see `find_checkpoint`.
+        trainer: The trainer.
+
+    Returns:
+        None if training continues exactly where it was. If the environments or ranks have changed, the trainer begins
+        new episodes, and the reason is returned.
+
+    Raises:
+        AgentError: If the checkpoint cannot be used.
     """
     saved = load_policy(folder)
     if saved.config != trainer.policy.config:
@@ -122,17 +161,24 @@ def load_trainer(folder: Path, trainer: Trainer) -> str | None:
             "Use the options it was trained with, or another --out."
         )
     trainer.policy.load_state_dict(saved.state_dict())
-    try:
+    with reading(folder / _OPTIMIZER, "the optimiser of a checkpoint", AgentError):
         _restore_optimizer(trainer, load_file(folder / _OPTIMIZER))
-        counters = json.loads((folder / _COUNTERS).read_text(encoding="utf-8"))
-        trainer.progress = Progress(**{f.name: counters[f.name] for f in fields(Progress)})
-        return _restore_environments(folder, trainer, counters["ranks"])
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise AgentError(f"{folder} cannot be read as a checkpoint: {error}") from None
+    counters = _read_counters(folder)
+    trainer.progress = Progress(counters.frames, counters.updates, counters.seconds)
+    return _restore_environments(folder, trainer, counters.ranks)
+
+
+def load_log_state(folder: Path) -> LogState:
+    """Returns the state of the log in a checkpoint."""
+    return _read_counters(folder).log
+
+
+def _read_counters(folder: Path) -> _Counters:
+    return read_json(folder / _COUNTERS, _Counters, "the counters of a checkpoint", AgentError)
 
 
 def _restore_environments(folder: Path, trainer: Trainer, saved_ranks: int) -> str | None:
-    """Go on with the saved episodes if all ranks can, else begin new ones and return why."""
+    """Continues the saved episodes if all ranks can; otherwise begins new ones and returns the reason."""
     ranks, reason = trainer.ranks, ""
     path = folder / _environments(ranks.rank)
     if saved_ranks != ranks.size:
@@ -141,26 +187,34 @@ def _restore_environments(folder: Path, trainer: Trainer, saved_ranks: int) -> s
         reason = f"{path} is missing"
     else:
         try:
-            trainer.load_state_dict(load_file(path))
-        except OptionError as error:
+            with reading(path, "the environments of a checkpoint", AgentError):
+                reason = _continue_episodes(trainer, load_file(path))
+        except AgentError as error:
+            if ranks.size == 1:
+                raise
             reason = str(error)
-    # One rank that begins anew makes all do so, lest the same run differ by who was unlucky.
+    # All ranks begin new episodes if one has to, so that the run does not depend on which one it was.
     (unable,) = ranks.any(bool(reason))
     if not unable:
         return None
     trainer.begin_episodes()
-    return reason or "another rank cannot go on with its own"
+    return reason or "another rank cannot continue its episodes"
 
 
-def _counters(trainer: Trainer) -> dict[str, object]:
-    return asdict(trainer.progress) | {"ranks": trainer.ranks.size, "seed": trainer.seed}
+def _continue_episodes(trainer: Trainer, tensors: Mapping[str, Tensor]) -> str:
+    """Loads the environments; returns the reason if they are other ones."""
+    try:
+        trainer.load_state_dict(tensors)
+    except OptionError as error:
+        return str(error)
+    return ""
 
 
 def _environments(rank: int) -> str:
     return f"environments-{rank}.safetensors"
 
 
-def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
+def _optimizer_tensors(trainer: Trainer) -> dict[str, Tensor]:
     """What the optimiser keeps of each parameter, as `KEY/PARAMETER`."""
     tensors = {}
     for name, parameter in trainer.policy.named_parameters():
@@ -169,13 +223,24 @@ def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Through the optimiser's own `load_state_dict`, which knows what belongs on which device."""
+def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, Tensor]) -> None:
+    """Loads the tensors by the optimiser's own `load_state_dict`, which moves each to its device."""
     optimizer = trainer.ppo.optimizer
     numbers = {parameter: i for i, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])}
     parameters = dict(trainer.policy.named_parameters())
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    state: dict[int, dict[str, Tensor]] = {}
     for full, value in tensors.items():
         key, name = full.split("/", 1)
-        state.setdefault(numbers[parameters[name]], {})[key] = value
+        parameter = parameters[name]
+        if not value.is_floating_point() or not value.isfinite().all():
+            raise ValueError(f"{full} holds values that are not finite numbers")
+        if value.shape not in (parameter.shape, torch.Size()):
+            raise ValueError(f"{full} has the shape {tuple(value.shape)}, its weights have {tuple(parameter.shape)}")
+        state.setdefault(numbers[parameter], {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    bad = [name for name, value in tensors.items() if not value.is_floating_point() or not value.isfinite().all()]
+    if bad:
+        raise AgentError(f"{path}: {', '.join(bad[:3])} holds values that are not finite numbers. Training diverged.")

@@ -1,22 +1,21 @@
-"""A run's records: a line of JSON for every few updates, the same as TensorBoard scalars, and the progress bar."""
+"""The log of a run: means over every few updates, as lines of log.jsonl and as TensorBoard scalars."""
 
 from __future__ import annotations
 
-import contextlib
 import json
+import math
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.text import Text
-from torch.utils.tensorboard import SummaryWriter
+import msgspec
 
+from batchsim.agents.runs.append_file import AppendFile
+from batchsim.agents.runs.event_file import EventFile
 from batchsim.scenes.atomic_files import atomic_write
 
-# The usual tags, so that runs stand beside other trainers' in TensorBoard.
+# Tags as other trainers use them, so that runs can be compared in TensorBoard.
 _TAGS = {
     "success": "charts/success",
     "spl": "charts/spl",
@@ -39,77 +38,109 @@ _COUNTERS = ("frames", "updates", "seconds", "scenes_visited", "scene_changes", 
 _UNTAGGED = ("frames", "updates", "seconds", "episodes")
 
 
-class RunLog:
-    """Averages updates over `window` of them and writes the means to `log.jsonl` and TensorBoard.
+class LogState(msgspec.Struct, frozen=True):
+    """The part of a log that a checkpoint keeps, so that a resumed run writes the same lines."""
 
-    - `by_episode`: names of figures that are means over the episodes that ended.
-    - `frames`: where the run goes on; what was logged after that, by a run that then died, is taken back.
+    frames: int = 0
+    """The frames of the last line that covers a whole window of updates."""
+    pending: list[dict[str, int | float]] = []
+    """The updates since that line."""
+    evaluation: dict[str, float | None] = {}
+    """The figures of an evaluation that no line contains yet."""
+
+
+class RunLog:
+    """Averages updates over windows of them, and writes the means to `log.jsonl` and TensorBoard.
+
+    Lines that cannot be written, because the disk is full, are written once there is room.
+
+    Args:
+        folder: The run folder.
+        by_episode: Names of the figures that are means over the episodes that ended.
+        window: The number of updates per line.
+        state: The log's state in the checkpoint that the run continues from. Later lines in the folder, of a run that
+            was stopped or killed, are removed.
     """
 
-    def __init__(self, folder: Path, by_episode: Sequence[str], window: int = 8, frames: int = 0) -> None:
+    def __init__(self, folder: Path, by_episode: Sequence[str], window: int = 8, state: LogState | None = None) -> None:
+        state = state or LogState()
         path = folder / "log.jsonl"
-        again = path.exists()
-        if again:
-            _take_back(path, frames)
-        self._file = path.open("a", encoding="utf-8")
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=frames + 1 if again else None)
+        is_continued = path.exists()
+        if is_continued:
+            _remove_after(path, state.frames)
+        self._file = AppendFile(path)
+        self._events = EventFile(folder / "tensorboard", state.frames + 1 if is_continued else None)
         self._by_episode = tuple(by_episode)
         self._window = window
-        self._pending: list[dict[str, float]] = []
-        self._evaluation: dict[str, float] = {}
-        self._is_writable = True
+        self._frames = state.frames
+        self._pending: list[dict[str, int | float]] = list(state.pending)
+        self._evaluation: dict[str, float | None] = dict(state.evaluation)
+        self._is_failing = False
         self.latest: dict[str, float | None] = {}
 
-    def add(self, update: dict[str, float]) -> None:
-        """Count one update; every `window` of them a line is written."""
+    def state(self) -> LogState:
+        """Returns what a checkpoint has to keep."""
+        return LogState(self._frames, list(self._pending), dict(self._evaluation))
+
+    def add(self, update: dict[str, int | float]) -> None:
+        """Adds one update; the last one of a window writes a line."""
         self._pending.append(update)
-        # Counted from the run's first update, so that a run that was interrupted logs the same lines.
+        # Counted from the run's first update, so that a resumed run has the same windows.
         if update["updates"] % self._window == 0:
-            self.flush()
+            self._frames = int(update["frames"])
+            self._flush()
 
     def add_evaluation(self, measures: Mapping[str, float]) -> None:
-        """Have an evaluation's means in the next line, as `eval_NAME`, and in TensorBoard as `eval/NAME`."""
-        self._evaluation = {f"eval_{name}": value for name, value in measures.items()}
-
-    def flush(self) -> None:
-        """Write what is pending."""
-        if not self._pending:
-            return
-        self.latest = _mean_of(self._pending, self._by_episode) | self._evaluation
-        self._pending, self._evaluation = [], {}
-        if self._is_writable:
-            self._write(self.latest)
-
-    def _write(self, line: dict[str, float | None]) -> None:
-        try:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-            for name, value in line.items():
-                if value is not None and name not in _UNTAGGED:
-                    self._writer.add_scalar(_tag_of(name), value, int(line["frames"]))
-        except OSError as error:
-            self._is_writable = False
-            print(f"The log cannot be written any more, and training goes on without: {error}", file=sys.stderr)
+        """Adds an evaluation's means to the next line, as `eval_NAME`, and to TensorBoard as `eval/NAME`."""
+        self._evaluation = {f"eval_{name}": v if math.isfinite(v) else None for name, v in measures.items()}
 
     def close(self) -> None:
-        """Write what is pending, and end both files."""
-        self.flush()
-        for file in (self._file, self._writer):
-            with contextlib.suppress(OSError):  # it was said when it happened
-                file.close()
+        """Writes the updates of an unfinished window, and what could not be written before."""
+        if self._pending:
+            self._flush()
+        elif self._file.has_unwritten:
+            self._write(b"", {}, self._frames)
+        if self._file.has_unwritten:
+            print("Some lines of the log could not be written: there is no room for them.", file=sys.stderr)
+
+    def _flush(self) -> None:
+        line: dict[str, float | None] = {**_mean_of(self._pending, self._by_episode), **self._evaluation}
+        frames = int(self._pending[-1]["frames"])
+        self.latest, self._pending, self._evaluation = line, [], {}
+        scalars = {_tag_of(name): value for name, value in line.items() if value is not None and name not in _UNTAGGED}
+        self._write((json.dumps(line) + "\n").encode(), scalars, frames)
+
+    def _write(self, line: bytes, scalars: Mapping[str, float], frames: int) -> None:
+        errors = []
+        for write in (lambda: self._file.append(line), lambda: self._events.add(scalars, frames)):
+            try:
+                write()
+            except OSError as error:
+                errors.append(error)
+        if errors and not self._is_failing:
+            print(
+                f"The log cannot be written: {errors[0].strerror or errors[0]}. Training continues, and writes the missing "
+                "lines once that is possible.",
+                file=sys.stderr,
+            )
+        self._is_failing = bool(errors)
 
 
-def read_curves(folder: Path) -> list[dict[str, float]]:
-    """The lines of a run's log.jsonl; a last line cut short by a crash is left out."""
+def read_curves(folder: Path) -> list[dict[str, Any]]:
+    """Returns the lines of a run's log.jsonl, without those that are damaged."""
     path = folder / "log.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not path.exists():
+        return []
     curves = []
-    for line in lines:
+    for line in path.read_bytes().splitlines():
         try:
-            curves.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+            curves.append(_decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue  # such as a last line that was cut short when the program was killed
     return curves
+
+
+_decoder = msgspec.json.Decoder(dict[str, int | float | None])
 
 
 def _tag_of(name: str) -> str:
@@ -118,14 +149,21 @@ def _tag_of(name: str) -> str:
     return _TAGS.get(name, f"charts/{name}")
 
 
-def _take_back(path: Path, frames: int) -> None:
-    """Leave out the lines of a log after `frames`, which a resumed run will write again."""
-    kept = [line for line in read_curves(path.parent) if line["frames"] <= frames]
-    atomic_write(path, "".join(json.dumps(line) + "\n" for line in kept))
+def _remove_after(path: Path, frames: int) -> None:
+    """Removes the lines of a log after `frames`, which the resumed run writes again."""
+    kept = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            done = _decoder.decode(line).get("frames")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if done is not None and done <= frames:
+            kept.append(line)
+    atomic_write(path, b"".join(kept))
 
 
-def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict[str, float | None]:
-    """Means over updates; those of episodes are weighted by how many ended, and None where none did."""
+def _mean_of(updates: Sequence[Mapping[str, int | float]], by_episode: Sequence[str]) -> dict[str, float | None]:
+    """Returns means over updates; episode figures are weighted by the episodes that ended, None if none did."""
     last = updates[-1]
     means: dict[str, float | None] = {name: last[name] for name in _COUNTERS if name in last}
     episodes = sum(update["episodes"] for update in updates)
@@ -133,53 +171,6 @@ def _mean_of(updates: list[dict[str, float]], by_episode: Sequence[str]) -> dict
     for name in by_episode:
         total = sum(update[name] * update["episodes"] for update in updates if update["episodes"])
         means[name] = total / episodes if episodes else None
-    for name in last.keys() - means.keys():
+    for name in [name for name in last if name not in means]:
         means[name] = sum(update[name] for update in updates) / len(updates)
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in means.items()}
-
-
-class TrainingBar:
-    """A progress bar on stderr at a terminal, and a line now and then elsewhere."""
-
-    _LINE_SECONDS = 30.0
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._live = console.is_terminal
-        self._last_line = time.monotonic()
-        self._progress = Progress(
-            TextColumn("[bold]Training"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[text]}"),
-            _TimeLeft(),
-            console=console,
-            disable=not self._live,
-        )
-        self._task = self._progress.add_task("train", total=1.0, text="")
-        self._progress.start()
-
-    def update(self, share: float, latest: dict[str, float | None], frames: int, fps: float) -> None:
-        """Show how far training is (`share` in [0, 1]) and how the last episodes went."""
-        success, spl = latest.get("success"), latest.get("spl")
-        text = f"{frames / 1e6:.2f}M frames  {fps:,.0f}/s"
-        if success is not None and spl is not None:
-            text += f"  success {success:.2f}  SPL {spl:.2f}"
-        self._progress.update(self._task, completed=share, text=text)
-        if not self._live and time.monotonic() - self._last_line > self._LINE_SECONDS:
-            self._last_line = time.monotonic()
-            print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._progress.stop()
-
-
-class _TimeLeft(ProgressColumn):
-    """Minutes and seconds left at the mean pace so far, which unlike rich's own does not jump with each update."""
-
-    def render(self, task: Task) -> Text:
-        if not task.completed or not task.elapsed:
-            return Text("-:--")
-        left = int(task.elapsed * (1 - task.completed) / task.completed)
-        return Text(f"{left // 60}:{left % 60:02d} left")

@@ -12,7 +12,8 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim.agents.runs.checkpoint import CheckpointError, save_checkpoint, write_checkpoint
-from batchsim.agents.runs.run_log import RunLog, TrainingBar
+from batchsim.agents.runs.progress_bar import TrainingBar
+from batchsim.agents.runs.run_log import LogState, RunLog
 from batchsim.agents.training.periodic_evaluation import PeriodicEvaluation
 from batchsim.scenes.errors import first_line
 
@@ -24,16 +25,16 @@ class TrainingRun:
         trainer: The trainer, at its start or loaded from a checkpoint.
         config: The run's options.
         out: The run folder.
+        log_state: The log's state in the checkpoint that the run continues from; None for a new run.
     """
 
-    def __init__(self, trainer: Trainer, config: TrainConfig, out: Path) -> None:
+    def __init__(self, trainer: Trainer, config: TrainConfig, out: Path, log_state: LogState | None = None) -> None:
         self.trainer = trainer
         self.config = config
-        self.checkpoint = out / "checkpoint"
         self._out = out
+        self._is_new = log_state is None
         first = trainer.ranks.is_first
-        progress = trainer.progress
-        self._log = RunLog(out, trainer.episode_measures, config.log_every, progress.frames) if first else None
+        self._log = RunLog(out, trainer.episode_measures, config.log_every, log_state) if first else None
         self._bar = TrainingBar() if first else None
         evaluates = first and config.eval_every_minutes > 0
         self._evaluation = PeriodicEvaluation(trainer.policy, config) if evaluates else None
@@ -47,16 +48,17 @@ class TrainingRun:
             The number of the signal, or None.
 
         Raises:
-            AgentError: If a figure is not finite, if the last checkpoint cannot be written, or if another rank is
-                lost; then a checkpoint is saved if possible.
+            AgentError: If a figure is not finite, if the first or the last checkpoint cannot be written, or if another
+                rank is lost; then a checkpoint is saved if possible.
         """
         try:
-            self._save_if_possible()
+            if self._is_new:
+                self._save()  # raises at once if nothing that is learned could be kept
             while share_done(self.trainer, self.config) < 1:
                 self._update()
                 if self._stops_or_saves():
                     break
-            save_checkpoint(self.checkpoint, self.trainer)
+            self._save()
         except RuntimeError as error:
             if not self.trainer.ranks.is_loss_of_a_rank(error):
                 raise
@@ -90,12 +92,15 @@ class TrainingRun:
         return stop
 
     def _save_if_possible(self) -> None:
-        """A full disk is no reason to stop: what was learned is still in memory, and there may be room later."""
+        """Saves a checkpoint; if the disk is full, training continues, because there may be room later."""
         try:
-            save_checkpoint(self.checkpoint, self.trainer)
+            self._save()
         except CheckpointError as error:
-            print(f"{error} Training goes on.", file=sys.stderr)
+            print(f"{error} Training continues.", file=sys.stderr)
+
+    def _save(self) -> None:
         self._last_checkpoint = time.monotonic()
+        save_checkpoint(self._out, self.trainer, self._log.state() if self._log else None)
 
     def _lost(self, error: RuntimeError) -> AgentError:
         """Saves what all ranks had learned together after one was lost; returns the error to raise."""
@@ -104,7 +109,7 @@ class TrainingRun:
         if not ranks.is_first:
             return AgentError(f"Rank {ranks.rank}: {what}")
         try:
-            write_checkpoint(self.checkpoint, self.trainer, [])
+            write_checkpoint(self._out, self.trainer, [], self._log.state() if self._log else None)
         except CheckpointError as failed:
             return AgentError(f"{what} {failed}")
         return AgentError(f"{what} A checkpoint is saved; continue on any number of ranks: --out {self._out} --resume")

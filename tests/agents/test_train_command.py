@@ -1,8 +1,8 @@
 """The command as a person uses it: train, interrupt, resume, evaluate; and what bad input gets."""
 
 import json
-import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
+from batchsim.agents.runs.checkpoint import find_checkpoint
 
 TINY = ["--scenes", "one-room", "--num-envs", "8", "--rollout-steps", "8", "--eval-scenes", "", "--hidden-size", "16"]
 
@@ -146,17 +146,34 @@ def test_checkpoint_of_another_shape_or_damaged_is_refused(tmp_path: Path) -> No
     assert resumed.returncode == 2
     assert "another shape" in resumed.stderr
 
-    weights = out / "checkpoint" / "policy.safetensors"
+    weights = find_checkpoint(out) / "policy.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     evaluated = run("batchsim.agents.eval", "run", "--scenes", "one-room", "--episodes", "2", cwd=tmp_path)
     assert evaluated.returncode == 2
+    assert "policy.safetensors has" in evaluated.stderr
     assert len(evaluated.stderr.strip().splitlines()) == 1
+    again = run("batchsim.agents.train", "--out", "run", *TINY, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "already holds a run" in again.stderr
 
 
-def test_no_moment_of_saving_is_without_a_whole_checkpoint(tmp_path: Path) -> None:
-    done = run("batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "128", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    checkpoint = tmp_path / "run" / "checkpoint"
-    # As if the program had died between the two renames of a swap.
-    os.rename(checkpoint, checkpoint.with_name("checkpoint.old"))
-    load_policy(find_checkpoint(tmp_path / "run"))
+def test_a_second_trainer_in_the_folder_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "1000000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        log = tmp_path / "run" / "log.jsonl"
+        deadline = time.monotonic() + 60
+        while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for options in ([], ["--resume"]):
+            other = run("batchsim.agents.train", "--out", "run", *options, cwd=tmp_path)
+            assert other.returncode == 2
+            assert f"process {process.pid} on {socket.gethostname()} trains there" in other.stderr
+            assert len(other.stderr.strip().splitlines()) == 1
+    finally:
+        process.kill()
+        process.wait()
+    # The lock of a process that was killed is free.
+    shorter = json.loads((tmp_path / "run" / "config.json").read_text()) | {"total_frames": 1}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(shorter))
+    assert run("batchsim.agents.train", "--out", "run", "--resume", cwd=tmp_path).returncode == 0

@@ -33,7 +33,7 @@ def make_run(folder, config):
         trainer.policy.actor.weight.mul_(100)
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config.to_json()))
-    save_checkpoint(folder / "checkpoint", trainer)
+    save_checkpoint(folder, trainer)
     trainer.env.close()
     return folder
 

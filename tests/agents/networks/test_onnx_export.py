@@ -118,7 +118,7 @@ def test_the_example_runs(export):
 def test_the_command_exports_a_run(make_env, one_room, seeded, tmp_path, capsys):
     config = replace(TrainConfig(), blind=True, hidden_size=8, num_envs=4, rollout_steps=2, eval_scenes="")
     env = make_env(4, one_room, device="cpu", **config.env_options())
-    save_checkpoint(tmp_path / "run" / "checkpoint", Trainer(env, make_policy(config, env), config.ppo, 2, 0))
+    save_checkpoint(tmp_path / "run", Trainer(env, make_policy(config, env), config.ppo, 2, 0))
     (tmp_path / "run" / "config.json").write_text(json.dumps(config.to_json()))
     path = tmp_path / "policy.onnx"
     options = ["--export", str(path), "--scenes", "one-room", "--episodes", "2", "--max-episode-steps", "5"]

@@ -9,7 +9,7 @@ from batchsim.agents.benchmarks.workloads.train import TrainBenchOptions, bench_
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.ppo.ppo import PPOConfig
-from batchsim.agents.runs.checkpoint import load_trainer, save_checkpoint
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer, save_checkpoint
 from batchsim.agents.training.build import make_trainer
 from batchsim.cuda_graph import sync_debug
 from tests.helpers.small_runs import FRAMES, SMALL
@@ -121,8 +121,8 @@ def test_a_late_rank_s_halves_are_cut_short_together(make):
 def test_a_run_goes_on_bit_for_bit(make, tmp_path):
     straight, resumed = make(TWO), make(TWO)
     straight.iteration()
-    save_checkpoint(tmp_path / "checkpoint", straight)
-    assert load_trainer(tmp_path / "checkpoint", resumed) is None
+    save_checkpoint(tmp_path, straight)
+    assert load_trainer(find_checkpoint(tmp_path), resumed) is None
     for _ in range(2):
         figures = [{k: v for k, v in t.iteration().items() if k not in OF_THE_CLOCK} for t in (straight, resumed)]
         assert figures[0] == figures[1]
@@ -134,8 +134,8 @@ def test_a_run_goes_on_bit_for_bit(make, tmp_path):
 def test_a_checkpoint_of_the_other_kind_goes_on_with_new_episodes(make, tmp_path, before, after):
     saved, other = make(before), make(after)
     saved.iteration()
-    save_checkpoint(tmp_path / "checkpoint", saved)
-    assert "double_buffering has changed" in load_trainer(tmp_path / "checkpoint", other)
+    save_checkpoint(tmp_path, saved)
+    assert "double_buffering has changed" in load_trainer(find_checkpoint(tmp_path), other)
     assert all(collector.env.simulator.state.episode.eq(0).all() for collector in other.collectors)
     assert other.iteration()["frames"] == 2 * FRAMES
 

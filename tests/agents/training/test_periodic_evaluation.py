@@ -10,7 +10,7 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
 from batchsim.agents.evaluation.session import EvalSession
-from batchsim.agents.runs.checkpoint import load_policy
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.train import train
 from tests.helpers.small_runs import FRAMES, SMALL
 
@@ -27,8 +27,8 @@ def test_evaluating_does_not_disturb_training(tmp_path, monkeypatch):
     monkeypatch.setattr("batchsim.agents.train.evaluate_run", lambda *_: tmp_path)
     for name, minutes in (("with", 1e-9), ("without", 0.0)):
         train(TrainConfig(**EVALUATED, eval_every_minutes=minutes), tmp_path / name)
-    for path in (tmp_path / "without" / "checkpoint").glob("*.safetensors"):
-        expected, found = load_file(path), load_file(tmp_path / "with" / "checkpoint" / path.name)
+    for path in find_checkpoint(tmp_path / "without").glob("*.safetensors"):
+        expected, found = load_file(path), load_file(find_checkpoint(tmp_path / "with") / path.name)
         assert all(torch.equal(expected[name], found[name]) for name in expected)
 
     lines = [json.loads(line) for line in (tmp_path / "with" / "log.jsonl").read_text().splitlines()]
