@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import tyro
@@ -22,6 +23,7 @@ from batchsim.scenes.errors import SceneError
 from batchsim.scenes.maps.top_down import storey_levels
 from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.library import load, resolve
+from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
@@ -62,16 +64,25 @@ class Generate:
 
 @dataclass(frozen=True)
 class Import:
-    """Import 3D files (.glb .gltf .obj .ply) and bake each into a .scene file."""
+    """Import 3D files (.glb .gltf .obj .ply .stl .off .dae .usd .usdz) and bake each into a .scene file."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]]
-    """Files to import."""
+    files: tyro.conf.Positional[tuple[str, ...]]
+    """Files to import, or folders of files. Options of one file may follow its name: "a.obj?up=z&scale=0.01"."""
     out: Path | None = None
     """Folder for the .scene files; default: beside each file."""
     up: str = "y"
-    """Axis of the files that points up: y (as in glTF) or z."""
+    """Axis of the files that points up: y (as in glTF), z, -y or -z."""
     scale: float = 1.0
     """Metres per unit of the files, such as 0.01 for centimetres."""
+    alpha: str = "auto"
+    """Transparent surfaces: auto follows the file (masks are cut out, blended surfaces are left out where alpha is
+    below one half), solid keeps everything, clear leaves out all that blends."""
+    root: Path | None = None
+    """Folder outside which no texture or other file is read; default: the file's folder and the folders beside it."""
+    force: bool = False
+    """Import files that appear not to be in metres, or not to have y up."""
+    subfolders: bool = False
+    """Search the subfolders of folders too."""
     agent_radius: float = 0.1
     """Radius of the agent, metres."""
     num_goals: int = DEFAULT_NUM_GOALS
@@ -82,17 +93,33 @@ class Import:
     def run(self) -> dict:
         """Imports all files and describes each."""
         if not self.files:
-            raise SceneError("No file given. Name one or more .glb, .gltf, .obj or .ply files.")
-        return {"files": [self._import(file) for file in self.files]}
+            raise SceneError("No file given. Name one or more .glb, .gltf, .obj or .ply files, or a folder.")
+        body = AgentBody(radius=self.agent_radius)
+        sources = [source for file in self.files for source in resolve(self._spec(file), body, self.num_goals)]
+        if len(sources) > 1:
+            bake_many(sources)
+        return {"files": [self._import(source) for source in sources]}
 
-    def _import(self, file: Path) -> dict:
-        spec = str(file)
-        if (self.up, self.scale) != ("y", 1.0):
-            spec += f"?up={self.up}&scale={self.scale}"
-        scene = load(spec, AgentBody(radius=self.agent_radius), self.num_goals)
-        target = (self.out or file.parent) / (file.stem + SCENE_SUFFIX)
+    def _spec(self, file: str) -> str:
+        """The file with the options of the command line; its own options take precedence."""
+        name, _, query = (file, "", "") if Path(file).exists() else file.partition("?")
+        chosen = {"up": self.up, "scale": f"{self.scale}", "alpha": self.alpha, "root": f"{self.root or ''}"}
+        chosen |= {"force": "yes" if self.force else "no", "subfolders": "yes" if self.subfolders else "no"}
+        default = {"up": "y", "scale": "1.0", "alpha": "auto", "root": "", "force": "no", "subfolders": "no"}
+        named = dict(parse_qsl(query))
+        extra = {key: value for key, value in chosen.items() if value != default[key] and key not in named}
+        if not Path(name).is_dir():
+            extra.pop("subfolders", None)
+        options = "&".join(filter(None, [query, urlencode(extra, safe="/")]))
+        return f"{name}?{options}" if options else name
+
+    def _import(self, source: SceneSource) -> dict:
+        if not isinstance(source, MeshFileSource | SceneFileSource):
+            raise SceneError(f"{source.name}: is not a file; bake it with 'batchsim-scenes generate'.")
+        scene = source.load()
+        target = (self.out or source.path.parent) / (source.path.stem + SCENE_SUFFIX)
         scene.save(target)
-        return {"file": str(file), "baked": str(target)} | describe(scene)
+        return {"file": str(source.path), "baked": str(target)} | describe(scene)
 
     def say(self, result: dict) -> str:
         """Returns the result in words."""

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def main() -> None:
     # Whatever the baking prints must not mix with the answers: for everything else, stdout becomes stderr.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     with suppress(EOFError, BrokenPipeError):
         _import_as_parent(*pickle.load(sys.stdin.buffer))
         while True:
