@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -37,28 +37,14 @@ class Material:
     wrap: tuple[Wrap, Wrap] = (REPEAT, REPEAT)
     alpha_cutoff: float = 0.0
 
-    @staticmethod
-    def from_dict(fields: Mapping[str, Any]) -> Material:
-        """Returns the material that `dataclasses.asdict`, written as JSON and read back, came from.
-
-        Raises:
-            KeyError: If a field is missing.
-            ValueError: If a value makes no sense.
-        """
-        u, v = fields["wrap"]
-        red, green, blue = (float(value) for value in fields["base_color"])
-        cutoff = float(fields["alpha_cutoff"])
-        if u not in WRAPS or v not in WRAPS or not 0 <= cutoff <= 1:
-            raise ValueError(f"a material has wrap {u!r}, {v!r} and alpha_cutoff {cutoff}")
-        return Material(str(fields["name"]), (red, green, blue), int(fields["texture"]), (u, v), cutoff)
-
 
 @dataclass(frozen=True)
 class Mesh:
     """A triangle soup in metres, y up, right-handed; front faces wind counter-clockwise.
 
     - `triangles`: float32 `[T, 3, 3]`, corner positions.
-    - `uvs`: float32 `[T, 3, 2]`, texture coordinates of the corners (v grows downwards, as in glTF).
+    - `uvs`: float32 `[T, 3, 2]`, texture coordinates of the corners (v grows downwards, as in glTF). NaN and infinity
+      become 0.
     - `materials`: int32 `[T]`, indices into `material_table`.
     - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`batchsim.scenes.labels`).
     - `textures`: uint8 `[height, width, 3]` each, sRGB; `[height, width, 4]` if a material with an `alpha_cutoff`
@@ -93,6 +79,8 @@ class Mesh:
         if not np.isfinite(self.triangles).all():
             bad = int((~np.isfinite(self.triangles)).any((1, 2)).sum())
             raise SceneError(f"{bad} of {count} triangles have a NaN or infinite corner; repair the mesh first.")
+        if not np.isfinite(self.uvs).all():
+            object.__setattr__(self, "uvs", np.where(np.isfinite(self.uvs), self.uvs, np.float32(0)))
         if count and not 0 <= self.materials.min() <= self.materials.max() < len(self.material_table):
             raise SceneError(
                 f"Mesh.materials must lie in [0, {len(self.material_table)}), the material table's length."

@@ -33,9 +33,11 @@ STORAGE = {
     "scenes/atomic_files.py",
     "scenes/baking/packing.py",
     "scenes/baking/scene.py",
+    "scenes/baking/scene_checks.py",
     "scenes/baking/scene_file.py",
     "scenes/baking/texture_sharing.py",
     "scenes/prefixes.py",
+    "scenes/user_files.py",
 }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 # Level 1 is three times as fast as the default 6, and gives 5% larger files.
 _LEVEL = 1
+_CHUNK = 1 << 18
 
 
 def pack(array: np.ndarray) -> np.ndarray:
@@ -15,18 +18,43 @@ def pack(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(zlib.compress(np.ascontiguousarray(array).tobytes(), _LEVEL), np.uint8)
 
 
-def unpack(packed: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `pack`. Raises ValueError if `packed` is not an array of this `dtype` and `shape`."""
-    size = np.dtype(dtype).itemsize * int(np.prod(shape, dtype=np.int64))
+def unpack(packed: np.ndarray, dtype: str, shape: Sequence[int]) -> np.ndarray:
+    """Decompresses what `pack` compressed; stops at the expected size, however much `packed` would give.
+
+    Raises:
+        ValueError: If `packed` is not an array of this `dtype` and `shape`.
+    """
+    data = np.empty(np.dtype(dtype).itemsize * math.prod(shape), np.uint8)
+    filled = 0
+    for piece in _pieces(packed):
+        end = filled + len(piece)
+        if end > len(data):
+            raise ValueError(f"unpacks to more than {len(data)} bytes, expected for {dtype} {tuple(shape)}")
+        data[filled:end] = np.frombuffer(piece, np.uint8)
+        filled = end
+    if filled < len(data):
+        raise ValueError(f"unpacks to {filled} bytes, expected {len(data)} for {dtype} {tuple(shape)}")
+    return data.view(dtype).reshape(shape)
+
+
+def _pieces(packed: np.ndarray) -> Iterator[bytes]:
+    """Yields the decompressed bytes in pieces of at most `_CHUNK`."""
     stream = zlib.decompressobj()
+    source = packed.data
     try:
-        # No more is unpacked than was promised, however much the stream would give; 0 would stand for no limit.
-        data = stream.decompress(packed.tobytes(), max(size, 1))
+        for start in range(0, len(source), _CHUNK):
+            waiting: bytes | memoryview = source[start : start + _CHUNK]
+            while waiting and not stream.eof:
+                piece = stream.decompress(waiting, _CHUNK)
+                waiting = stream.unconsumed_tail
+                yield piece
+        # Output may still be pending after the last input.
+        while not stream.eof and (piece := stream.decompress(b"", _CHUNK)):
+            yield piece
     except zlib.error as error:
         raise ValueError(f"not a zlib stream ({error})") from None
-    if len(data) != size or stream.unconsumed_tail:
-        raise ValueError(f"unpacks to {len(data)} bytes or more, expected {size} for {dtype} {tuple(shape)}")
-    return np.frombuffer(bytearray(data), dtype).reshape(shape)
+    if not stream.eof:
+        raise ValueError("the zlib stream is truncated; more bytes are expected")
 
 
 def differences(fields: np.ndarray) -> np.ndarray:

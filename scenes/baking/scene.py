@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from batchsim.scenes.agent_body import AgentBody
+from batchsim.scenes.baking import scene_checks
 from batchsim.scenes.baking.bvh import BVH
-from batchsim.scenes.baking.scene_file import damaged, read_scene_file, write_scene_file
+from batchsim.scenes.baking.scene_file import SceneHeader, read_scene_file, write_scene_file
 from batchsim.scenes.baking.texture_sharing import shared_texture
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import Material, Mesh
 from batchsim.scenes.objects.scene_objects import SceneObjects
 from batchsim.scenes.prefixes import with_prefix, without_prefix
+from batchsim.scenes.user_files import reading
 from batchsim.scenes.walking.geodesic import distance_fields, geodesic_distance, shortest_path
 from batchsim.scenes.walking.walkable import Walkable
 
@@ -159,16 +161,16 @@ class Scene:
         arrays |= with_prefix("bvh.", self.bvh.to_arrays()) | with_prefix("walkable.", self.walkable.to_arrays())
         arrays |= with_prefix("objects.", self.objects.to_arrays())
         arrays |= {f"texture.{i}": texture for i, texture in enumerate(self.textures)}
-        about = {
-            "name": self.name,
-            "materials": [asdict(material) for material in self.material_table],
-            "num_textures": len(self.textures),
-            "body": asdict(self.body),
-            "label_names": self.label_names,
-            "categories": self.objects.categories,
-            "offset": self.offset,
-        }
-        write_scene_file(Path(path), about, arrays)
+        header = SceneHeader(
+            name=self.name,
+            materials=self.material_table,
+            num_textures=len(self.textures),
+            body=self.body,
+            label_names=self.label_names,
+            categories=self.objects.categories,
+            offset=self.offset,
+        )
+        write_scene_file(Path(path), header, arrays)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Scene:
@@ -177,60 +179,28 @@ class Scene:
         Raises:
             SceneError: If the file is missing, damaged or of another kind; the message names it.
         """
-        about, arrays = read_scene_file(Path(path))
-        try:
-            scene = Scene(
-                name=about["name"],
-                **{name: arrays[name] for name in _ARRAYS},
-                material_table=tuple(Material.from_dict(fields) for fields in about["materials"]),
-                textures=tuple(shared_texture(arrays[f"texture.{i}"]) for i in range(about["num_textures"])),
-                bvh=BVH.from_arrays(without_prefix("bvh.", arrays)),
-                walkable=Walkable.from_arrays(without_prefix("walkable.", arrays)),
-                body=AgentBody(**about["body"]),
-                label_names=tuple(about["label_names"]),
-                objects=SceneObjects.from_arrays(without_prefix("objects.", arrays), tuple(about["categories"])),
-                offset=_point(about["offset"]),
-            )
-            _check_arrays(scene)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise damaged(Path(path), error) from error
-        return scene
-
-
-def _check_arrays(scene: Scene) -> None:
-    """Raises ValueError where arrays disagree: an index out of range would crash the device, not raise."""
-    count, cells = len(scene.triangles), scene.walkable.num_cells
-    expected = {
-        "triangles": (np.float32, (count, 3, 3)),
-        "uvs": (np.float32, (count, 3, 2)),
-        "materials": (np.int32, (count,)),
-        "labels": (np.int32, (count,)),
-        "instances": (np.int32, (count,)),
-        "goals": (np.float32, (len(scene.goals), 3)),
-        "goal_distances": (np.float16, (len(scene.goals), cells)),
-    }
-    for name, (dtype, shape) in expected.items():
-        array = getattr(scene, name)
-        if array.dtype != dtype or array.shape != shape:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
-    scene.objects.check(cells)
-    if not 0 <= scene.instances.min(initial=0) <= scene.instances.max(initial=0) <= len(scene.objects):
-        raise ValueError("instances point outside the objects")
-    if not 0 <= scene.materials.min(initial=0) <= scene.materials.max(initial=0) < len(scene.material_table):
-        raise ValueError("materials point outside the material table")
-    if any(not -1 <= material.texture < len(scene.textures) for material in scene.material_table):
-        raise ValueError("a material points outside the textures")
-    if any(
-        texture.dtype != np.uint8 or texture.ndim != 3 or texture.shape[2] not in (3, 4) or not texture.size
-        for texture in scene.textures
-    ):
-        raise ValueError("a texture is not uint8 [height, width, 3 or 4]")
-    if any(m.alpha_cutoff > 0 and scene.textures[m.texture].shape[2] != 4 for m in scene.material_table):
-        raise ValueError("a material cuts out by the alpha of a texture without alpha")
-
-
-def _point(values: list[float]) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)
-    if not np.isfinite([x, y, z]).all():
-        raise ValueError(f"offset is {values}")
-    return x, y, z
+        path = Path(path)
+        header, arrays = read_scene_file(path)
+        with reading(path, "a baked scene"):
+            textures = tuple(arrays[f"texture.{i}"] for i in range(header.num_textures))
+            scene_checks.check_layout(arrays)
+            scene_checks.check_triangles(arrays, header.materials, textures, len(header.label_names))
+            bvh = BVH.from_arrays(without_prefix("bvh.", arrays))
+            scene_checks.check_tree(bvh.nodes, bvh.order, bvh.stack_size, arrays["triangles"])
+            walkable = Walkable.from_arrays(without_prefix("walkable.", arrays))
+            scene_checks.check_walkable(walkable, header.body)
+            scene_checks.check_goals(walkable, arrays["goals"], arrays["goal_distances"])
+            objects = SceneObjects.from_arrays(without_prefix("objects.", arrays), header.categories)
+            objects.check(walkable.num_cells, len(header.label_names), arrays["instances"])
+        return Scene(
+            name=header.name,
+            **{name: arrays[name] for name in _ARRAYS},
+            material_table=header.materials,
+            textures=tuple(map(shared_texture, textures)),
+            bvh=bvh,
+            walkable=walkable,
+            body=header.body,
+            label_names=header.label_names,
+            objects=objects,
+            offset=header.offset,
+        )

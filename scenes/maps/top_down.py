@@ -150,7 +150,8 @@ def _walkable_pixels(scene: Scene, canvas: _Canvas, number: int, levels: np.ndar
     """Returns the pixels over walkable cells of this storey, bool `[H, W]`."""
     walkable = scene.walkable
     mine = np.abs(walkable.heights[:, None] - levels).argmin(1) == number
-    grid = np.zeros(walkable.index.shape[1:], bool)
+    _, rows, cols = walkable.index.shape
+    grid = np.zeros((rows, cols), bool)
     grid[tuple(walkable.cells[mine, 1:].T)] = True
     # A border of cells that are not walkable represents everything outside the grid.
     grid = np.pad(grid, 1)

@@ -53,24 +53,43 @@ class SceneObjects:
         """Bytes of all arrays together."""
         return sum(array.nbytes for array in self.to_arrays().values())
 
-    def check(self, num_cells: int) -> None:
-        """Raises ValueError where arrays do not fit each other, or a scene of `num_cells` walkable cells."""
-        views = self.view_cells
-        if len(self.view_offsets) != len(self) + 1 or self.view_offsets[-1] != len(views):
-            raise ValueError("view_offsets do not fit the objects and their view points")
-        if not 0 <= views.min(initial=0) <= views.max(initial=0) < num_cells:
-            raise ValueError("view points lie outside the walkable cells")
-        expected = {"category_distances": len(self.categories), "goal_distances": len(self.goals)}
-        for name, rows in expected.items():
-            field = getattr(self, name)
-            if field.dtype != np.float16 or field.shape != (rows, num_cells):
-                raise ValueError(f"{name} is {field.dtype} {field.shape}, expected float16 {(rows, num_cells)}")
-        if len(self.goals) and not 0 <= self.goals.min() <= self.goals.max() < len(self):
-            raise ValueError("goals point outside the objects")
-        if not 0 <= self.image_goals.min(initial=0) <= self.image_goals.max(initial=0) <= max(len(self.goals) - 1, 0):
-            raise ValueError("image_goals point outside the goals")
-        if len(self.image_poses) != len(self.image_goals):
-            raise ValueError("image_poses do not fit image_goals")
+    def check(self, num_cells: int, num_labels: int, instances: np.ndarray) -> None:
+        """Checks arrays that were read from a file.
+
+        Raises:
+            ValueError: If they do not fit each other, a scene of `num_cells` walkable cells and `num_labels` labels, or
+                the scene's `instances`.
+        """
+        objects, goals, poses = len(self), len(self.goals), len(self.image_poses)
+        whole, real, near = np.int32, np.float32, np.float16
+        expected = {
+            "labels": (whole, (objects,), num_labels),
+            "centers": (real, (objects, 3), None),
+            "areas": (real, (objects,), None),
+            "view_cells": (whole, (len(self.view_cells),), num_cells),
+            "view_offsets": (whole, (objects + 1,), len(self.view_cells) + 1),
+            "category_distances": (near, (len(self.categories), num_cells), None),
+            "goals": (whole, (goals,), objects),
+            "goal_distances": (near, (goals, num_cells), None),
+            "image_goals": (whole, (poses,), goals),
+            "image_poses": (real, (poses, 5), None),
+            "image_coverage": (real, (poses, 2), None),
+        }
+        for name, (dtype, shape, end) in expected.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(f"objects.{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+            if end is not None and array.size and not 0 <= array.min() <= array.max() < end:
+                raise ValueError(f"objects.{name} runs from {array.min()} to {array.max()}, expected 0 to {end - 1}")
+            if dtype is real and not np.isfinite(array).all():
+                raise ValueError(f"objects.{name} holds NaN or infinite numbers")
+            if dtype is near and (array.view(np.uint16) > np.float16(np.inf).view(np.uint16)).any():
+                raise ValueError(f"objects.{name} holds negative distances or NaN")
+        ends = (self.view_offsets[0], self.view_offsets[-1])
+        if ends != (0, len(self.view_cells)) or (np.diff(self.view_offsets) < 0).any():
+            raise ValueError("objects.view_offsets do not divide objects.view_cells")
+        if len(instances) and not 0 <= instances.min() <= instances.max() <= objects:
+            raise ValueError("instances point outside the objects")
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name, as a file keeps them; `categories` is text and kept apart."""

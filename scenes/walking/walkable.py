@@ -141,7 +141,8 @@ class Walkable:
         body = AgentBody(*(float(value) for value in arrays["body"]))
         layer, row, col = np.nonzero(index >= 0)
         number = index[layer, row, col]
-        if len(number) != len(heights) or (np.bincount(number, minlength=len(heights)) != 1).any():
+        fits = len(number) == len(heights) and number.max(initial=-1) < len(heights)
+        if not fits or (np.bincount(number, minlength=len(heights)) != 1).any():
             raise ValueError("walkable.index does not number the cells of walkable.heights")
         cells = np.empty((len(number), 3), np.int32)
         cells[number] = np.stack([layer, row, col], 1)

@@ -116,7 +116,7 @@ def truncated(path):
         ("nan.obj", lambda path: path.write_text("v 0 0 0\nv nan 0 0\nv 0 1 0\nf 1 2 3\n"), "NaN"),
         ("wall.obj", lambda path: path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"), "No walkable floor"),
         ("model.fbx", lambda path: path.write_text("x"), ".fbx"),
-        ("old.scene", lambda path: path.write_text("x"), "not a whole baked scene"),
+        ("old.scene", lambda path: path.write_text("x"), "not a baked scene"),
         ("missing.glb", lambda path: None, "neither a file"),
     ],
 )
