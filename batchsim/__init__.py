@@ -83,3 +83,4 @@ def __dir__() -> list[str]:
 register_task("batchsim/PointNav-v0", "pointnav")
 register_task("batchsim/Flee-v0", "flee")
 register_task("batchsim/Explore-v0", "explore")
+register_task("batchsim/ObjectNav-v0", "objectnav")

@@ -20,6 +20,7 @@ from batchsim.render.camera import Camera
 from batchsim.scenes import Scene
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.simulation.graphed_transition import GraphedTransition
+from batchsim.simulation.task_scenes import task_for_scenes
 from batchsim.simulation.transition import EnvIndex, StepResult, Transition
 from batchsim.streaming.initial_scenes import InitialScenes
 from batchsim.streaming.scene_streamer import SceneStreamer
@@ -139,8 +140,10 @@ class Simulator:
         self.options = options or SimulatorOptions()
         self.num_envs = whole_number("num_envs", num_envs, 1)
         self.device = torch.device(device)
-        self.scenes = ResidentScenes(scenes, self.device, replaceable=initial is not None)
-        self.task = task
+        self.scenes = ResidentScenes(
+            scenes, self.device, replaceable=initial is not None, with_objects=task.uses_objects
+        )
+        self.task = task = task_for_scenes(task, self.scenes, initial)
         self.state = State.empty(self.num_envs, self.device)
         self.motion = Motion(
             self.scenes,

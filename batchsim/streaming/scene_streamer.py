@@ -107,7 +107,9 @@ class SceneStreamer:
         self._on_gpu = scenes.device.type == "cuda"
         # A weak reference: the loader's threads must not keep a renderer alive that was dropped without close().
         renderer_ref = None if renderer is None else weakref.ref(renderer)
-        prepare = partial(_prepare, pinned=self._on_gpu, renderer_ref=renderer_ref)
+        prepare = partial(
+            _prepare, pinned=self._on_gpu, renderer_ref=renderer_ref, with_objects=scenes.with_objects
+        )
         self.loader = SceneLoader(initial, prepare, ahead=max(2, self._max_inactive))
         self._in_use = torch.zeros(slots, dtype=torch.bool, pin_memory=self._on_gpu)
         self._polled = torch.cuda.Event() if self._on_gpu else None
@@ -251,6 +253,9 @@ class SceneStreamer:
         self.loader.close()
 
 
-def _prepare(scene: Scene, pinned: bool, renderer_ref: weakref.ref[BatchRenderer] | None) -> _Prepared:
+def _prepare(
+    scene: Scene, pinned: bool, renderer_ref: weakref.ref[BatchRenderer] | None, with_objects: bool = False
+) -> _Prepared:
     renderer = None if renderer_ref is None else renderer_ref()
-    return _Prepared(prepare_navigation(scene, pinned), None if renderer is None else renderer.prepare(scene))
+    data = prepare_navigation(scene, pinned, with_objects)
+    return _Prepared(data, None if renderer is None else renderer.prepare(scene))

@@ -2,8 +2,9 @@
 
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
+from batchsim.tasks.objectnav import LevelObjectNav, ObjectNav
 from batchsim.tasks.pointnav import PointNav
 from batchsim.tasks.registry import TASKS, choose_task
 from batchsim.tasks.task import Task
 
-__all__ = ["TASKS", "Explore", "Flee", "PointNav", "Task", "choose_task"]
+__all__ = ["TASKS", "Explore", "Flee", "LevelObjectNav", "ObjectNav", "PointNav", "Task", "choose_task"]

@@ -7,10 +7,17 @@ from importlib import import_module
 from batchsim.errors import OptionError
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
+from batchsim.tasks.objectnav import LevelObjectNav, ObjectNav
 from batchsim.tasks.pointnav import PointNav
 from batchsim.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"pointnav": PointNav, "flee": Flee, "explore": Explore}
+TASKS: dict[str, type[Task]] = {
+    "pointnav": PointNav,
+    "flee": Flee,
+    "explore": Explore,
+    "objectnav": ObjectNav,
+    "objectnav_level": LevelObjectNav,
+}
 
 
 def choose_task(task: str | Task, success_distance: float | None = None) -> Task:

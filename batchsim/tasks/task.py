@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -32,10 +32,24 @@ class Task(ABC):
     Attributes:
         action_names: Name of each action. "forward", "left" and "right" move the agent; others do not.
         headline_measures: The measures that tables show, the most important first.
+        uses_objects: Whether goals are objects, so that the distances to them are loaded too (`ResidentScenes.objects`).
     """
 
     action_names: ClassVar[tuple[str, ...]] = ("forward", "left", "right")
     headline_measures: ClassVar[tuple[str, ...]] = ()
+    uses_objects: ClassVar[bool] = False
+
+    def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Task:
+        """Return this task for certain scenes; by default itself.
+
+        Args:
+            categories: Names of all categories of objects; the position is the id.
+            has: Says whether some scene has objects of a category.
+
+        Raises:
+            OptionError: If the task cannot be done in these scenes.
+        """
+        return self
 
     def observation_spaces(self) -> dict[str, gym.Space]:
         """Returns the spaces of the sensors that this task adds to the images, for one environment."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from batchsim.scenes import Scene, SceneError
 from batchsim.scenes.maps.coverage_grid import coverage_cells
+from batchsim.world.object_goals import ObjectGoals, object_goal_positions, object_goals
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class NavigationData:
         goals: float32 `[G, 3]`, metres.
         distances: float16 `[G * C]`, walking distance from each cell to each goal, metres.
         farthest: float32 `[G]`, largest finite distance to each goal.
+        objects: The goals that are objects; None if the scene's objects are not used. Their distance fields follow
+            those of the scene's goal points in `distances`, and they are numbered on in `goals` and `farthest`.
     """
 
     scene: Scene
@@ -36,6 +39,7 @@ class NavigationData:
     goals: Tensor
     distances: Tensor
     farthest: Tensor
+    objects: ObjectGoals | None = None
 
     @property
     def layers(self) -> int:
@@ -52,12 +56,13 @@ class NavigationData:
         return torch.nn.functional.pad(self.index, (0, (layers - self.layers) * self.columns), value=-1)
 
 
-def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
+def prepare_navigation(scene: Scene, pinned: bool = False, with_objects: bool = False) -> NavigationData:
     """Copies the navigation data of `scene` into tensors.
 
     Args:
         scene: A baked scene.
         pinned: Whether to use pinned memory, which a GPU can read without blocking the host.
+        with_objects: Whether to include the distances to objects.
 
     Raises:
         SceneError: If the scene has no goals.
@@ -69,14 +74,18 @@ def prepare_navigation(scene: Scene, pinned: bool = False) -> NavigationData:
         result = torch.as_tensor(np.ascontiguousarray(array, dtype))
         return result.pin_memory() if pinned else result
 
-    coverage, fields = coverage_cells(scene), scene.goal_distances
+    coverage, fields, goals = coverage_cells(scene), scene.goal_distances, scene.goals
+    if with_objects:
+        fields = np.concatenate([fields, scene.objects.category_distances, scene.objects.goal_distances])
+        goals = np.concatenate([goals, object_goal_positions(scene)])
     return NavigationData(
         scene,
         tensor(scene.walkable.index.ravel(), np.int32),
         tensor(scene.walkable.positions, np.float32),
         tensor(coverage, np.int32),
         int(coverage.max()) + 1,
-        tensor(scene.goals, np.float32),
+        tensor(goals, np.float32),
         tensor(fields.ravel(), np.float16),
         tensor(np.where(np.isfinite(fields), fields, 0).max(1), np.float32),
+        object_goals(scene, tensor) if with_objects else None,
     )

@@ -12,6 +12,7 @@ from batchsim.random_streams import pick
 from batchsim.scenes import Scene
 from batchsim.world.navigation_data import NavigationData, prepare_navigation
 from batchsim.world.ragged_tensor import RaggedTensor
+from batchsim.world.resident_objects import ResidentObjects
 
 
 class ResidentScenes:
@@ -24,6 +25,7 @@ class ResidentScenes:
         scenes: Baked scenes, one for each slot.
         device: Where to store the tensors.
         replaceable: Whether scenes can be replaced later (`replace`), which takes some more memory.
+        with_objects: Whether to include the distances to objects.
 
     Attributes:
         scenes: The scenes by slot.
@@ -35,12 +37,14 @@ class ResidentScenes:
         SceneError: If a scene has no goals.
     """
 
-    def __init__(self, scenes: Sequence[Scene], device: torch.device, replaceable: bool = False) -> None:
+    def __init__(
+        self, scenes: Sequence[Scene], device: torch.device, replaceable: bool = False, with_objects: bool = False
+    ) -> None:
         if not scenes:
             raise OptionError("scenes is empty: expected at least one.")
         self.scenes = list(scenes)
         self.device = device
-        per_scene = [prepare_navigation(scene) for scene in scenes]
+        per_scene = [prepare_navigation(scene, with_objects=with_objects) for scene in scenes]
         self._layers = max(d.layers for d in per_scene)
         self._grid_columns = [d.columns for d in per_scene]
 
@@ -57,6 +61,7 @@ class ResidentScenes:
 
         facts = [_facts(d) for d in per_scene]
         self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
+        self._objects = ResidentObjects(per_scene, device, replaceable) if with_objects else None
         self._corners = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], device=device)
         self.smallest_cell = self._smallest_cell()
         self._start_slots = torch.arange(len(scenes), device=device)
@@ -73,7 +78,8 @@ class ResidentScenes:
         While it stays the same, a recorded lookup (a CUDA graph) can be replayed: scenes are replaced in place.
         """
         ragged = (self._grid, self._cells, self._coverage_cells, self._goals, self._farthest, self._fields)
-        return (*(s.capacity for s in ragged), self._layers, self.max_coverage_cells, self.smallest_cell)
+        objects = self._objects.layout if self._objects else ()
+        return (*(s.capacity for s in ragged), *objects, self._layers, self.max_coverage_cells, self.smallest_cell)
 
     def _smallest_cell(self) -> float:
         return min(scene.walkable.cell_size for scene in self.scenes)
@@ -103,6 +109,28 @@ class ResidentScenes:
         """int64 `[K]`: the number of cells of the coverage grid of each scene."""
         return self._facts["coverage_cell_count"]
 
+    @property
+    def with_objects(self) -> bool:
+        """Whether the distances to objects are included."""
+        return self._objects is not None
+
+    @property
+    def objects(self) -> ResidentObjects:
+        """Return the goals that are objects.
+
+        Raises:
+            OptionError: If the scenes were loaded without them; a task asks for them by `uses_objects`.
+        """
+        if self._objects is None:
+            raise OptionError("The scenes were loaded without objects; set uses_objects = True in the task's class.")
+        return self._objects
+
+    @property
+    def start_mask(self) -> Tensor:
+        """Return the slots in which new episodes may start, bool `[K]`."""
+        counted = torch.arange(len(self), device=self.device) < self._num_start_slots
+        return torch.zeros(len(self), device=self.device).index_add(0, self._start_slots, counted.float()) > 0
+
     def sample_slot(self, draws: Tensor) -> Tensor:
         """Maps uniform numbers in [0, 1) to slots (int64) in which new episodes may start, all equally likely."""
         return self._start_slots[pick(draws, self._num_start_slots)]
@@ -127,6 +155,8 @@ class ResidentScenes:
         yield from self._goals.grow(len(data.goals))
         yield from self._farthest.grow(len(data.farthest))
         yield from self._fields.grow(len(data.distances))
+        if self._objects:
+            yield from self._objects.grow(data)
         if layers > self._layers:
             for other in range(len(self)):
                 yield from self._empty_layers(other, self._layers, layers)
@@ -139,6 +169,8 @@ class ResidentScenes:
         yield from self._goals.write(slot, data.goals)
         yield from self._farthest.write(slot, data.farthest)
         yield from self._fields.write(slot, data.distances)
+        if self._objects:
+            yield from self._objects.write(slot, data)
         self._set_facts(slot, _facts(data))
         self.scenes[slot] = data.scene
         self.smallest_cell = self._smallest_cell()
