@@ -1,0 +1,8 @@
+"""What actions mean: from numbers or velocities to how far agents walk, turn and tilt their cameras."""
+
+from batchsim.control.command import Command
+from batchsim.control.control import Control
+from batchsim.control.discrete import DiscreteControl
+from batchsim.control.velocity import VelocityControl, VelocityOptions
+
+__all__ = ["Command", "Control", "DiscreteControl", "VelocityControl", "VelocityOptions"]
