@@ -10,6 +10,8 @@ FORWARD_STEP = 0.25
 """Length of a step forward, metres."""
 TURN_ANGLE = 10.0
 """Angle of a turn, degrees."""
+TILT_ANGLE = 15.0
+"""Angle by which looking up or down tilts the camera, degrees."""
 SUCCESS_DISTANCE = 0.2
 """Walking distance from the goal within which a stop succeeds, metres."""
 MAX_EPISODE_STEPS = 500

@@ -15,10 +15,21 @@ def forward(heading: Tensor) -> Tensor:
     return torch.stack((-torch.sin(heading), torch.zeros_like(heading), -torch.cos(heading)), -1)
 
 
+def to_the_right(heading: Tensor) -> Tensor:
+    """Returns the unit vectors `[..., 3]` to the right of agents with these headings (radians)."""
+    return torch.stack((torch.cos(heading), torch.zeros_like(heading), -torch.sin(heading)), -1)
+
+
 def heading_to_quaternion(heading: Tensor) -> Tensor:
     """Returns the quaternions `[..., 4]` (x y z w) of rotations by `heading` (radians) about y."""
     zero = torch.zeros_like(heading)
     return torch.stack((zero, torch.sin(heading / 2), zero, torch.cos(heading / 2)), -1)
+
+
+def tilted(quaternion: Tensor, pitch: Tensor) -> Tensor:
+    """Returns the rotations `[..., 4]` of cameras that are tilted up by `pitch` (radians) in their own frame."""
+    zero = torch.zeros_like(pitch)
+    return multiply(quaternion, torch.stack((torch.sin(pitch / 2), zero, zero, torch.cos(pitch / 2)), -1))
 
 
 def quaternion_to_heading(quaternion: Tensor) -> Tensor:

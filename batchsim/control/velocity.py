@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gymnasium as gym
@@ -53,6 +53,20 @@ class VelocityOptions:
             ):
                 raise OptionError(f"{name}={bounds!r}: expected two numbers, the lower one first.")
             object.__setattr__(self, name, (float(bounds[0]), float(bounds[1])))
+
+
+def read_velocity_options(given: VelocityOptions | Mapping[str, Any] | None) -> VelocityOptions:
+    """Returns the options that a user gives; None: the defaults.
+
+    Raises:
+        OptionError: If a name or a value is invalid.
+    """
+    if given is None or isinstance(given, VelocityOptions):
+        return given or VelocityOptions()
+    names = [item.name for item in fields(VelocityOptions)]
+    if not isinstance(given, Mapping) or set(given) - set(names):
+        raise OptionError(f"velocity={given!r}: expected a mapping of some of {', '.join(names)}.")
+    return VelocityOptions(**given)
 
 
 class VelocityControl:

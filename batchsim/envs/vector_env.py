@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from batchsim import defaults
+from batchsim.control import VelocityControl, VelocityOptions, read_velocity_options
 from batchsim.envs.input_validation import (
     check_reset_options,
     read_actions,
@@ -23,6 +24,7 @@ from batchsim.envs.input_validation import (
     with_entropy,
 )
 from batchsim.errors import OptionError
+from batchsim.noise import Noise, read_noise
 from batchsim.option_checks import one_of, real_number, whole_number
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
@@ -80,13 +82,21 @@ class NavVectorEnv(VectorEnv):
             `NAME_semantic`; `position` is relative to the point `camera_height` above the floor.
         camera_height: Height of the camera above the floor, metres.
         agent_radius: Radius of the agent, metres. Scenes are baked for it.
+        agent_height: Height of the agent, metres. Scenes are baked for it.
         forward_step: Length of a step forward, metres.
         turn_angle: Angle of a turn, degrees.
+        tilt_angle: Angle by which the actions look_up and look_down tilt the camera, degrees.
         allow_sliding: Whether agents slide along walls, as in Habitat, or stop at them.
         success_distance: Walking distance from the goal within which a stop succeeds, metres (PointNav only;
             default 0.2).
         max_episode_steps: Steps after which an episode is truncated.
         max_depth: Depth that observations are clipped to and divided by, metres.
+        min_depth: Depth at which observations of depth begin (0 in the observation), metres.
+        action_mode: "discrete" for numbered actions, or "velocity" for actions `[N, 2]` in [-1, 1]: the speed ahead and
+            of turning to the left (tasks that look up and down have a third one, of tilting the camera).
+        velocity: Parameters of velocity control, a `batchsim.VelocityOptions` or a mapping of its fields.
+        noise: Noise of motion and images: a `batchsim.Noise`, or a mapping such as
+            `{"rgb": {"model": "gaussian", "intensity": 0.1}, "depth": "redwood"}`.
         renderer: "raycast", "raster", or "auto", which times both and takes the faster one.
         device: "auto", "cpu", "cuda" or a device such as "cuda:1".
         simulator_cuda_graph: On CUDA, whether to run all tensor operations of a step as one CUDA graph, which saves
@@ -138,6 +148,12 @@ class NavVectorEnv(VectorEnv):
         max_depth: float = defaults.MAX_DEPTH,
         renderer: str = "auto",
         device: str | torch.device = "auto",
+        tilt_angle: float = defaults.TILT_ANGLE,
+        agent_height: float = AgentBody.height,
+        min_depth: float = 0.0,
+        action_mode: str = "discrete",
+        velocity: VelocityOptions | Mapping[str, Any] | None = None,
+        noise: Noise | Mapping[str, Any] | None = None,
         simulator_cuda_graph: bool = True,
         compile_simulator: bool = False,
         output: str = "torch",
@@ -169,11 +185,20 @@ class NavVectorEnv(VectorEnv):
             renderer=renderer,
             simulator_cuda_graph=simulator_cuda_graph,
             compile_simulator=compile_simulator,
+            tilt_angle=tilt_angle,
+            min_depth=min_depth,
+            action_mode=action_mode,
+            velocity=read_velocity_options(velocity),
+            noise=read_noise(noise),
         )
         self.max_episode_steps = options.max_episode_steps
         self.device = choose_device(device)
         task = choose_task(task, success_distance)
-        sources = resolve(scenes, AgentBody(radius=real_number("agent_radius", agent_radius, 0.01, 5, "metres")))
+        body = AgentBody(
+            radius=real_number("agent_radius", agent_radius, 0.01, 5, "metres"),
+            height=real_number("agent_height", agent_height, 0.5, 10, "metres"),
+        )
+        sources = resolve(scenes, body)
         load = InitialScenes.load if episodes is None else InitialScenes.load_all
         initial = load(sources, num_resident_scenes)
         loaded: Sequence[Scene] = list(initial.resident.values())
@@ -186,7 +211,7 @@ class NavVectorEnv(VectorEnv):
         swapped = initial if initial.has_more else None
         self.simulator = Simulator(loaded, self.num_envs, task, source, options, self.device, swapped)
         self.single_observation_space = gym.spaces.Dict(self._image_spaces() | self.task.observation_spaces())
-        self.single_action_space = gym.spaces.Discrete(len(self.task.action_names))
+        self.single_action_space = self.simulator.transition.control.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         # NEXT_STEP and DISABLED: environments whose episode ended in the last step.
@@ -218,6 +243,11 @@ class NavVectorEnv(VectorEnv):
         options = self.simulator.options
         labels = self._num_labels or np.iinfo(np.int32).max
 
+        goals = {}
+        if self.simulator.goal_images is not None:
+            picture = options.rig[0]
+            goals = {self.task.goal_image: gym.spaces.Box(0, 255, (picture.height, picture.width, 3), np.uint8)}
+
         def space(camera: Camera, sensor: str) -> gym.Space:
             low, high, channels, dtype = {
                 "depth": (0.0, 1.0, 1, np.float32),
@@ -226,7 +256,8 @@ class NavVectorEnv(VectorEnv):
             }[sensor]
             return gym.spaces.Box(low, high, (camera.height, camera.width, channels), dtype)
 
-        return {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
+        images = {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
+        return images | goals
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -288,8 +319,7 @@ class NavVectorEnv(VectorEnv):
         if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before step().")
         waiting = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
-        action = read_actions(actions, self.num_envs, self.task.action_names, self.device)
-        self.simulator.step_async(action, self.autoreset_mode, waiting)
+        self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, waiting)
 
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Finishes a step; see `step`. Raises `gymnasium.error.NoAsyncCallError` if none was started."""
@@ -366,6 +396,12 @@ class NavVectorEnv(VectorEnv):
         state = self.simulator.state
         state.seed = torch.where(chosen, seeds.to(self.device), state.seed)
         state.episode = torch.where(chosen, -1, state.episode)
+
+    def _read_actions(self, actions: Any) -> Tensor:
+        control = self.simulator.transition.control
+        if isinstance(control, VelocityControl):
+            return control.read(actions, self.num_envs)
+        return read_actions(actions, self.num_envs, self.task.action_names, self.device)
 
     def _out(self, value: Any) -> Any:
         return value if self.output == "torch" else _to_numpy(value)

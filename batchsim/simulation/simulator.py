@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
@@ -13,12 +12,15 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from batchsim import defaults
+from batchsim.control import Control, DiscreteControl, VelocityControl, VelocityOptions
 from batchsim.errors import OptionError
-from batchsim.option_checks import flag, real_number, whole_number
+from batchsim.noise import Noise
+from batchsim.option_checks import flag, one_of, real_number, whole_number
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
 from batchsim.scenes import Scene
 from batchsim.simulation.episode_sources import EpisodeSource
+from batchsim.simulation.goal_images import GoalImages
 from batchsim.simulation.graphed_transition import GraphedTransition
 from batchsim.simulation.task_scenes import task_for_scenes
 from batchsim.simulation.transition import EnvIndex, StepResult, Transition
@@ -28,6 +30,8 @@ from batchsim.tasks import Task
 from batchsim.world.motion import Motion
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
+
+ACTION_MODES = ("discrete", "velocity")
 
 _SCENES = "scene_marks"
 _STREAMER = "streamer."
@@ -50,6 +54,11 @@ class SimulatorOptions:
         max_depth: Depth that observations are clipped to and divided by, metres.
         renderer: Rendering backend, or "auto".
         cameras: Several cameras, in place of the one described by `width`, `height` and `hfov`.
+        tilt_angle: Angle by which looking up or down tilts the camera, degrees.
+        min_depth: Depth that observations of depth begin at, metres.
+        action_mode: "discrete" or "velocity".
+        velocity: Parameters of velocity control.
+        noise: Noise of motion and images.
         simulator_cuda_graph: Whether to run the step's tensor operations as one CUDA graph (`GraphedTransition`).
         compile_simulator: Whether to fuse them with `torch.compile`.
 
@@ -71,6 +80,11 @@ class SimulatorOptions:
     cameras: tuple[Camera, ...] = ()
     simulator_cuda_graph: bool = True
     compile_simulator: bool = False
+    tilt_angle: float = defaults.TILT_ANGLE
+    min_depth: float = 0.0
+    action_mode: str = "discrete"
+    velocity: VelocityOptions = field(default_factory=VelocityOptions)
+    noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
         checked = {
@@ -81,6 +95,9 @@ class SimulatorOptions:
             # A step is split into parts shorter than a cell, and the expert tries every heading: both must be few.
             "forward_step": real_number("forward_step", self.forward_step, 1e-4, 10, "metres"),
             "turn_angle": real_number("turn_angle", self.turn_angle, 0.1, 180, "degrees"),
+            "tilt_angle": real_number("tilt_angle", self.tilt_angle, 0.1, 90, "degrees"),
+            "min_depth": real_number("min_depth", self.min_depth, 0, 10_000, "metres"),
+            "action_mode": one_of("action_mode", self.action_mode, ACTION_MODES),
             "max_depth": real_number("max_depth", self.max_depth, 0.01, 10_000, "metres"),
             "max_episode_steps": whole_number("max_episode_steps", self.max_episode_steps, 1, unit="steps"),
             "allow_sliding": flag("allow_sliding", self.allow_sliding),
@@ -89,6 +106,8 @@ class SimulatorOptions:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if not self.min_depth < self.max_depth:
+            raise OptionError(f"min_depth={self.min_depth!r}: expected less than max_depth={self.max_depth!r}.")
 
     @property
     def rig(self) -> tuple[Camera, ...]:
@@ -98,10 +117,16 @@ class SimulatorOptions:
 
 @dataclass(frozen=True)
 class _PendingStep:
-    """A step whose images are being rendered; `ended` selects the environments whose last views are among them."""
+    """A step whose images are being rendered.
+
+    `ended` selects the environments whose last views are among the `views`; those of the goals of `started` follow.
+    """
 
     result: StepResult
     ended: EnvIndex | None
+    views: int
+    started: EnvIndex | None
+    waiting: Tensor | None
 
 
 class Simulator:
@@ -145,14 +170,15 @@ class Simulator:
         )
         self.task = task = task_for_scenes(task, self.scenes, initial)
         self.state = State.empty(self.num_envs, self.device)
+        noise, control = self.options.noise, self._make_control()
         self.motion = Motion(
-            self.scenes,
-            self.options.forward_step,
-            math.radians(self.options.turn_angle),
-            self.options.allow_sliding,
+            self.scenes, self.options.forward_step, self.options.allow_sliding, control.farthest, noise.actuation
         )
         limits = self.options.camera_height, self.options.max_episode_steps
-        self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits)
+        self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits, control)
+        self.goal_images: GoalImages | None = None
+        if task.goal_image:
+            self.goal_images = GoalImages(task, self.options.sensors, self.options.rig, self.num_envs, self.device)
         if self.options.compile_simulator:
             self.transition.compile()
         graphed = self.options.simulator_cuda_graph and self.device.type == "cuda"
@@ -166,7 +192,7 @@ class Simulator:
     def _make_renderer(self, scenes: Sequence[Scene], replaceable: bool) -> BatchRenderer:
         options = self.options
         # The last views of episodes that end are rendered together with the next views, hence twice as many.
-        views = 2 * self.num_envs
+        views = len(self.transition.poses)
         size = (options.width, options.height, options.hfov)
         cameras = options.cameras or None
         sensors = (options.sensors, options.renderer)
@@ -178,8 +204,9 @@ class Simulator:
         """Starts new episodes in the environments of `mask` (bool `[N]`, default: all); returns all observations."""
         self.check_no_step_pending("reset")
         everything = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self.transition.start_episodes(everything if mask is None else mask)
-        return self.observe()
+        mask = everything if mask is None else mask
+        self.transition.start_episodes(mask)
+        return self._observe(mask)
 
     def step(
         self,
@@ -212,23 +239,33 @@ class Simulator:
         """
         self.check_no_step_pending("step_async")
         result, ended = self._advance(action, mode, waiting)
-        self._submit(self.transition.count_views(ended))
+        started = self.transition.started(mode, ended, waiting)
+        views = self.transition.count_views(ended)
+        self._submit(views + self.transition.count_goals(started))
         if self.streamer is not None:
             self.streamer.advance(self.state.scene)
-        self._pending = _PendingStep(result, ended)
+        self._pending = _PendingStep(result, ended, views, started, waiting)
 
     def step_wait(self) -> StepResult:
         """Finishes the step started by `step_async`."""
         if self._pending is None:
             raise NoAsyncCallError("Call step_async() before step_wait().", "step")
-        result, ended = self._pending.result, self._pending.ended
+        pending = self._pending
+        result, ended = pending.result, pending.ended
         self._pending = None
-        images = self._fetch()
+        images = self._fetch(pending.views)
+        goals = {}
+        if self.goal_images is not None:
+            mask = result.done if pending.waiting is None else pending.waiting
+            goals = self.goal_images.update(images, pending.views, pending.started, mask)
+            result.observation |= self.goal_images.observation
         result.observation = {name: image[: self.num_envs] for name, image in images.items()} | result.observation
         if ended is None:
             result.final_observation = result.observation
         else:
-            result.final_observation = self._last_images(images, ended) | result.final_observation
+            result.final_observation = (
+                self._last_images(images, ended, pending.views) | result.final_observation | goals
+            )
         return result
 
     def check_no_step_pending(self, method: str) -> None:
@@ -243,13 +280,25 @@ class Simulator:
     def observe(self) -> dict[str, Tensor]:
         """Renders and returns the observations of the current state."""
         self.check_no_step_pending("observe")
-        sensors = self.transition.observe()
-        self._submit(self.num_envs)
-        return self._fetch() | sensors
+        return self._observe(None)
 
-    def _last_images(self, images: dict[str, Tensor], ended: EnvIndex) -> dict[str, Tensor]:
+    def _observe(self, started: Tensor | None) -> dict[str, Tensor]:
+        """Renders the current state, and the goals of the environments in `started` (bool `[N]`)."""
+        sensors = self.transition.observe()
+        if self.goal_images is None or self.renderer is None:
+            self._submit(self.num_envs)
+            return self._fetch(self.num_envs) | sensors
+        if started is not None:
+            self.transition.place_goals(self.num_envs, slice(None), started)
+        self._submit(self.num_envs * (1 if started is None else 2))
+        images = self._fetch(self.num_envs)
+        if started is not None:
+            self.goal_images.update(images, self.num_envs, slice(None), started)
+        return {name: image[: self.num_envs] for name, image in images.items()} | sensors | self.goal_images.observation
+
+    def _last_images(self, images: dict[str, Tensor], ended: EnvIndex, views: int) -> dict[str, Tensor]:
         """Returns the last images of ended episodes, each in the row of its environment."""
-        last = {name: image[self.num_envs :] for name, image in images.items()}
+        last = {name: image[self.num_envs : views] for name, image in images.items()}
         if isinstance(ended, slice):
             return last
         for name, image in last.items():
@@ -263,14 +312,30 @@ class Simulator:
         if self.renderer is not None:
             self.renderer.render_async(self.transition.poses[:count], self.transition.view_scene[:count])
 
-    def _fetch(self) -> dict[str, Tensor]:
-        """Returns the images of the submitted views."""
+    def _fetch(self, views: int) -> dict[str, Tensor]:
+        """Returns the images of the submitted views; the first `views` are those of agents, and have noise."""
         if self.renderer is None:
             return {}
         images = self.images = self.renderer.render_wait()
-        for camera in self.options.rig if "depth" in self.options.sensors else ():
-            images[camera.key("depth")].clamp_(max=self.options.max_depth).div_(self.options.max_depth)
+        seed, counter = self.transition.view_seed[:views], self.transition.view_counter[:views]
+        noise, low, high = self.options.noise, self.options.min_depth, self.options.max_depth
+        for camera in self.options.rig:
+            if noise.depth is not None and "depth" in self.options.sensors:
+                depth = images[camera.key("depth")]
+                depth[:views] = noise.depth(depth[:views], seed, counter)
+            if noise.rgb is not None and "rgb" in self.options.sensors:
+                rgb = images[camera.key("rgb")]
+                rgb[:views] = noise.rgb(rgb[:views], seed, counter)
+            if "depth" in self.options.sensors:
+                depth = images[camera.key("depth")].clamp_(low, high)
+                depth.sub_(low).div_(high - low) if low else depth.div_(high)
         return images
+
+    def _make_control(self) -> Control:
+        options, names = self.options, self.task.action_names
+        if options.action_mode == "velocity":
+            return VelocityControl(names, options.velocity, self.device)
+        return DiscreteControl(names, options.forward_step, options.turn_angle, options.tilt_angle, self.device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns everything that determines the future of the episodes, as copies by name.
@@ -280,7 +345,10 @@ class Simulator:
         self.check_no_step_pending("state_dict")
         streamer = self.streamer.state_dict() if self.streamer else {}
         checksum = {_SCENES: self._scene_checksums()}
-        return self.state.state_dict() | checksum | {_STREAMER + name: value for name, value in streamer.items()}
+        goals = self.goal_images.state_dict() if self.goal_images else {}
+        return (
+            self.state.state_dict() | goals | checksum | {_STREAMER + name: value for name, value in streamer.items()}
+        )
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restores the result of `state_dict` of a simulator with the same number of environments, task and scenes.
@@ -296,6 +364,8 @@ class Simulator:
                 "The saved state is of other scenes or another task. Load it with the scenes and task that saved it."
             )
         streamer = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_STREAMER)}
+        if self.goal_images is not None:
+            self.goal_images.load_state_dict(tensors)
         self.state.load_state_dict(tensors)
         if self.streamer is not None:
             self.streamer.load_state_dict({name.removeprefix(_STREAMER): v for name, v in streamer.items()})

@@ -10,6 +10,8 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from batchsim import poses
+from batchsim.control import Command, Control, DiscreteControl
+from batchsim.noise.normal import step_counter
 from batchsim.render.batch_renderer import NO_SCENE
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.tasks import Task
@@ -59,11 +61,14 @@ class Transition:
         episodes: Where new episodes come from.
         camera_height: Height of the cameras' mount above the floor, metres.
         max_episode_steps: Steps after which an episode is truncated.
+        control: What actions mean; None: steps of 0.25 m and turns of 10 degrees.
 
     Attributes:
-        poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes
-            that ended.
-        view_scene: int64 `[2 N]`, the scene slot of each view.
+        poses: float32 `[2 N or 3 N, 7]`, the views to render: N of the next states, then those of the last states of
+            episodes that ended, then those of the goals of episodes that start, if the task shows its goals.
+        view_scene: int64 `[2 N or 3 N]`, the scene slot of each view.
+        view_seed: int64, as `view_scene`: the random stream of each view's noise; `view_counter`: the place in it.
+        has_goal_images: Whether the task shows its goals.
         counts_ended: Whether the host asks how many episodes ended, and places only their last views (on a CPU, where
             that is free). Otherwise N last views are placed, empty ones where no episode ended, and the host never
             waits for the device.
@@ -78,6 +83,7 @@ class Transition:
         episodes: EpisodeSource,
         camera_height: float,
         max_episode_steps: int,
+        control: Control | None = None,
     ) -> None:
         self.scenes = scenes
         self.state = state
@@ -85,14 +91,17 @@ class Transition:
         self.episodes = episodes
         self.num_envs = len(state.seed)
         self.counts_ended = scenes.device.type == "cpu"
-        self.poses = torch.zeros((2 * self.num_envs, 7), device=scenes.device)
-        self.view_scene = torch.zeros(2 * self.num_envs, dtype=torch.int64, device=scenes.device)
+        self.has_goal_images = bool(task.goal_image)
+        views = (3 if self.has_goal_images else 2) * self.num_envs
+        self.poses = torch.zeros((views, 7), device=scenes.device)
+        self.view_scene, self.view_seed, self.view_counter = (
+            torch.zeros(views, dtype=torch.int64, device=scenes.device) for _ in range(3)
+        )
+        self.control = control or DiscreteControl(task.action_names, 0.25, 10.0, 15.0, scenes.device)
         self._motion = motion
         self._camera_height = camera_height
+        self._tilts = "look_up" in task.action_names
         self._max_episode_steps = max_episode_steps
-        turns = [{"left": 1.0, "right": -1.0}.get(name, 0.0) for name in task.action_names]
-        self._turn_of_action = torch.tensor(turns, device=scenes.device)
-        self._is_walk = torch.tensor([name == "forward" for name in task.action_names], device=scenes.device)
 
     def __call__(
         self, action: Tensor, mode: AutoresetMode, waiting: Tensor | None
@@ -111,7 +120,34 @@ class Transition:
             result.final_observation = self.task.observe(self.scenes, self.state)
             self.start_episodes(result.done)
         result.observation = self.observe()
+        if self.has_goal_images:
+            mask = result.done if mode == AutoresetMode.SAME_STEP else waiting
+            started = self.started(mode, ended, waiting)
+            if mask is not None and started is not None:
+                self.place_goals(self.count_views(ended), started, mask)
         return result, ended
+
+    def started(self, mode: AutoresetMode, ended: EnvIndex | None, waiting: Tensor | None) -> EnvIndex | None:
+        """Returns the environments whose goal views a step placed, behind all other views; None if there are none.
+
+        Args:
+            mode: See `Simulator.step`; `waiting` too.
+            ended: The second result of the step.
+            waiting: See `mode`.
+        """
+        if not self.has_goal_images or mode == AutoresetMode.SAME_STEP:
+            return ended
+        return None if waiting is None or mode == AutoresetMode.DISABLED else self._ended(waiting)
+
+    def place_goals(self, first: int, which: EnvIndex, mask: Tensor) -> None:
+        """Writes the views of the goals of the environments in `which` to row `first` and those after it.
+
+        Views of environments outside `mask` (bool `[N]`) are empty.
+        """
+        goals = self.task.goal_poses(self.scenes, self.state, self._camera_height)[which]
+        rows = slice(first, first + len(goals))
+        self.poses[rows] = goals
+        self.view_scene[rows] = torch.where(mask, self.state.scene, NO_SCENE)[which]
 
     def compile(self) -> None:
         """Fuses the hundreds of short operations of a step with `torch.compile`, each part at its first call.
@@ -130,6 +166,12 @@ class Transition:
             return self.num_envs
         return 2 * self.num_envs if isinstance(ended, slice) else self.num_envs + len(ended)
 
+    def count_goals(self, started: EnvIndex | None) -> int:
+        """Returns the number of goal views that a step placed; `started` is what the method of that name returns."""
+        if not self.has_goal_images or started is None:
+            return 0
+        return self.num_envs if isinstance(started, slice) else len(started)
+
     def start_episodes(self, mask: Tensor) -> None:
         """Puts the environments in `mask` (bool `[N]`) at the start of their next episode."""
         state = self.state
@@ -137,7 +179,7 @@ class Transition:
         episode = self.episodes.sample(self.scenes, state.seed, state.episode)
         for name in ("scene", "position", "heading"):
             setattr(state, name, _select(mask, episode[name], getattr(state, name)))
-        for name in ("step", "path_length", "collisions", "collided", "episode_return"):
+        for name in ("pitch", "step", "path_length", "collisions", "collided", "episode_return"):
             old = getattr(state, name)
             setattr(state, name, torch.where(mask, torch.zeros_like(old), old))
         self.task.begin(self.scenes, state, mask, episode)
@@ -163,12 +205,12 @@ class Transition:
         state = self.state
         frozen = waiting if mode == AutoresetMode.DISABLED else None
         before = None if frozen is None else state.state_dict()
-        turn, walk = self._turn_of_action[action], self._is_walk[action]
+        command = self.control(action)
         if frozen is not None:
-            turn, walk = turn.masked_fill(frozen, 0.0), walk & ~frozen
-        self._motion.apply(state, turn, walk)
+            command = Command(command.task_action, *(amount.masked_fill(frozen, 0.0) for amount in command[1:]))
+        self._motion.apply(state, command)
         state.step = state.step + 1
-        reward, terminated = self.task.step(self.scenes, state, action)
+        reward, terminated = self.task.step(self.scenes, state, command.task_action)
         truncated = state.step >= self._max_episode_steps
         if before is not None and frozen is not None:
             after = state.tensors()
@@ -196,7 +238,11 @@ class Transition:
         self.poses[rows, 0:3] = position
         self.poses[rows, 1] += self._camera_height
         self.poses[rows, 3:7] = poses.heading_to_quaternion(heading)
+        if self._tilts:
+            self.poses[rows, 3:7] = poses.tilted(self.poses[rows, 3:7], self.state.pitch[which])
         self.view_scene[rows] = self.state.scene[which]
+        self.view_seed[rows] = self.state.seed[which]
+        self.view_counter[rows] = step_counter(self.state.episode[which], self.state.step[which])
 
 
 def _select(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:

@@ -32,12 +32,14 @@ class Task(ABC):
     Attributes:
         action_names: Name of each action. "forward", "left" and "right" move the agent; others do not.
         headline_measures: The measures that tables show, the most important first.
+        goal_image: Name of the observation that shows the goal, drawn once an episode from `goal_poses`; empty: none.
         uses_objects: Whether goals are objects, so that the distances to them are loaded too (`ResidentScenes.objects`).
     """
 
     action_names: ClassVar[tuple[str, ...]] = ("forward", "left", "right")
     headline_measures: ClassVar[tuple[str, ...]] = ()
     uses_objects: ClassVar[bool] = False
+    goal_image: ClassVar[str] = ""
 
     def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Task:
         """Return this task for certain scenes; by default itself.
@@ -105,6 +107,16 @@ class Task(ABC):
             state: The state after the motion.
             action: int64 `[N]`, the actions taken.
         """
+
+    def goal_poses(self, scenes: ResidentScenes, state: State, camera_height: float) -> Tensor:
+        """Returns the poses `[N, 7]` of cameras that see the goals, for tasks with a `goal_image`.
+
+        Args:
+            scenes: The resident scenes.
+            state: The state.
+            camera_height: Height of the agents' cameras above the floor, metres.
+        """
+        raise NotImplementedError(f"{type(self).__name__} names a goal_image but has no goal_poses.")
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
         """Returns the observations described by `observation_spaces`, `[N, ...]` each."""

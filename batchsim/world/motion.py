@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from batchsim import poses
+from batchsim.control.command import Command
+from batchsim.noise.actuation import ActuationNoise
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
@@ -18,40 +20,55 @@ class Motion:
     Args:
         scenes: Scenes to move in.
         forward_step: Length of one step forward, metres.
-        turn_angle: Angle of one turn, radians.
         allow_sliding: Whether an agent that hits a wall slides along it, as in Habitat, or stops there.
+        farthest: Longest walk that a command can ask for, metres; None: `forward_step`.
+        noise: Noise of motion; None: none.
     """
 
-    def __init__(self, scenes: ResidentScenes, forward_step: float, turn_angle: float, allow_sliding: bool) -> None:
+    def __init__(
+        self,
+        scenes: ResidentScenes,
+        forward_step: float,
+        allow_sliding: bool,
+        farthest: float | None = None,
+        noise: ActuationNoise | None = None,
+    ) -> None:
         self._scenes = scenes
-        self._turn_angle = turn_angle
         self._allow_sliding = allow_sliding
         self._forward_step = forward_step
+        self._farthest = (forward_step if farthest is None else farthest) + (noise.farthest if noise else 0.0)
+        self._noise = noise
 
-    def apply(self, state: State, turn: Tensor, walk: Tensor) -> None:
-        """Turns the agents of `state`, then moves them forward.
+    def apply(self, state: State, command: Command) -> None:
+        """Moves the agents of `state` along their headings, then turns them and tilts their cameras.
 
-        Sets `position`, `heading` and `collided`; adds to `path_length` (in 3D, so that stairs count) and `collisions`.
-
-        Args:
-            state: The state to change.
-            turn: float32 `[N]`, number of turns to the left (-1: one turn to the right).
-            walk: bool `[N]`, whether to take a step forward.
+        Sets `position`, `heading`, `pitch` and `collided`; adds to `path_length` (in 3D, so that stairs count) and
+        `collisions`. The pitch stays between straight down and straight up.
         """
-        state.heading = poses.wrap_angle(state.heading + turn * self._turn_angle)
+        walk, turn = command.walk, command.turn
+        stride = poses.forward(state.heading) * walk.unsqueeze(-1)
+        if self._noise is not None:
+            walk, across, turn = self._noise.disturb(state.seed, state.episode, state.step, walk, turn)
+            stride = poses.forward(state.heading) * walk.unsqueeze(-1)
+            stride = stride + poses.to_the_right(state.heading) * across.unsqueeze(-1)
         before = state.position
-        state.position, state.collided = self._walk(state.scene, before, state.heading, walk)
+        state.position, state.collided = self._walk(state.scene, before, stride, self._farthest)
+        state.heading = poses.wrap_angle(state.heading + turn)
+        state.pitch = (state.pitch + command.tilt).clamp(-math.pi / 2, math.pi / 2)
         state.path_length = state.path_length + (state.position - before).norm(dim=-1)
         state.collisions = state.collisions + state.collided
 
     def ahead(self, scene: Tensor, position: Tensor, heading: Tensor) -> Tensor:
         """Returns where one step forward from `position` (float32 `[M, 3]`) would lead, without moving anything."""
-        return self._walk(scene, position, heading, torch.ones_like(scene, dtype=torch.bool))[0]
+        stride = poses.forward(heading) * self._forward_step
+        return self._walk(scene, position, stride, self._forward_step)[0]
 
-    def _walk(self, scene: Tensor, position: Tensor, heading: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
+    def _walk(self, scene: Tensor, position: Tensor, stride: Tensor, farthest: float) -> tuple[Tensor, Tensor]:
+        """Returns positions after `stride` `[M, 3]`, at most `farthest` metres long, and whether it was blocked."""
+        moves = (stride != 0).any(-1)
         # Split the step so that no part of it can jump over a wall one cell thick.
-        parts = max(1, math.ceil(self._forward_step / self._scenes.smallest_cell))
-        stride = poses.forward(heading) * (self._forward_step / parts * walk).unsqueeze(-1)
+        parts = max(1, math.ceil(farthest / self._scenes.smallest_cell))
+        stride = stride / parts
         # The whole step, then its components along the axes, longer first: a sliding agent tries them in this order.
         longer_x = (stride[:, 0].abs() >= stride[:, 2].abs()).unsqueeze(-1)
         none = torch.zeros_like(stride[:, 0])
@@ -60,7 +77,7 @@ class Motion:
         along = torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)
         offsets = torch.stack((stride, *along))
         scenes = scene.expand(len(offsets), -1)
-        collided = torch.zeros_like(walk)
+        collided = torch.zeros_like(moves)
         for _ in range(parts):
             cell = self._scenes.locate(scenes, position + offsets)
             candidates = self._scenes.at_height(cell, position + offsets)
@@ -70,4 +87,4 @@ class Motion:
             for k in reversed(range(len(offsets) if self._allow_sliding else 1)):
                 position = torch.where(free[k].unsqueeze(-1), candidates[k], position)
             collided = collided | ~free[0]
-        return position, collided & walk
+        return position, collided & moves

@@ -20,6 +20,7 @@ class State:
     Attributes:
         position: float32 `[N, 3]`, metres: where each agent's feet are.
         heading: float32 `[N]`, radians.
+        pitch: float32 `[N]`, radians by which each camera is tilted up.
         scene: int64 `[N]`, the resident slot of each agent's scene.
         seed: int64 `[N]`, the random stream that each environment draws its episodes from.
         episode: int64 `[N]`, number of the current episode in that stream; -1 before the first one.
@@ -33,6 +34,7 @@ class State:
 
     position: Tensor
     heading: Tensor
+    pitch: Tensor
     scene: Tensor
     seed: Tensor
     episode: Tensor
@@ -53,6 +55,7 @@ class State:
         return State(
             position=zeros(3),
             heading=zeros(),
+            pitch=zeros(),
             scene=zeros(dtype=torch.int64),
             seed=zeros(dtype=torch.int64),
             episode=zeros(dtype=torch.int64) - 1,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from batchsim.control import Command
 from batchsim.scenes import AgentBody, Mesh, bake
 from batchsim.world.motion import Motion
 from batchsim.world.resident_scenes import ResidentScenes
@@ -34,14 +35,19 @@ def bodies(positions, headings, scene=None):
     return state
 
 
-def walk(motion, state, steps, turn=0.0, walking=True):
+def command(turn, walking, step=STEP):
+    """The command of `turn` turns to the left and a step of `step` metres where `walking`."""
+    return Command(torch.zeros(len(turn), dtype=torch.int64), walking * step, turn * TURN, torch.zeros(len(turn)))
+
+
+def walk(motion, state, steps, turn=0.0, walking=True, step=STEP):
     for _ in range(steps):
         count = len(state.heading)
-        motion.apply(state, torch.full((count,), turn), torch.full((count,), walking))
+        motion.apply(state, command(torch.full((count,), turn), torch.full((count,), walking), step))
 
 
 def test_one_step_in_the_open_is_a_quarter_of_a_metre(room):
-    motion = Motion(room, STEP, TURN, True)
+    motion = Motion(room, STEP, True)
     headings = [0, math.pi / 2, math.pi, -math.pi / 2, 0.3]
     state = bodies([(0, 0, 0)] * 5, headings)
     walk(motion, state, 1)
@@ -52,9 +58,9 @@ def test_one_step_in_the_open_is_a_quarter_of_a_metre(room):
 
 
 def test_turns_left_and_right(room):
-    motion = Motion(room, STEP, TURN, True)
+    motion = Motion(room, STEP, True)
     state = bodies([(0, 0, 0)] * 2, [0, 0])
-    motion.apply(state, torch.tensor([1.0, -1.0]), torch.tensor([False, False]))
+    motion.apply(state, command(torch.tensor([1.0, -1.0]), torch.tensor([False, False])))
     assert torch.allclose(state.heading, torch.tensor([TURN, -TURN]))
     walk(motion, state, 35, turn=1.0, walking=False)
     assert torch.allclose(state.heading, torch.tensor([0.0, -2 * TURN]), atol=1e-5)
@@ -65,7 +71,7 @@ def test_turns_left_and_right(room):
 @pytest.mark.parametrize("sliding", [True, False])
 def test_a_wall_ahead_stops(room, sliding):
     state = bodies([(0, 0, 0)] * 2, [0, math.pi / 2])
-    walk(Motion(room, STEP, TURN, sliding), state, 40)
+    walk(Motion(room, STEP, sliding), state, 40)
     # The wall is 5 m away, the body's radius 0.1 m, a cell 0.05 m.
     reached = torch.tensor([state.position[0, 2], state.position[1, 0]])
     assert (reached <= -4.85 + 1e-5).all()
@@ -79,7 +85,7 @@ def test_a_wall_ahead_stops(room, sliding):
 
 def test_sliding_along_a_wall_keeps_the_part_along_it(room):
     state = bodies([(0, 0, -4.875), (0, 0, 4.875)], [math.pi / 4, math.pi * 5 / 4])
-    motion = Motion(room, STEP, TURN, True)
+    motion = Motion(room, STEP, True)
     walk(motion, state, 2)  # up to the very border of the last cell
     before = state.position.clone()
     walk(motion, state, 8)
@@ -92,7 +98,7 @@ def test_sliding_along_a_wall_keeps_the_part_along_it(room):
 def test_sliding_at_a_steep_angle(room):
     # 70 degrees off the wall's direction: a third of the step is left along it.
     state = bodies([(0, 0, -4.875)], [math.radians(20)])
-    motion = Motion(room, STEP, TURN, True)
+    motion = Motion(room, STEP, True)
     walk(motion, state, 1)
     before = state.position.clone()
     walk(motion, state, 5)
@@ -101,7 +107,7 @@ def test_sliding_at_a_steep_angle(room):
 
 def test_without_sliding_a_body_stays_at_the_wall(room):
     state = bodies([(0, 0, -4.875)], [math.pi / 4])
-    motion = Motion(room, STEP, TURN, False)
+    motion = Motion(room, STEP, False)
     walk(motion, state, 2)
     before = state.position.clone()
     walk(motion, state, 5)
@@ -111,7 +117,7 @@ def test_without_sliding_a_body_stays_at_the_wall(room):
 
 def test_standing_still_is_no_collision(room):
     state = bodies([(0, 0, -4.9 + 1e-4)], [0])
-    motion = Motion(room, STEP, TURN, True)
+    motion = Motion(room, STEP, True)
     walk(motion, state, 3, walking=False)
     assert not state.collisions.any()
     walk(motion, state, 1)
@@ -124,14 +130,14 @@ def test_large_steps_do_not_jump_over_walls(four_rooms):
     rooms = ResidentScenes([four_rooms], CPU)
     # From the middle of the room at x < 0 straight at the walls, 2 m thick, between it and the next room.
     state = bodies([(-2, 0, -1.5), (-2, 0, -6.5)], [-math.pi / 2] * 2)
-    walk(Motion(rooms, 6.0, TURN, False), state, 1)
+    walk(Motion(rooms, 6.0, False), state, 1, step=6.0)
     assert (state.position[:, 0] < -1.05).all()
     assert state.collided.all()
 
 
 def test_ahead_looks_without_moving(mixed):
     state, _ = scattered(mixed, 32, seed=1)
-    motion = Motion(mixed, STEP, TURN, True)
+    motion = Motion(mixed, STEP, True)
     before = state.position.clone()
     ahead = motion.ahead(state.scene, state.position, state.heading)
     assert torch.equal(state.position, before)
@@ -154,11 +160,11 @@ def random_turns_and_walks(rng, count):
 
 def test_nobody_ever_leaves_the_walkable_surface(mixed):
     state, rng = scattered(mixed, 64, seed=2)
-    motion = Motion(mixed, STEP, TURN, True)
+    motion = Motion(mixed, STEP, True)
     bumped = 0
     for _ in range(200):
         before = state.position
-        motion.apply(state, *random_turns_and_walks(rng, 64))
+        motion.apply(state, command(*random_turns_and_walks(rng, 64)))
         bumped += int(state.collided.sum())
         moved = (state.position - before)[:, [0, 2]].norm(dim=-1)
         assert moved.max() <= STEP + 1e-5
@@ -187,7 +193,7 @@ def test_nobody_squeezes_through_where_two_rooms_touch_at_a_corner(sliding):
     starts[:50, 2] = starts[:50, 0]
     aim = np.array([side, 0, side]) - starts
     state = bodies(starts, np.arctan2(-aim[:, 0], -aim[:, 2]), np.zeros(200, int))
-    walk(Motion(rooms, STEP, TURN, sliding), state, 12)
+    walk(Motion(rooms, STEP, sliding), state, 12)
     assert (state.position[:, [0, 2]].max(1).values < side).all()
     assert state.collided.all()
 
@@ -227,18 +233,18 @@ def walk_by_hand(walkable, smallest_cell, position, heading, sliding):
 @pytest.mark.parametrize("sliding", [True, False])
 def test_agrees_with_a_loop_over_agents(mixed, sliding):
     state, rng = scattered(mixed, 40, seed=3)
-    motion = Motion(mixed, STEP, TURN, sliding)
+    motion = Motion(mixed, STEP, sliding)
     walked = torch.zeros(40)
     off, bumps, collisions = 0, 0, np.zeros(40, int)
     for _ in range(50):
         turn, walking = random_turns_and_walks(rng, 40)
-        before = state.position.clone()
-        motion.apply(state, turn, walking)
+        before, headings = state.position.clone(), state.heading.clone()
+        motion.apply(state, command(turn, walking))
         rise_and_run = (state.position - before).double().numpy()
         walked += torch.as_tensor(np.sqrt((rise_and_run**2).sum(-1)), dtype=torch.float32)
         for i in walking.nonzero().squeeze(-1).tolist():
             walkable = mixed.scenes[state.scene[i]].walkable
-            start, heading = before[i].tolist(), float(state.heading[i])
+            start, heading = before[i].tolist(), float(headings[i])
             end, bumped = walk_by_hand(walkable, mixed.smallest_cell, start, heading, sliding)
             same = np.allclose(state.position[i].numpy(), end, atol=1e-4) and bumped == bool(state.collided[i])
             off += not same

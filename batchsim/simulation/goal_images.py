@@ -1,0 +1,100 @@
+"""`GoalImages`: pictures of goals, drawn once when an episode starts and kept until it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from batchsim.errors import OptionError
+from batchsim.render.camera import Camera
+from batchsim.tasks import Task
+
+if TYPE_CHECKING:
+    from batchsim.simulation.transition import EnvIndex
+
+_NAME = "goal_image"
+
+
+class GoalImages:
+    """The picture that shows each environment its goal.
+
+    Args:
+        task: A task with a `goal_image`.
+        sensors: Names of the images that are rendered; "rgb" must be among them.
+        cameras: The cameras of an agent; there must be one.
+        num_envs: N.
+        device: Where to store the pictures.
+
+    Raises:
+        OptionError: If no colour images are rendered, or an agent has several cameras.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        sensors: tuple[str, ...],
+        cameras: tuple[Camera, ...],
+        num_envs: int,
+        device: torch.device,
+    ) -> None:
+        self._name = task.goal_image
+        if "rgb" not in sensors:
+            raise OptionError(f"sensors={sensors!r}: expected 'rgb' among them; {self._name} is a colour image.")
+        if len(cameras) != 1 or cameras[0].name:
+            raise OptionError(
+                f"cameras: {self._name} is seen through the agent's one camera; give width, height, hfov."
+            )
+        self._key = cameras[0].key("rgb")
+        shape = num_envs, cameras[0].height, cameras[0].width, 3
+        self._images = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self._last: Tensor | None = None
+
+    @property
+    def observation(self) -> dict[str, Tensor]:
+        """The current pictures, uint8 `[N, H, W, 3]`."""
+        return {self._name: self._images}
+
+    def update(
+        self, images: dict[str, Tensor], first: int, started: EnvIndex | None, mask: Tensor
+    ) -> dict[str, Tensor]:
+        """Stores the pictures of episodes that start.
+
+        Args:
+            images: Rendered images; those of the goals of `started` begin at row `first`.
+            first: See `images`.
+            started: Environments whose goals were rendered; None: none.
+            mask: bool `[N]`, the environments that start an episode.
+
+        Returns:
+            The pictures of the episodes before, `[N, H, W, 3]`; other rows are meaningless.
+        """
+        if started is None:
+            return self.observation
+        drawn = images[self._key][first:]
+        if isinstance(started, slice):
+            last = self._images
+            self._images = torch.where(mask.view(-1, 1, 1, 1), drawn[: len(mask)], last)
+            return {self._name: last}
+        if self._last is None:
+            self._last = torch.zeros_like(self._images)
+        self._last.index_copy_(0, started, self._images[started])
+        self._images.index_copy_(0, started, drawn[: len(started)])
+        return {self._name: self._last}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns a copy of the pictures."""
+        return {_NAME: self._images.clone()}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Takes the result of `state_dict` out of `tensors`.
+
+        Raises:
+            OptionError: If it is missing or of another shape.
+        """
+        saved = tensors.pop(_NAME, None)
+        if saved is None or saved.shape != self._images.shape:
+            found = "none" if saved is None else str(tuple(saved.shape))
+            raise OptionError(f"The saved pictures of goals are {found}; expected shape {tuple(self._images.shape)}.")
+        self._images = saved.to(self._images.device, copy=True)
