@@ -24,4 +24,4 @@ class Control(Protocol):
         """The space of one agent's actions."""
 
     def __call__(self, action: Tensor) -> Command:
-        """Return the commands of N agents."""
+        """Returns the commands of N agents."""

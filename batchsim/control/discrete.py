@@ -48,5 +48,5 @@ class DiscreteControl:
         return gym.spaces.Discrete(len(self.names))
 
     def __call__(self, action: Tensor) -> Command:
-        """Look the amounts up."""
+        """Looks the amounts up."""
         return Command(action, self._walk[action], self._turn[action], self._tilt[action])

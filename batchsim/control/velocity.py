@@ -100,7 +100,7 @@ class VelocityControl:
         return gym.spaces.Box(-1.0, 1.0, (self.size,), np.float32)
 
     def read(self, actions: Any, num_envs: int) -> Tensor:
-        """Return actions as float32 `[N, size]`.
+        """Returns actions as float32 `[N, size]`.
 
         Raises:
             ActionError: If the shape or dtype is wrong, or, on a CPU, a value is NaN or infinite. The values of a CUDA
@@ -121,7 +121,7 @@ class VelocityControl:
         return tensor.to(self._device)
 
     def __call__(self, action: Tensor) -> Command:
-        """Scale the speeds."""
+        """Scales the speeds."""
         action = action.nan_to_num(0.0).clamp(-1.0, 1.0)
         options = self.options
         linear = _scaled(action[:, 0], options.lin_vel_range)
@@ -139,6 +139,6 @@ class VelocityControl:
 
 
 def _scaled(value: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """Map [-1, 1] to `bounds`."""
+    """Maps [-1, 1] to `bounds`."""
     low, high = bounds
     return low + (value + 1) / 2 * (high - low)

@@ -101,7 +101,7 @@ class ActuationNoise:
     def disturb(
         self, seed: Tensor, episode: Tensor, step: Tensor, walk: Tensor, turn: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return metres ahead, metres to the right and radians to the left that are really moved, `[N]` each.
+        """Returns metres ahead, metres to the right and radians to the left that are really moved, `[N]` each.
 
         Args:
             seed: int64 `[N]`, each environment's stream.

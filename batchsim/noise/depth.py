@@ -52,7 +52,7 @@ class RedwoodDepth:
             self._factors["cpu"] = _read_table(Path(self.table))
 
     def __call__(self, depth: Tensor, seed: Tensor, counter: Tensor) -> Tensor:
-        """Return noisy depth.
+        """Returns noisy depth.
 
         Args:
             depth: float32 `[N, H, W, 1]`, metres, 0 = nothing.
@@ -74,7 +74,7 @@ class RedwoodDepth:
         return torch.where(seen, BASELINE * STEPS / steps, 0.0).unsqueeze(-1)
 
     def _distortion(self, metres: Tensor, row: Tensor, column: Tensor, height: int, width: int) -> Tensor | float:
-        """Return the factor of each pixel, interpolated over depth between 1, 3, 5, 7 and 9 metres."""
+        """Returns the factor of each pixel, interpolated over depth between 1, 3, 5, 7 and 9 metres."""
         if self.table is None:
             return 1.0
         key = str(metres.device)

@@ -38,7 +38,7 @@ class Noise:
     depth: RedwoodDepth | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `read_noise` takes: names and numbers."""
+        """Returns what `read_noise` takes: names and numbers."""
         models: dict[str, dict[str, type]] = {"actuation": ACTUATION_MODELS, "rgb": RGB_MODELS, "depth": DEPTH_MODELS}
         said = {}
         for name, known in models.items():
@@ -50,7 +50,7 @@ class Noise:
 
 
 def read_noise(given: Noise | Mapping[str, Any] | None) -> Noise:
-    """Return the noise that a user asks for.
+    """Returns the noise that a user asks for.
 
     Args:
         given: A `Noise`; None for none; or a mapping with some of "actuation", "rgb" and "depth", each the name of a

@@ -16,7 +16,7 @@ _SMALLEST = 2.0**-25  # uniform numbers are multiples of 2^-24; the middle of th
 
 
 def draw_uniform(seed: Tensor, counter: Tensor, purpose: int, count: int) -> Tensor:
-    """Return uniform numbers in (0, 1), float32 `[N, count]`.
+    """Returns uniform numbers in (0, 1), float32 `[N, count]`.
 
     Args:
         seed: int64 `[N]`, each environment's stream.
@@ -28,19 +28,19 @@ def draw_uniform(seed: Tensor, counter: Tensor, purpose: int, count: int) -> Ten
 
 
 def draw_normal(seed: Tensor, counter: Tensor, purpose: int, count: int) -> Tensor:
-    """Return standard normal numbers, float32 `[N, count]`; arguments as in `draw_uniform`."""
+    """Returns standard normal numbers, float32 `[N, count]`; arguments as in `draw_uniform`."""
     return torch.special.ndtri(draw_uniform(seed, counter, purpose, count))
 
 
 def truncated_normal(uniform_number: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """Map uniform numbers in (0, 1) to standard normal ones between `low` and `high`."""
+    """Maps uniform numbers in (0, 1) to standard normal ones between `low` and `high`."""
     below, above = _cdf(low, uniform_number), _cdf(high, uniform_number)
     number = torch.special.ndtri((below + uniform_number * (above - below)).clamp(1e-7, 1 - 1e-7))
     return torch.maximum(torch.minimum(number, torch.as_tensor(high)), torch.as_tensor(low))
 
 
 def step_counter(episode: Tensor, step: Tensor) -> Tensor:
-    """Return the counter (int64 `[N]`) of a step of an episode."""
+    """Returns the counter (int64 `[N]`) of a step of an episode."""
     return episode * STEPS_PER_EPISODE + step
 
 

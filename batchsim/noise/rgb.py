@@ -19,7 +19,7 @@ class RgbNoise(Protocol):
     """Adds noise to colour images."""
 
     def __call__(self, image: Tensor, seed: Tensor, counter: Tensor) -> Tensor:
-        """Return uint8 images; `seed`, `counter` int64 `[N]`: the stream of each image and the place in it."""
+        """Returns uint8 images; `seed`, `counter` int64 `[N]`: the stream of each image and the place in it."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from batchsim.world.resident_scenes import ResidentScenes
 
 
 def task_for_scenes(task: Task, scenes: ResidentScenes, initial: InitialScenes | None) -> Task:
-    """Return `task` for the resident `scenes` and those that `initial` can still load.
+    """Returns `task` for the resident `scenes` and those that `initial` can still load.
 
     Raises:
         OptionError: If the task cannot be done in any of them.

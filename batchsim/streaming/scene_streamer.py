@@ -107,9 +107,7 @@ class SceneStreamer:
         self._on_gpu = scenes.device.type == "cuda"
         # A weak reference: the loader's threads must not keep a renderer alive that was dropped without close().
         renderer_ref = None if renderer is None else weakref.ref(renderer)
-        prepare = partial(
-            _prepare, pinned=self._on_gpu, renderer_ref=renderer_ref, with_objects=scenes.with_objects
-        )
+        prepare = partial(_prepare, pinned=self._on_gpu, renderer_ref=renderer_ref, with_objects=scenes.with_objects)
         self.loader = SceneLoader(initial, prepare, ahead=max(2, self._max_inactive))
         self._in_use = torch.zeros(slots, dtype=torch.bool, pin_memory=self._on_gpu)
         self._polled = torch.cuda.Event() if self._on_gpu else None

@@ -61,14 +61,14 @@ class GoalNavigation(Task):
             )
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Store the start pose, the goal and the distance to it."""
+        """Stores the start pose, the goal and the distance to it."""
         super().begin(scenes, state, mask, episode)
         state.keep(mask, goal=episode["goal"])
         distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
         state.keep(mask, start_distance=distance, distance=distance, success=torch.zeros_like(mask))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance gained plus `slack_reward`, plus `success_reward` at a success; stop terminates."""
+        """Returns the distance gained plus `slack_reward`, plus `success_reward` at a success; stop terminates."""
         task = state.task
         before = task["distance"]
         task["distance"] = remaining_distance(scenes, state, task["goal"], before)
@@ -78,7 +78,7 @@ class GoalNavigation(Task):
         return reward + self.success_reward * task["success"], stopped
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
+        """Returns success, SPL and SoftSPL in [0, 1], and the distances to the goal now and at the start, metres."""
         task = state.task
         start, distance = task["start_distance"], task["distance"]
         return {
@@ -90,7 +90,7 @@ class GoalNavigation(Task):
         }
 
     def allowed(self, distance: Tensor, height: Tensor, floor: Tensor) -> Tensor:
-        """Return whether pairs of start and goal make an episode (bool).
+        """Returns whether pairs of start and goal make an episode (bool).
 
         Args:
             distance: Walking distance from start to goal, metres.
@@ -103,7 +103,7 @@ class GoalNavigation(Task):
 
 
 def remaining_distance(scenes: ResidentScenes, state: State, goal: Tensor, before: Tensor) -> Tensor:
-    """Return the walking distance to `goal`, or `before` where rounding puts an agent where no path leads to it."""
+    """Returns the walking distance to `goal`, or `before` where rounding puts an agent where no path leads to it."""
     distance = scenes.goal_distance(state.scene, goal, state.position)
     return torch.where(distance.isfinite(), distance, before)
 
@@ -111,7 +111,7 @@ def remaining_distance(scenes: ResidentScenes, state: State, goal: Tensor, befor
 def draw_start(
     task: GoalNavigation, scenes: ResidentScenes, scene: Tensor, goal: Tensor, floor: Tensor, draws: Tensor
 ) -> Tensor:
-    """Return where episodes start, float32 `[N, 3]`: the first of several cells that `task.allowed` accepts.
+    """Returns where episodes start, float32 `[N, 3]`: the first of several cells that `task.allowed` accepts.
 
     If it accepts none, the farthest cell that can reach the goal is taken; if there is none, the first one.
 
@@ -133,5 +133,5 @@ def draw_start(
 
 
 def category_space(name: str, count: int) -> dict[str, gym.Space]:
-    """Return the space of a sensor that gives the id of a category, int64 `[1]`."""
+    """Returns the space of a sensor that gives the id of a category, int64 `[1]`."""
     return {name: gym.spaces.Box(0, max(count - 1, 0), (1,), np.int64)}

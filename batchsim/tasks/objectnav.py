@@ -48,7 +48,7 @@ class ObjectNav(GoalNavigation):
     action_names: ClassVar[tuple[str, ...]] = ("stop", "forward", "left", "right", "look_up", "look_down")
 
     def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Self:
-        """Use `categories` as the table of ids.
+        """Uses `categories` as the table of ids.
 
         Raises:
             OptionError: If no scene has a category of this task, or any at all.
@@ -57,11 +57,11 @@ class ObjectNav(GoalNavigation):
         return replace(self, table=tuple(categories))
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """Return the spaces of `objectgoal`, `gps` and `compass`."""
+        """Returns the spaces of `objectgoal`, `gps` and `compass`."""
         return category_space("objectgoal", len(self.table)) | super().observation_spaces()
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draw a category, a scene that has it, a start and a heading."""
+        """Draws a category, a scene that has it, a start and a heading."""
         draws = uniform(seed, episode, 3 + CANDIDATES)
         objects = scenes.objects
         category, scene = draw_category(objects, scenes.start_mask, self._is_asked(objects), draws[:, 0], draws[:, 1])
@@ -70,25 +70,25 @@ class ObjectNav(GoalNavigation):
         return {"scene": scene, "heading": draw_heading(draws[:, 2]), "goal": goal, "position": position}
 
     def _is_asked(self, objects: ResidentObjects) -> Tensor:
-        """Return which categories may be drawn, bool `[categories]`."""
+        """Returns which categories may be drawn, bool `[categories]`."""
         return wanted_categories(objects, self.categories)
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Store the start pose, the goal, its category and the distance to it."""
+        """Stores the start pose, the goal, its category and the distance to it."""
         super().begin(scenes, state, mask, episode)
         state.keep(mask, category=scenes.objects.category_of_goal(state.scene, state.task["goal"]))
 
     def observe(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return `objectgoal` int64 `[N, 1]`, `gps` and `compass`."""
+        """Returns `objectgoal` int64 `[N, 1]`, `gps` and `compass`."""
         goal = state.task["category"].clamp(min=0).unsqueeze(-1)
         return {"objectgoal": goal} | super().observe(scenes, state)
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
-        """Return those of `GoalNavigation`, and `category`, the id of the category."""
+        """Returns those of `GoalNavigation`, and `category`, the id of the category."""
         return super().measures(scenes, state) | {"category": state.task["category"].float()}
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
-        """Keep the starts and give each a category; those that already have one are returned unchanged."""
+        """Keeps the starts and give each a category; those that already have one are returned unchanged."""
         return scenes, assign_categories(
             episodes, scenes, self.categories, self.min_distance, self.max_distance, self.max_floor_gap
         )
@@ -102,7 +102,7 @@ class LevelObjectNav(ObjectNav):
 
 
 def check_categories(wanted: Sequence[str], categories: Sequence[str], has: Callable[[str], bool]) -> None:
-    """Raise `OptionError` if no scene has one of the `wanted` categories, or, where none is named, any at all."""
+    """Raises `OptionError` if no scene has one of the `wanted` categories, or, where none is named, any at all."""
     missing = [name for name in wanted if not has(name)]
     if missing:
         there = ", ".join(name for name in categories if has(name)) or "none"
@@ -115,7 +115,7 @@ def check_categories(wanted: Sequence[str], categories: Sequence[str], has: Call
 
 
 def wanted_categories(objects: ResidentObjects, names: Sequence[str]) -> Tensor:
-    """Return which of all categories are in `names`, bool `[categories]`; all if it is empty."""
+    """Returns which of all categories are in `names`, bool `[categories]`; all if it is empty."""
     chosen = [not names or name in names for name in objects.categories]
     key = tuple(chosen)
     if key not in objects.masks:
@@ -126,7 +126,7 @@ def wanted_categories(objects: ResidentObjects, names: Sequence[str]) -> Tensor:
 def draw_category(
     objects: ResidentObjects, start_mask: Tensor, wanted: Tensor, category_draw: Tensor, scene_draw: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return a category and a scene (int64 `[N]`): categories are equally likely, and scenes that have the category.
+    """Returns a category and a scene (int64 `[N]`): categories are equally likely, and scenes that have the category.
 
     Args:
         objects: The objects of the resident scenes.
@@ -141,7 +141,7 @@ def draw_category(
 
 
 def _draw_from(mask: Tensor, draw: Tensor) -> Tensor:
-    """Return one of the columns (int64 `[N]`) that are set in each row of `mask` `[N, M]`; 0 if none is."""
+    """Returns one of the columns (int64 `[N]`) that are set in each row of `mask` `[N, M]`; 0 if none is."""
     count = mask.cumsum(-1)
     target = (draw * count[:, -1]).floor().clamp(max=(count[:, -1] - 1).clamp(min=0)).unsqueeze(-1)
     return (count <= target).sum(-1).clamp(max=mask.shape[-1] - 1)

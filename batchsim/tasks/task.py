@@ -42,7 +42,7 @@ class Task(ABC):
     goal_image: ClassVar[str] = ""
 
     def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Task:
-        """Return this task for certain scenes; by default itself.
+        """Returns this task for certain scenes; by default itself.
 
         Args:
             categories: Names of all categories of objects; the position is the id.

@@ -38,7 +38,7 @@ class ObjectGoals:
 
 
 def object_goals(scene: Scene, tensor: Callable[[np.ndarray, type], Tensor]) -> ObjectGoals:
-    """Collect the goals of `scene` that are objects; `tensor` makes a tensor of an array and a dtype."""
+    """Collects the goals of `scene` that are objects; `tensor` makes a tensor of an array and a dtype."""
     objects, height = scene.objects, scene.walkable.heights
     name_of = [category_of(scene.label_names[label]) or "" for label in objects.labels]
 

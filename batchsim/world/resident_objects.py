@@ -64,28 +64,28 @@ class ResidentObjects:
         return self._category_of_goal, self._object_floors, self._images, self._image_poses
 
     def category_of_goal(self, scene: Tensor, goal: Tensor) -> Tensor:
-        """Return the category (int64) of each `goal`, -1 for goal points."""
+        """Returns the category (int64) of each `goal`, -1 for goal points."""
         return self._category_of_goal.data[self._category_of_goal.offset[scene] + goal]
 
     def object_floor(self, scene: Tensor, number: Tensor) -> Tensor:
-        """Return the heights `[..., 2]` (metres) of the lowest and highest view point of single objects."""
+        """Returns the heights `[..., 2]` (metres) of the lowest and highest view point of single objects."""
         return self._object_floors.data[self._object_floors.offset[scene] + number]
 
     def image_object(self, scene: Tensor, image: Tensor) -> Tensor:
-        """Return the number (int64) of the single object that each `image` shows."""
+        """Returns the number (int64) of the single object that each `image` shows."""
         return self._images.data[self._images.offset[scene] + image]
 
     def image_pose(self, scene: Tensor, image: Tensor) -> Tensor:
-        """Return x, y, z (metres), heading and pitch (radians), float32 `[..., 5]`, of each picture's camera."""
+        """Returns x, y, z (metres), heading and pitch (radians), float32 `[..., 5]`, of each picture's camera."""
         return self._image_poses.data[self._image_poses.offset[scene] + image]
 
     def grow(self, data: NavigationData) -> Iterator[int]:
-        """Make room for the objects of another scene, piece by piece, yielding the number of bytes copied."""
+        """Makes room for the objects of another scene, piece by piece, yielding the number of bytes copied."""
         for ragged, values in zip(self._ragged, self._values(_of(data)), strict=True):
             yield from ragged.grow(len(values))
 
     def write(self, slot: int, data: NavigationData) -> Iterator[int]:
-        """Replace the objects of `slot`, piece by piece, yielding the number of bytes copied."""
+        """Replaces the objects of `slot`, piece by piece, yielding the number of bytes copied."""
         own = _of(data)
         for ragged, values in zip(self._ragged, self._values(own), strict=True):
             yield from ragged.write(slot, values)
@@ -102,7 +102,7 @@ class ResidentObjects:
         return torch.tensor([*[_NONE] * own.first, *(self._number.get(name, _NONE) for name in names)])
 
     def _set_numbers(self, slot: int, own: ObjectGoals) -> None:
-        """Write the numbers of `slot` one by one: `fill_` passes each with the kernel launch, without a copy."""
+        """Writes the numbers of `slot` one by one: `fill_` passes each with the kernel launch, without a copy."""
         self.category_goal[slot].fill_(_NONE)
         for k, name in enumerate(own.categories):
             if name in self._number:

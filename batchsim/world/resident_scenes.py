@@ -116,7 +116,7 @@ class ResidentScenes:
 
     @property
     def objects(self) -> ResidentObjects:
-        """Return the goals that are objects.
+        """Returns the goals that are objects.
 
         Raises:
             OptionError: If the scenes were loaded without them; a task asks for them by `uses_objects`.
@@ -127,7 +127,7 @@ class ResidentScenes:
 
     @property
     def start_mask(self) -> Tensor:
-        """Return the slots in which new episodes may start, bool `[K]`."""
+        """Returns the slots in which new episodes may start, bool `[K]`."""
         counted = torch.arange(len(self), device=self.device) < self._num_start_slots
         return torch.zeros(len(self), device=self.device).index_add(0, self._start_slots, counted.float()) > 0
 

@@ -21,7 +21,7 @@ def assign_categories(
     max_distance: float = 30.0,
     max_floor_gap: float = 0.5,
 ) -> EpisodeSet:
-    """Give each start a category that is in its scene, as evenly as the scenes allow.
+    """Gives each start a category that is in its scene, as evenly as the scenes allow.
 
     The category has a view point on the start's floor and `min_distance` to `max_distance` metres of walking away.
     Episodes for which there is none are left out. `goal_index` counts the categories on from the scene's goal points,
@@ -50,7 +50,7 @@ def assign_objects(
     max_distance: float = 30.0,
     max_floor_gap: float = 0.5,
 ) -> EpisodeSet:
-    """Give each start a single object that a picture shows, by the rules of `assign_categories`, evenly by category."""
+    """Gives each start a single object that a picture shows, by the rules of `assign_categories`, evenly by category."""
 
     def options(scene: Scene) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
         objects, found = scene.objects, []

@@ -29,7 +29,7 @@ class SurfaceSamples:
 def sample_surfaces(
     triangles: np.ndarray, instances: np.ndarray, count: int, rng: np.random.Generator
 ) -> SurfaceSamples:
-    """Sample the objects 1 to `count` of `instances` int32 `[T]`; rows of objects without triangles are zeros."""
+    """Samples the objects 1 to `count` of `instances` int32 `[T]`; rows of objects without triangles are zeros."""
     order = np.argsort(instances, kind="stable")
     bounds = np.searchsorted(instances[order], np.arange(1, count + 2))
     normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]).astype(np.float64)

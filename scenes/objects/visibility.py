@@ -31,7 +31,7 @@ class SightLines:
 
     @staticmethod
     def of(nodes: np.ndarray, triangles: np.ndarray, instances: np.ndarray) -> SightLines:
-        """Unpack `BVH.nodes`, uint32 `[M, 12]`; `triangles` and `instances` are in the order of its leaves."""
+        """Unpacks `BVH.nodes`, uint32 `[M, 12]`; `triangles` and `instances` are in the order of its leaves."""
         shifts = np.arange(4, dtype=np.uint32) * 8
         step = ((nodes[:, 3:4] >> shifts[:3] & 255) << 23).view(np.float32)[:, None]
         origin = np.ascontiguousarray(nodes[:, 0:3]).view(np.float32)[:, None]
@@ -93,7 +93,7 @@ class SightLines:
         node: np.ndarray,
         slot: np.ndarray,
     ) -> None:
-        """Clear `free` of lines that meet one of the triangles of leaves (`node`, `slot`)."""
+        """Clears `free` of lines that meet one of the triangles of leaves (`node`, `slot`)."""
         count, first = self.count[node, slot], self.first[node, slot]
         for k in range(int(count.max(initial=0))):
             chosen = count > k
