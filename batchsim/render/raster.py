@@ -28,6 +28,7 @@ import moderngl
 from batchsim.errors import RenderError
 from batchsim.render import shading
 from batchsim.render.camera import Camera
+from batchsim.render.opengl.clearing import clear_depth, clear_unsigned
 from batchsim.render.opengl.storage_buffers import storage_limit
 from batchsim.render.scene_data.gpu_arrays import CHUNK
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
@@ -37,6 +38,7 @@ _CLIP_DISTANCE_0 = 0x3000  # GL_CLIP_DISTANCE0, which moderngl does not name
 _CLIP_PLANES = 2
 _MAX_SIDE = 16384
 _MAX_TILES = 256  # with more, tiles are so small a part of the framebuffer that corners are rounded visibly
+_MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
 _MAX_PIXELS = 1 << 24  # of the framebuffer
 _MAX_LISTED = 1 << 28  # bytes of listed chunks in one pass
 
@@ -74,9 +76,8 @@ class RasterBackend:
         self._depth_texture.compare_func = ""  # it is read as numbers, not compared with
         self._hit_textures = [context.texture(size, 1, dtype="u4")] if self._shading else []
         self._framebuffer = context.framebuffer(self._hit_textures, self._depth_texture)
-        self._only_depth = context.framebuffer([], self._depth_texture)
         self._commands = context.buffer(reserve=20 * min(num_views, self._tiles))
-        self._cull, self._resolve, self._program = self._compile()
+        self._cull, self._to_metres, self._program = self._compile()
         context.enable_only(moderngl.DEPTH_TEST)
         for plane in range(_CLIP_PLANES):
             context.enable_direct(_CLIP_DISTANCE_0 + plane)
@@ -87,13 +88,12 @@ class RasterBackend:
         camera = self.camera
         tangents = {"TAN_HALF_WIDTH": camera.tan_half_width, "TAN_HALF_HEIGHT": camera.tan_half_height}
         cull = load_shader("cull.comp", **tangents, LANES=_lanes(self.context), CHUNK=CHUNK)
-        writes = {"WRITE_DEPTH": int(self._depth is not None), "WRITE_HIT": int(self._shading is not None)}
-        resolve = load_shader("raster_resolve.comp", WIDTH=camera.width, NEAR=camera.near, **writes)
-        constants = {"TILES": self._tiles, "NEAR": camera.near, "WRITE_HIT": writes["WRITE_HIT"]}
+        to_metres = load_shader("raster_depth.comp", WIDTH=camera.width, NEAR=camera.near)
+        constants = {"TILES": self._tiles, "NEAR": camera.near, "WRITE_HIT": int(self._shading is not None)}
         vertex = load_shader("raster.vert", **constants, **tangents)
         fragment = load_shader("raster_hit.frag" if self._shading else "nothing.frag")
         program = self.context.program(vertex_shader=vertex, fragment_shader=fragment)
-        return self.context.compute_shader(cull), self.context.compute_shader(resolve), program
+        return self.context.compute_shader(cull), self.context.compute_shader(to_metres), program
 
     def _make_room(self) -> tuple[moderngl.Buffer, moderngl.VertexArray]:
         """Makes a list of visible chunks with room for all chunks of the largest scene for each view of a pass."""
@@ -129,26 +129,30 @@ class RasterBackend:
         scenes["triangles"].bind_to_storage_buffer(3)
         self._program["first_view"] = start
         width, height = self.camera.width, self.camera.height
-        self._only_depth.clear(depth=1.0, viewport=(0, 0, width, count * height))
+        self._framebuffer.scissor = (0, 0, width, count * height)
         self._framebuffer.use()
         self.context.viewport = (0, 0, width, self._tiles * height)
+        clear_depth(1.0)
+        if self._shading:
+            clear_unsigned(0)
         self._array.render_indirect(self._commands, moderngl.TRIANGLES, count)
-        self._copy_out(start, count)
-
-    def _copy_out(self, start: int, count: int) -> None:
-        """Writes depth in metres, and triangles where there are any, to the buffers."""
-        self._depth_texture.use(0)
         if self._depth is not None:
-            self._depth.bind_to_storage_buffer(4)
-        if self._shading is not None:
-            self._hit_textures[0].use(1)
-            self._shading.hits.bind_to_storage_buffer(5)
+            self._write_metres(self._depth, start, count)
+        if self._shading:
+            viewport, offset = (0, 0, width, count * height), 4 * start * width * height
+            self._framebuffer.read_into(
+                self._shading.hits, viewport, components=1, alignment=4, dtype="u4", write_offset=offset
+            )
+
+    def _write_metres(self, depth: moderngl.Buffer, start: int, count: int) -> None:
+        self._depth_texture.use(0)
+        depth.bind_to_storage_buffer(4)
         pixels = self.camera.width * self.camera.height
-        self._resolve["first_pixel"] = start * pixels
-        self._resolve["pixel_count"] = count * pixels
+        self._to_metres["first_pixel"] = start * pixels
+        self._to_metres["pixel_count"] = count * pixels
         groups = -(-count * pixels // 256)
-        rows = -(-groups // 65535)
-        self._resolve.run(-(-groups // rows), rows, 1)
+        rows = -(-groups // _MAX_GROUPS)
+        self._to_metres.run(-(-groups // rows), rows, 1)
 
     def release(self) -> None:
         """Releases the backend's own GL objects."""
@@ -158,9 +162,8 @@ class RasterBackend:
             self._shading.release()
         for texture in (self._depth_texture, *self._hit_textures):
             texture.release()
-        for framebuffer in (self._framebuffer, self._only_depth):
-            framebuffer.release()
-        for program in (self._cull, self._resolve):
+        self._framebuffer.release()
+        for program in (self._cull, self._to_metres):
             program.release()
         for buffer in (self._visible, self._commands):
             buffer.release()
