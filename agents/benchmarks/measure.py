@@ -96,29 +96,31 @@ class CallTimer:
 
 
 class CudaCallTimer:
-    """Wraps a function and sums its device time on CUDA, without synchronizing around each call.
+    """Wraps a function and sums its device time on the CUDA device `device`, without synchronizing around each call.
 
     Events are recorded on torch's current stream before and after each call. OpenGL's work is included, because the
     stream waits for it when images are handed over. Reading `seconds` synchronizes.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], device: torch.device) -> None:
         self._function = function
+        self._device = device
         self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the function between two events."""
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
+        stream = torch.cuda.current_stream(self._device)
+        begin.record(stream)
         result = self._function(*arguments, **named)
-        end.record()
+        end.record(stream)
         self._pairs.append((begin, end))
         return result
 
     @property
     def seconds(self) -> float:
         """Device time of all calls so far, in seconds."""
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(self._device)
         return sum(begin.elapsed_time(end) for begin, end in self._pairs) / 1e3
 
 
@@ -156,5 +158,5 @@ class Stages:
     def timer(self, function: Callable[..., Any]) -> CallTimer | CudaCallTimer:
         """Wrap `function` in the timer that suits the device."""
         if self._device.type == "cuda":
-            return CudaCallTimer(function)
+            return CudaCallTimer(function, self._device)
         return CallTimer(function, synchronizer(self._device))

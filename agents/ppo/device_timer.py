@@ -12,6 +12,7 @@ class DeviceTimer:
     """Marks moments without waiting for the device; `laps` returns the seconds between them."""
 
     def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._on_gpu = device.type == "cuda"
         self._times: list[float] = []
         self._events: list[torch.cuda.Event] = []
@@ -20,7 +21,7 @@ class DeviceTimer:
         """Marks this moment. On a GPU it is the moment when all work queued so far is done."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)
-            event.record()
+            event.record(torch.cuda.current_stream(self._device))
             self._events.append(event)
         else:
             self._times.append(time.perf_counter())

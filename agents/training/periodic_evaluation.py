@@ -26,7 +26,7 @@ class PeriodicEvaluation:
         chosen = episodes_of_set(config.eval_scenes, count)
         device = str(policy.critic.weight.device)
         self._session = EvalSession(chosen, count, config.seed, device=device, quiet=True)
-        with torch.random.fork_rng():  # the initial weights of the copy are not used
+        with torch.random.fork_rng(devices=[]):  # the initial weights of the copy, made on the CPU, are not used
             self._policy = Policy(policy.config).eval()
         self._policy.to(policy.critic.weight.device)
         speed_up(self._policy, config)

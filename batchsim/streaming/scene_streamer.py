@@ -161,7 +161,7 @@ class SceneStreamer:
         state.polled_leaving = list(state.leaving)
         self._in_use.copy_((scene == self._slots.unsqueeze(-1)).any(-1), non_blocking=True)
         if self._polled is not None:
-            self._polled.record()
+            self._polled.record(torch.cuda.current_stream(self._scenes.device))
 
     def _wait_for_poll(self) -> None:
         if self._polled is not None:
