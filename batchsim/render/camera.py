@@ -46,6 +46,12 @@ class Camera:
                 raise OptionError(f"{name}={size!r}: expected a whole number of pixels from 1 to 4096.")
         if not 1 <= self.hfov <= _MAX_FIELD_OF_VIEW:
             raise OptionError(f"hfov={self.hfov!r}: expected degrees from 1 to {_MAX_FIELD_OF_VIEW}.")
+        vertical = 2 * math.degrees(math.atan(self.tan_half_height))
+        if vertical > _MAX_FIELD_OF_VIEW:
+            raise OptionError(
+                f"width={self.width}, height={self.height} and hfov={self.hfov} give a vertical field of view of "
+                f"{vertical:.1f} degrees: expected at most {_MAX_FIELD_OF_VIEW}."
+            )
         if len(self.position) != 3 or not all(map(math.isfinite, (*self.position, self.yaw, self.pitch))):
             raise OptionError(
                 f"position={self.position!r}, yaw={self.yaw!r}, pitch={self.pitch!r}: expected three numbers in metres "

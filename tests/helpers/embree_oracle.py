@@ -8,18 +8,21 @@ from scipy.spatial.transform import Rotation
 from batchsim.render.camera import Camera
 
 
-def embree_depth(scenes, poses, scene_index, width, height, hfov):
-    """float64 `[N, height, width]`: metres along the axis of cameras at `poses` `[N, 7]`, 0 where nothing is hit."""
-    return embree_images(scenes, poses, scene_index, width, height, hfov)[0]
+def embree_depth(scenes, poses, scene_index, width, height, hfov, near=None):
+    """Returns float64 `[N, height, width]`: metres along the axis of cameras at `poses` `[N, 7]`, 0 for no hit.
+
+    Rays start at the depth `near`; None stands for the renderer's near plane.
+    """
+    return embree_images(scenes, poses, scene_index, width, height, hfov, near)[0]
 
 
-def embree_images(scenes, poses, scene_index, width, height, hfov):
-    """The same, and the labels of what is hit, int `[N, height, width]`."""
+def embree_images(scenes, poses, scene_index, width, height, hfov, near=None):
+    """Returns the same, and the labels of what is hit, int `[N, height, width]`."""
     across = ((np.arange(width) + 0.5) / width * 2 - 1) * np.tan(np.radians(hfov) / 2)
     down = ((np.arange(height) + 0.5) / height * 2 - 1) * np.tan(np.radians(hfov) / 2) * height / width
     right, below = np.meshgrid(across, down)
     pixels = np.stack([right, -below, -np.ones_like(right)], -1).reshape(-1, 3)
-    near = Camera(width, height, hfov).near
+    near = Camera(width, height, hfov).near if near is None else near
     worlds = []
     for scene in scenes:
         worlds.append(EmbreeScene())

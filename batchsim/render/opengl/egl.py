@@ -46,19 +46,15 @@ class Egl:
 
     @contextmanager
     def preserved(self) -> Iterator[None]:
-        """Makes what is current in this thread now current again after the block, unless it was destroyed in it."""
+        """Makes what is current in this thread now (maybe nothing) current again after the block."""
         library = self._library
-        before = library.eglGetCurrentContext()
-        if before is None:
-            yield
-            return
-        display = library.eglGetCurrentDisplay()
+        before, display = library.eglGetCurrentContext(), library.eglGetCurrentDisplay()
         surfaces = library.eglGetCurrentSurface(_DRAW), library.eglGetCurrentSurface(_READ)
         try:
             yield
         finally:
             if library.eglGetCurrentContext() != before:
-                library.eglMakeCurrent(display, *surfaces, before)
+                library.eglMakeCurrent(display or library.eglGetCurrentDisplay(), *surfaces, before)
 
 
 @cache

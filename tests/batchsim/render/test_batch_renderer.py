@@ -10,7 +10,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from batchsim import BatchRenderer, OptionError, RenderError, poses
+from batchsim.render import backend_autotune
 from batchsim.render.batch_renderer import BACKENDS
+from batchsim.render.camera import Camera
 from batchsim.scenes import LABELS
 from tests.helpers.embree_oracle import embree_depth, share_within
 
@@ -188,7 +190,7 @@ def test_other_contexts_keep_what_is_theirs(one_room, make_renderer):
         ({"sensors": ("lidar",)}, "lidar.*expected some of depth"),
         ({"sensors": ("depth", "depth")}, "each once"),
         ({"sensors": ()}, "expected some of depth"),
-        ({"backend": "vulkan"}, "vulkan.*expected one of auto"),
+        ({"backend": "vulkan"}, "^backend=.vulkan.: expected one of auto"),
         ({"width": 0}, "width=0.*whole number of pixels"),
         ({"height": 5000}, "height=5000.*4096"),
         ({"hfov": 180.0}, "hfov=180.*degrees from 1 to 170"),
@@ -229,3 +231,51 @@ def test_a_closed_renderer_says_so(one_room) -> None:
     renderer.close()
     with pytest.raises(RenderError, match="closed"):
         renderer.render(torch.zeros(1, 7), torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_a_view_does_not_depend_on_how_many_there_are(homes, make_renderer, backend):
+    where, index = eye_poses(homes, 300, 6, tilted=True)
+    many = make_renderer(homes, 300, sensors=("depth", "rgb"), backend=backend).render(where, index)
+    for count in (1, 8, 32):
+        few = make_renderer(homes, count, sensors=("depth", "rgb"), backend=backend).render(
+            where[:count], index[:count]
+        )
+        assert all(torch.equal(few[name], many[name][:count]) for name in few)
+
+
+def beside_walls(scene, count, seed):
+    """Poses `[count, 7]` of eyes 0.12 m from walls of the empty room, turned anywhere."""
+    rng = np.random.default_rng(seed)
+    eyes = rng.uniform(-4.88, 4.88, (count, 3))
+    eyes[np.arange(count), rng.choice([0, 2], count)] = rng.choice([-4.88, 4.88], count)
+    eyes[:, 1] = EYE
+    turns = Rotation.from_euler("Y", rng.uniform(-np.pi, np.pi, (count, 1)))
+    return torch.tensor(np.concatenate([eyes, turns.as_quat()], 1), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+@pytest.mark.parametrize(
+    ("width", "height", "hfov"), [(64, 64, 90.0), (64, 64, 170.0), (1, 11, 90.0), (3, 33, 90.0), (200, 3, 170.0)]
+)
+def test_the_near_plane_cuts_nothing_that_a_body_sees(one_room, make_renderer, backend, width, height, hfov):
+    """Against rays that start in the eye: with a wide field of view a wall beside it has a small depth."""
+    where, index = beside_walls(one_room, 24, 7), torch.zeros(24, dtype=torch.int64)
+    depth = make_renderer([one_room], 24, width, height, hfov, backend=backend).render(where, index)["depth"]
+    expected = embree_depth([one_room], where, index, width, height, hfov, near=0.0)
+    error = np.abs(depth.numpy().reshape(expected.shape) - expected)
+    assert (error <= np.maximum(0.01, 0.002 * expected)).mean() >= 0.998
+
+
+@pytest.mark.parametrize(("width", "height", "hfov"), [(1, 64, 90.0), (3, 200, 170.0), (8, 9, 170.0)])
+def test_too_high_a_field_of_view_is_refused(width, height, hfov):
+    with pytest.raises(OptionError, match=r"vertical field of view of 17\d\.\d degrees: expected at most 170"):
+        Camera(width, height, hfov)
+
+
+def test_gpus_with_few_rasterisers_cast_rays_without_a_measurement(one_room, make_renderer, monkeypatch, caplog):
+    monkeypatch.setattr(BatchRenderer, "gl_renderer", "NVIDIA H200/PCIe/SSE2")
+    monkeypatch.setattr(backend_autotune, "seconds_per_view", None)
+    caplog.set_level("INFO", "batchsim.render")
+    assert make_renderer([one_room], 2).backend == "raycast"
+    assert "uses raycast on NVIDIA H200" in caplog.text
