@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv, poses
-from batchsim.tasks import PointNav
+from batchsim.tasks import GoalNavigation, PointNav
 
 
 class PathFollower:
@@ -62,13 +62,17 @@ class PathFollower:
 
 
 class ShortestPathAgent:
-    """PointNav oracle: turns to the heading whose next step minimises the remaining distance, then steps."""
+    """Oracle of tasks with a goal: turns to the heading whose next step minimises the remaining distance, then steps.
+
+    Stops, or says "found", near the goal.
+    """
 
     def __init__(self, env: NavVectorEnv) -> None:
-        assert isinstance(env.task, PointNav)
+        assert isinstance(env.task, (PointNav, GoalNavigation))
         self._state = env.simulator.state
         self._path = PathFollower(env)
-        self._stop = env.task.action_names.index("stop")
+        names = env.task.action_names
+        self._stop = names.index("stop" if "stop" in names else "found")
         self._stop_distance = 0.9 * env.task.success_distance
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:

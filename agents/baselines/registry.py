@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 from batchsim import NavVectorEnv, Task
 from batchsim.agents.baselines.agent import Agent
+from batchsim.agents.baselines.frontier import FrontierAgent
 from batchsim.agents.baselines.oracles import FarthestGoalAgent, NearestUnvisitedAgent, ShortestPathAgent
 from batchsim.agents.baselines.simple import ForwardAgent, GreedyAgent, RandomAgent
 from batchsim.agents.errors import AgentError
-from batchsim.tasks import Explore, Flee, PointNav
+from batchsim.tasks import Explore, Flee, GoalNavigation, ObjectNav, PointNav
 
 BASELINES = {
     "random": "moves and turns at random",
     "forward": "moves straight ahead and turns left after a collision",
     "greedy": "turns towards the goal and moves straight to it (PointNav)",
-    "oracle": "knows the map: near-optimal in PointNav and Flee, a strong heuristic in Explore",
+    "frontier": "explores until its semantic image shows the object, then goes there (ObjectNav)",
+    "oracle": "knows the map: near-optimal where there is a goal and in Flee, a strong heuristic in Explore",
 }
 """What each baseline does, by name."""
 
@@ -25,12 +27,15 @@ _FOR_TASK: dict[type[Task], dict[str, _MakeAgent]] = {
     PointNav: {"greedy": GreedyAgent, "oracle": ShortestPathAgent},
     Flee: {"oracle": FarthestGoalAgent},
     Explore: {"oracle": NearestUnvisitedAgent},
+    ObjectNav: {"frontier": FrontierAgent, "oracle": ShortestPathAgent},
+    GoalNavigation: {"oracle": ShortestPathAgent},
 }
 
 
 def baselines_of(task: Task) -> dict[str, _MakeAgent]:
     """The baselines that can do `task`, by name."""
-    return _FOR_ANY_TASK | _FOR_TASK.get(type(task), {})
+    kind = next((kind for kind in type(task).__mro__ if kind in _FOR_TASK), None)
+    return _FOR_ANY_TASK | ({} if kind is None else _FOR_TASK[kind])
 
 
 def default_baselines(task: Task) -> tuple[str, ...]:

@@ -245,7 +245,7 @@ class NavVectorEnv(VectorEnv):
 
         goals = {}
         if self.simulator.goal_images is not None:
-            picture = options.rig[0]
+            picture = self.simulator.goal_images.camera
             goals = {self.task.goal_image: gym.spaces.Box(0, 255, (picture.height, picture.width, 3), np.uint8)}
 
         def space(camera: Camera, sensor: str) -> gym.Space:

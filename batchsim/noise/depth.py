@@ -1,7 +1,8 @@
 """Noise of depth images: the model of a PrimeSense camera used with the Redwood data sets.
 
 Choi, Zhou and Koltun, "Robust Reconstruction of Indoor Scenes" (CVPR 2015); as in habitat-sim's
-`RedwoodDepthNoiseModel`. The distortion table belongs to the authors (`redwood-depth-dist-model.npy`, from redwood-data.org) and is optional.
+`RedwoodDepthNoiseModel`. The distortion table belongs to the authors (`redwood-depth-dist-model.npy`, from
+redwood-data.org) and is optional.
 """
 
 from __future__ import annotations

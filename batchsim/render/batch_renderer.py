@@ -58,6 +58,8 @@ class BatchRenderer:
             room.
         cameras: Several cameras in place of `width`, `height` and `hfov`, each a `Camera` or a mapping of its fields.
             Every view is drawn with each of them.
+        goal_camera: Another camera, which draws colour images of views of its own (`goals` of `render_async`).
+        num_goals: The largest number of its views per call.
 
     Raises:
         OptionError: An option is invalid.
@@ -76,6 +78,8 @@ class BatchRenderer:
         device: str | torch.device = "cpu",
         replaceable_scenes: bool = False,
         cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
+        goal_camera: Camera | None = None,
+        num_goals: int = 0,
     ) -> None:
         self.cameras = (Camera(width, height, hfov),) if cameras is None else read_cameras(cameras)
         self.num_views = num_views
@@ -83,7 +87,8 @@ class BatchRenderer:
         self.sensors = tuple(sensors)
         self.device = choose_device(device)
         self._replaceable = replaceable_scenes
-        self._pending: int | None = None
+        self._pending: tuple[int, int] | None = None
+        self._goal_camera, self._num_goals = goal_camera, num_goals
         self._check_options(backend)
         self.context = create_context(self.device)
         try:
@@ -110,11 +115,20 @@ class BatchRenderer:
             raise OptionError(f"backend={backend!r}: expected one of {', '.join(BACKENDS)}.")
 
     def _make_rig(self, backend: str, scenes: Sequence[Scene]) -> CameraRig:
-        parts = parts_for(backend, self.sensors)
+        parts = parts_for(backend, self.sensors, self._goal_camera is not None)
         arrays = [prepare_scene(scene, parts) for scene in scenes]
         cameras, sensors = self.cameras, self.sensors
         return CameraRig(
-            self.context, backend, arrays, self._replaceable, cameras, self.num_views, sensors, self.device
+            self.context,
+            backend,
+            arrays,
+            self._replaceable,
+            cameras,
+            self.num_views,
+            sensors,
+            self.device,
+            self._goal_camera,
+            self._num_goals,
         )
 
     def _fastest(self, scenes: Sequence[Scene]) -> str:
@@ -174,11 +188,11 @@ class BatchRenderer:
             self.render_async(poses, scene_index)
             return self.render_wait()
 
-    def render_async(self, poses: Tensor, scene_index: Tensor) -> None:
+    def render_async(self, poses: Tensor, scene_index: Tensor, goals: tuple[Tensor, Tensor] | None = None) -> None:
         """First half of `render`: starts drawing and returns. `render_wait` returns the images.
 
         The images of the call before must not be used any more. Views that were started before and not fetched are
-        lost.
+        lost. `goals`: poses `[M, 7]` and scenes `[M]` that the goal camera draws in the same request.
         """
         count = len(poses)
         if poses.shape != (count, 7) or scene_index.shape != (count,) or count > self.num_views:
@@ -186,14 +200,17 @@ class BatchRenderer:
                 f"poses {tuple(poses.shape)} and scene_index {tuple(scene_index.shape)}: expected [N, 7] and [N] "
                 f"with N <= num_views = {self.num_views}."
             )
+        num_goals = 0 if goals is None else len(goals[0])
+        if num_goals > self._num_goals:
+            raise OptionError(f"goals: {num_goals} views; expected at most num_goals = {self._num_goals}.")
         rig = self._open_rig()
         self._pending = None
         with checked(self.context, "drawing"):
-            rig.render_async(poses, scene_index)
-        self._pending = count
+            rig.render_async(poses, scene_index, goals if num_goals else None)
+        self._pending = count, num_goals
 
     def render_wait(self) -> dict[str, Tensor]:
-        """Second half of `render`: returns the images that `render_async` started.
+        """Second half of `render`: returns the images that `render_async` started, those of goals as "goal".
 
         On CUDA torch's current stream waits until they are drawn, and the host does not.
 
@@ -203,9 +220,9 @@ class BatchRenderer:
         rig = self._open_rig()
         if self._pending is None:
             raise RenderError("render_wait() without render_async(): nothing is being drawn.")
-        count, self._pending = self._pending, None
+        counts, self._pending = self._pending, None
         with checked(self.context, "fetching images"):
-            return rig.render_wait(count)
+            return rig.render_wait(*counts)
 
     def prepare(self, scene: Scene) -> GpuSceneArrays:
         """Returns what `replace_scene` needs of `scene`. It uses no OpenGL, so that another thread may call it."""

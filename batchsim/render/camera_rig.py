@@ -20,13 +20,17 @@ from batchsim.render.scene_data.scene_buffers import SceneBuffers
 BACKENDS: dict[str, MakeBackend] = {"raycast": RaycastBackend, "raster": RasterBackend}
 
 
-def parts_for(backend: str, sensors: Sequence[str]) -> SceneParts:
-    """Returns which arrays of a scene `backend` needs to draw `sensors`."""
+GOAL = "goal"
+"""Key of the images of a rig's goal camera."""
+
+
+def parts_for(backend: str, sensors: Sequence[str], goals: bool = False) -> SceneParts:
+    """Returns which arrays of a scene `backend` needs to draw `sensors`, and colour images of `goals`."""
     return SceneParts(
         tree=backend == "raycast",
         chunks=backend == "raster",
         labels="semantic" in sensors,
-        colours="rgb" in sensors,
+        colours="rgb" in sensors or goals,
     )
 
 
@@ -42,6 +46,8 @@ class CameraRig:
         num_views: The largest number of views in a call of `render_async`.
         sensors: Keys of `backend.SENSORS`.
         device: Where poses come from and images go.
+        goal_camera: Another camera, which draws colour images of views of its own; None: there is none.
+        num_goals: The largest number of its views.
     """
 
     def __init__(
@@ -54,32 +60,48 @@ class CameraRig:
         num_views: int,
         sensors: Sequence[str],
         device: torch.device,
+        goal_camera: Camera | None = None,
+        num_goals: int = 0,
     ) -> None:
         self.scenes = SceneBuffers(context, scenes, replaceable)
         self._cameras = [_MountedCamera(context, backend, self.scenes, c, num_views, sensors, device) for c in cameras]
+        self._goals: _MountedCamera | None = None
+        if goal_camera is not None:
+            self._goals = _MountedCamera(context, backend, self.scenes, goal_camera, num_goals, ("rgb",), device)
 
-    def render_async(self, poses: Tensor, scene_index: Tensor) -> None:
+    def render_async(self, poses: Tensor, scene_index: Tensor, goals: tuple[Tensor, Tensor] | None = None) -> None:
         """Issues the drawing of one view for each of `poses` `[N, 7]` and `scene_index` `[N]` with every camera.
 
-        OpenGL owns the images until `render_wait`.
+        `goals`: poses and scenes of the views of the goal camera; None: no views. OpenGL owns the images until
+        `render_wait`.
         """
-        hand_to_torch({camera.views: 0 for camera in self._cameras})
-        for camera in self._cameras:
-            camera.write_views(poses, scene_index)
-        count = len(poses)
-        outputs = {output: 0 for camera in self._cameras for output in camera.outputs.values()}
-        hand_to_gl({camera.views: count for camera in self._cameras} | outputs)
-        for camera in self._cameras:
-            camera.backend.render(count)
+        drawn = dict.fromkeys(self._cameras, (poses, scene_index))
+        if self._goals is not None and goals is not None:
+            drawn[self._goals] = goals
+        hand_to_torch({camera.views: 0 for camera in drawn})
+        for camera, views in drawn.items():
+            camera.write_views(*views)
+        outputs = {output: 0 for camera in drawn for output in camera.outputs.values()}
+        hand_to_gl({camera.views: len(views[0]) for camera, views in drawn.items()} | outputs)
+        for camera, views in drawn.items():
+            camera.backend.render(len(views[0]))
 
-    def render_wait(self, count: int) -> dict[str, Tensor]:
-        """Hands the first `count` images of all cameras and sensors to torch; once for each `render_async`."""
-        hand_to_torch({output: count for camera in self._cameras for output in camera.outputs.values()})
-        return {key: image for camera in self._cameras for key, image in camera.images(count).items()}
+    def render_wait(self, count: int, num_goals: int = 0) -> dict[str, Tensor]:
+        """Hands the first `count` images of all cameras and sensors to torch; once for each `render_async`.
+
+        `num_goals`: the number of views of the goal camera, whose images are called `GOAL`; 0 if there were none.
+        """
+        drawn = dict.fromkeys(self._cameras, count)
+        images = {key: image for camera in self._cameras for key, image in camera.images(count).items()}
+        if self._goals is not None and num_goals:
+            drawn[self._goals] = num_goals
+            images[GOAL] = self._goals.outputs["rgb"].tensor[:num_goals]
+        hand_to_torch({output: number for camera, number in drawn.items() for output in camera.outputs.values()})
+        return images
 
     def release(self) -> None:
         """Releases all GL objects."""
-        for camera in self._cameras:
+        for camera in (*self._cameras, *([] if self._goals is None else [self._goals])):
             camera.release()
         self.scenes.release()
 

@@ -22,13 +22,16 @@ class GoalImages:
 
     Args:
         task: A task with a `goal_image`.
-        sensors: Names of the images that are rendered; "rgb" must be among them.
-        cameras: The cameras of an agent; there must be one.
+        sensors: Names of the images that are rendered; there must be some.
+        cameras: The cameras of an agent; if the task has no camera for goals, there must be one.
         num_envs: N.
         device: Where to store the pictures.
 
+    Attributes:
+        camera: The camera that takes the pictures.
+
     Raises:
-        OptionError: If no colour images are rendered, or an agent has several cameras.
+        OptionError: If nothing is rendered, or it is not clear which camera takes the pictures.
     """
 
     def __init__(
@@ -40,14 +43,14 @@ class GoalImages:
         device: torch.device,
     ) -> None:
         self._name = task.goal_image
-        if "rgb" not in sensors:
-            raise OptionError(f"sensors={sensors!r}: expected 'rgb' among them; {self._name} is a colour image.")
-        if len(cameras) != 1 or cameras[0].name:
+        if not sensors:
+            raise OptionError(f"sensors=(): {self._name} is an image; expected sensors such as ('rgb',).")
+        if task.goal_camera is None and (len(cameras) != 1 or cameras[0].name):
             raise OptionError(
                 f"cameras: {self._name} is seen through the agent's one camera; give width, height, hfov."
             )
-        self._key = cameras[0].key("rgb")
-        shape = num_envs, cameras[0].height, cameras[0].width, 3
+        self.camera = task.goal_camera or Camera(cameras[0].width, cameras[0].height, cameras[0].hfov)
+        shape = num_envs, self.camera.height, self.camera.width, 3
         self._images = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._last: Tensor | None = None
 
@@ -56,31 +59,27 @@ class GoalImages:
         """The current pictures, uint8 `[N, H, W, 3]`."""
         return {self._name: self._images}
 
-    def update(
-        self, images: dict[str, Tensor], first: int, started: EnvIndex | None, mask: Tensor
-    ) -> dict[str, Tensor]:
+    def update(self, drawn: Tensor | None, started: EnvIndex | None, mask: Tensor) -> dict[str, Tensor]:
         """Stores the pictures of episodes that start.
 
         Args:
-            images: Rendered images; those of the goals of `started` begin at row `first`.
-            first: See `images`.
+            drawn: The pictures of the goals of `started`.
             started: Environments whose goals were rendered; None: none.
             mask: bool `[N]`, the environments that start an episode.
 
         Returns:
             The pictures of the episodes before, `[N, H, W, 3]`; other rows are meaningless.
         """
-        if started is None:
+        if started is None or drawn is None:
             return self.observation
-        drawn = images[self._key][first:]
         if isinstance(started, slice):
             last = self._images
-            self._images = torch.where(mask.view(-1, 1, 1, 1), drawn[: len(mask)], last)
+            self._images = torch.where(mask.view(-1, 1, 1, 1), drawn, last)
             return {self._name: last}
         if self._last is None:
             self._last = torch.zeros_like(self._images)
         self._last.index_copy_(0, started, self._images[started])
-        self._images.index_copy_(0, started, drawn[: len(started)])
+        self._images.index_copy_(0, started, drawn)
         return {self._name: self._last}
 
     def state_dict(self) -> dict[str, Tensor]:

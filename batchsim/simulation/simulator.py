@@ -18,6 +18,7 @@ from batchsim.noise import Noise
 from batchsim.option_checks import flag, one_of, real_number, whole_number
 from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
+from batchsim.render.camera_rig import GOAL
 from batchsim.scenes import Scene
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.simulation.goal_images import GoalImages
@@ -197,7 +198,15 @@ class Simulator:
         cameras = options.cameras or None
         sensors = (options.sensors, options.renderer)
         return BatchRenderer(
-            scenes, views, *size, *sensors, self.device, replaceable_scenes=replaceable, cameras=cameras
+            scenes,
+            views,
+            *size,
+            *sensors,
+            self.device,
+            replaceable_scenes=replaceable,
+            cameras=cameras,
+            goal_camera=self.goal_images.camera if self.goal_images else None,
+            num_goals=self.num_envs,
         )
 
     def reset(self, mask: Tensor | None = None) -> dict[str, Tensor]:
@@ -241,7 +250,7 @@ class Simulator:
         result, ended = self._advance(action, mode, waiting)
         started = self.transition.started(mode, ended, waiting)
         views = self.transition.count_views(ended)
-        self._submit(views + self.transition.count_goals(started))
+        self._submit(views, self.transition.count_goals(started))
         if self.streamer is not None:
             self.streamer.advance(self.state.scene)
         self._pending = _PendingStep(result, ended, views, started, waiting)
@@ -257,7 +266,7 @@ class Simulator:
         goals = {}
         if self.goal_images is not None:
             mask = result.done if pending.waiting is None else pending.waiting
-            goals = self.goal_images.update(images, pending.views, pending.started, mask)
+            goals = self.goal_images.update(images.pop(GOAL, None), pending.started, mask)
             result.observation |= self.goal_images.observation
         result.observation = {name: image[: self.num_envs] for name, image in images.items()} | result.observation
         if ended is None:
@@ -285,16 +294,17 @@ class Simulator:
     def _observe(self, started: Tensor | None) -> dict[str, Tensor]:
         """Renders the current state, and the goals of the environments in `started` (bool `[N]`)."""
         sensors = self.transition.observe()
-        if self.goal_images is None or self.renderer is None:
+        if self.goal_images is None:
             self._submit(self.num_envs)
             return self._fetch(self.num_envs) | sensors
+        everything = slice(None)
         if started is not None:
-            self.transition.place_goals(self.num_envs, slice(None), started)
-        self._submit(self.num_envs * (1 if started is None else 2))
+            self.transition.place_goals(everything, started)
+        self._submit(self.num_envs, 0 if started is None else self.num_envs)
         images = self._fetch(self.num_envs)
         if started is not None:
-            self.goal_images.update(images, self.num_envs, slice(None), started)
-        return {name: image[: self.num_envs] for name, image in images.items()} | sensors | self.goal_images.observation
+            self.goal_images.update(images.pop(GOAL), everything, started)
+        return images | sensors | self.goal_images.observation
 
     def _last_images(self, images: dict[str, Tensor], ended: EnvIndex, views: int) -> dict[str, Tensor]:
         """Returns the last images of ended episodes, each in the row of its environment."""
@@ -307,10 +317,12 @@ class Simulator:
             self._final_images[name].index_copy_(0, ended, image)
         return dict(self._final_images)
 
-    def _submit(self, count: int) -> None:
-        """Starts rendering the first `count` views."""
+    def _submit(self, count: int, num_goals: int = 0) -> None:
+        """Starts rendering the first `count` views, and the first `num_goals` of goals."""
         if self.renderer is not None:
-            self.renderer.render_async(self.transition.poses[:count], self.transition.view_scene[:count])
+            views = self.transition
+            goals = (views.goal_poses[:num_goals], views.goal_scene[:num_goals]) if num_goals else None
+            self.renderer.render_async(views.poses[:count], views.view_scene[:count], goals)
 
     def _fetch(self, views: int) -> dict[str, Tensor]:
         """Returns the images of the submitted views; the first `views` are those of agents, and have noise."""

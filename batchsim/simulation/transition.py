@@ -64,9 +64,11 @@ class Transition:
         control: What actions mean; None: steps of 0.25 m and turns of 10 degrees.
 
     Attributes:
-        poses: float32 `[2 N or 3 N, 7]`, the views to render: N of the next states, then those of the last states of
-            episodes that ended, then those of the goals of episodes that start, if the task shows its goals.
-        view_scene: int64 `[2 N or 3 N]`, the scene slot of each view.
+        poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes
+            that ended.
+        view_scene: int64 `[2 N]`, the scene slot of each view.
+        goal_poses: float32 `[N, 7]`, the views of the goals of episodes that start; `goal_scene` int64 `[N]`, the
+            slots.
         view_seed: int64, as `view_scene`: the random stream of each view's noise; `view_counter`: the place in it.
         has_goal_images: Whether the task shows its goals.
         counts_ended: Whether the host asks how many episodes ended, and places only their last views (on a CPU, where
@@ -92,7 +94,9 @@ class Transition:
         self.num_envs = len(state.seed)
         self.counts_ended = scenes.device.type == "cpu"
         self.has_goal_images = bool(task.goal_image)
-        views = (3 if self.has_goal_images else 2) * self.num_envs
+        views = 2 * self.num_envs
+        self.goal_poses = torch.zeros((self.num_envs, 7), device=scenes.device)
+        self.goal_scene = torch.zeros(self.num_envs, dtype=torch.int64, device=scenes.device)
         self.poses = torch.zeros((views, 7), device=scenes.device)
         self.view_scene, self.view_seed, self.view_counter = (
             torch.zeros(views, dtype=torch.int64, device=scenes.device) for _ in range(3)
@@ -124,30 +128,31 @@ class Transition:
             mask = result.done if mode == AutoresetMode.SAME_STEP else waiting
             started = self.started(mode, ended, waiting)
             if mask is not None and started is not None:
-                self.place_goals(self.count_views(ended), started, mask)
+                self.place_goals(started, mask)
         return result, ended
 
     def started(self, mode: AutoresetMode, ended: EnvIndex | None, waiting: Tensor | None) -> EnvIndex | None:
-        """Returns the environments whose goal views a step placed, behind all other views; None if there are none.
+        """Returns the environments whose goal views a step placed; None if there are none.
 
         Args:
             mode: See `Simulator.step`; `waiting` too.
             ended: The second result of the step.
             waiting: See `mode`.
         """
-        if not self.has_goal_images or mode == AutoresetMode.SAME_STEP:
+        if not self.has_goal_images:
+            return None
+        if mode == AutoresetMode.SAME_STEP:
             return ended
         return None if waiting is None or mode == AutoresetMode.DISABLED else self._ended(waiting)
 
-    def place_goals(self, first: int, which: EnvIndex, mask: Tensor) -> None:
-        """Writes the views of the goals of the environments in `which` to row `first` and those after it.
+    def place_goals(self, which: EnvIndex, mask: Tensor) -> None:
+        """Writes the views of the goals of the environments in `which` to the first rows of `goal_poses`.
 
         Views of environments outside `mask` (bool `[N]`) are empty.
         """
         goals = self.task.goal_poses(self.scenes, self.state, self._camera_height)[which]
-        rows = slice(first, first + len(goals))
-        self.poses[rows] = goals
-        self.view_scene[rows] = torch.where(mask, self.state.scene, NO_SCENE)[which]
+        self.goal_poses[: len(goals)] = goals
+        self.goal_scene[: len(goals)] = torch.where(mask, self.state.scene, NO_SCENE)[which]
 
     def compile(self) -> None:
         """Fuses the hundreds of short operations of a step with `torch.compile`, each part at its first call.
@@ -168,7 +173,7 @@ class Transition:
 
     def count_goals(self, started: EnvIndex | None) -> int:
         """Returns the number of goal views that a step placed; `started` is what the method of that name returns."""
-        if not self.has_goal_images or started is None:
+        if started is None:
             return 0
         return self.num_envs if isinstance(started, slice) else len(started)
 

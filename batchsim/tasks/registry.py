@@ -7,6 +7,9 @@ from importlib import import_module
 from batchsim.errors import OptionError
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
+from batchsim.tasks.imagenav import ImageNav
+from batchsim.tasks.instance_imagenav import InstanceImageNav, LevelInstanceImageNav
+from batchsim.tasks.multi_objectnav import MultiObjectNav
 from batchsim.tasks.objectnav import LevelObjectNav, ObjectNav
 from batchsim.tasks.pointnav import PointNav
 from batchsim.tasks.task import Task
@@ -17,6 +20,10 @@ TASKS: dict[str, type[Task]] = {
     "explore": Explore,
     "objectnav": ObjectNav,
     "objectnav_level": LevelObjectNav,
+    "imagenav": ImageNav,
+    "instance_imagenav": InstanceImageNav,
+    "instance_imagenav_level": LevelInstanceImageNav,
+    "multi_objectnav": MultiObjectNav,
 }
 
 

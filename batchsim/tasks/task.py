@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from batchsim.random_streams import pick, uniform
+from batchsim.render.camera import Camera
 from batchsim.scenes import EpisodeSet, Scene
 from batchsim.tasks.sensors import compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
@@ -33,13 +34,18 @@ class Task(ABC):
         action_names: Name of each action. "forward", "left" and "right" move the agent; others do not.
         headline_measures: The measures that tables show, the most important first.
         goal_image: Name of the observation that shows the goal, drawn once an episode from `goal_poses`; empty: none.
-        uses_objects: Whether goals are objects, so that the distances to them are loaded too (`ResidentScenes.objects`).
+        uses_objects: Whether goals are objects, so that distances to them are loaded too (`ResidentScenes.objects`).
     """
 
     action_names: ClassVar[tuple[str, ...]] = ("forward", "left", "right")
     headline_measures: ClassVar[tuple[str, ...]] = ()
     uses_objects: ClassVar[bool] = False
     goal_image: ClassVar[str] = ""
+
+    @property
+    def goal_camera(self) -> Camera | None:
+        """The camera that draws `goal_image`; None: one like the agent's."""
+        return None
 
     def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Task:
         """Returns this task for certain scenes; by default itself.

@@ -50,7 +50,9 @@ class ResidentObjects:
             return RaggedTensor(arrays, device, replaceable)
 
         columns = zip(*(self._values(own) for own in goals), strict=True)
-        self._category_of_goal, self._object_floors, self._images, self._image_poses = map(ragged, columns)
+        self._category_of_goal, self._object_floors, self._image_spans, self._images, self._image_poses = map(
+            ragged, columns
+        )
         for slot, own in enumerate(goals):
             self._set_numbers(slot, own)
 
@@ -61,7 +63,7 @@ class ResidentObjects:
 
     @property
     def _ragged(self) -> tuple[RaggedTensor, ...]:
-        return self._category_of_goal, self._object_floors, self._images, self._image_poses
+        return self._category_of_goal, self._object_floors, self._image_spans, self._images, self._image_poses
 
     def category_of_goal(self, scene: Tensor, goal: Tensor) -> Tensor:
         """Returns the category (int64) of each `goal`, -1 for goal points."""
@@ -74,6 +76,11 @@ class ResidentObjects:
     def image_object(self, scene: Tensor, image: Tensor) -> Tensor:
         """Returns the number (int64) of the single object that each `image` shows."""
         return self._images.data[self._images.offset[scene] + image]
+
+    def images_of(self, scene: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the first picture (int64) that shows each single object `number`, and how many do."""
+        span = self._image_spans.data[self._image_spans.offset[scene] + number]
+        return span[..., 0], span[..., 1]
 
     def image_pose(self, scene: Tensor, image: Tensor) -> Tensor:
         """Returns x, y, z (metres), heading and pitch (radians), float32 `[..., 5]`, of each picture's camera."""
@@ -93,7 +100,10 @@ class ResidentObjects:
 
     def _values(self, own: ObjectGoals) -> tuple[Tensor, ...]:
         """What lies in `_ragged`; a row of zeros at the end keeps lookups in scenes without objects in range."""
-        values = self._categories_of_goals(own), torch.as_tensor(own.object_floors), own.images, own.image_poses
+        numbers = torch.arange(len(own.object_categories))
+        first = torch.searchsorted(own.images, numbers)
+        spans = torch.stack((first, torch.searchsorted(own.images, numbers, right=True) - first), -1)
+        values = self._categories_of_goals(own), torch.as_tensor(own.object_floors), spans, own.images, own.image_poses
         return tuple(torch.cat([value, value.new_zeros(1, *value.shape[1:])]) for value in values)
 
     def _categories_of_goals(self, own: ObjectGoals) -> Tensor:

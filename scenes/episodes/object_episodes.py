@@ -50,7 +50,7 @@ def assign_objects(
     max_distance: float = 30.0,
     max_floor_gap: float = 0.5,
 ) -> EpisodeSet:
-    """Gives each start a single object that a picture shows, by the rules of `assign_categories`, evenly by category."""
+    """Gives each start an object that pictures show, evenly by category, by the rules of `assign_categories`."""
 
     def options(scene: Scene) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
         objects, found = scene.objects, []
