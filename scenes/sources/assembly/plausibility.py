@@ -77,7 +77,8 @@ def _too_large(triangles: np.ndarray, width: float, height: float) -> bool:
 def _likely_unit(width: float, height: float) -> str:
     def unlikeliness(unit: str) -> float:
         across, upward = width * UNITS[unit] / _ROOM_WIDTH, max(height, 1e-6) * UNITS[unit] / _ROOM_HEIGHT
-        return math.log(across) ** 2 + math.log(upward) ** 2
+        # A file may hold low things only, but hardly any that are higher than rooms.
+        return math.log(across) ** 2 + (1 if upward > 1 else 0.1) * math.log(upward) ** 2
 
     return min(UNITS, key=unlikeliness)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from batchsim.scenes.sources.surfaces.images import MAX_TEXTURE_SIZE
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
 from batchsim.scenes.sources.surfaces.surface import PLAIN, Look, Surface, Texture, check_count
 
+_TO_Y_UP = {
+    "Z_UP": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float64),
+    "X_UP": np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float64),
+}
 TRIMESH_SUFFIXES = (".stl", ".off", ".dae")
 
 
@@ -32,8 +37,9 @@ def read_with_trimesh(files: SourceFiles) -> Iterator[Surface]:
         scene = trimesh.load_scene(path, file_type=kind, process=False)
         placed = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
         check_count(path, sum(len(getattr(scene.geometry[name], "faces", ())) for _, _, name in placed))
+        frame = _collada_frame(path) if kind == "dae" else np.eye(4)
         surfaces = [
-            _surface(scene.geometry[name], transform, node, str(name))
+            _surface(scene.geometry[name], frame @ transform, node, str(name))
             for node, transform, name in placed
             if isinstance(scene.geometry[name], trimesh.Trimesh) and len(scene.geometry[name].faces)
         ]
@@ -45,6 +51,16 @@ def read_with_trimesh(files: SourceFiles) -> Iterator[Surface]:
             f"{path}: damaged, cannot be read as {kind} ({first_line(error)}). Export or copy it again."
         ) from error
     yield from surfaces
+
+
+def _collada_frame(path: Path) -> np.ndarray:
+    """The transform from a COLLADA file's axes and unit, which trimesh leaves as they are, to metres with y up."""
+    import collada
+
+    asset = collada.Collada(str(path), ignore=[collada.common.DaeError]).assetInfo
+    frame = np.eye(4)
+    frame[:3, :3] = _TO_Y_UP.get(str(asset.upaxis), np.eye(3)) * float(asset.unitmeter or 1.0)
+    return frame
 
 
 def _surface(mesh, transform: np.ndarray, node: str, name: str) -> Surface:

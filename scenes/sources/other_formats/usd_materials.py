@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import CLAMP, MIRROR, REPEAT, Wrap
 from batchsim.scenes.sources.surfaces.images import decode_image
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
@@ -84,12 +84,8 @@ def _read_asset(path: str) -> bytes:
     package, _, inside = path.partition("[")
     if not inside:
         return Path(path).read_bytes()
-    from pxr import Usd
-
-    data = Usd.ZipFile.Open(package).GetFile(inside.rstrip("]"))
-    if data is None:
-        raise SceneError(f"{package}: damaged: {inside.rstrip(']')!r} is not in it.")
-    return bytes(data, "latin-1") if isinstance(data, str) else bytes(data)
+    with zipfile.ZipFile(package) as archive:  # .usdz is a .zip without compression
+        return archive.read(inside.rstrip("]"))
 
 
 def _source(shader: Any, name: str) -> Any | None:
