@@ -69,10 +69,11 @@ def _surface(mesh, transform: np.ndarray, node: str, name: str) -> Surface:
         # A mirrored node would show its back faces.
         faces = faces[:, ::-1]
     corners = np.asarray(mesh.vertices, np.float64) @ transform[:3, :3].T + transform[:3, 3]
+    names = tuple(text.removesuffix("-mesh") for text in (node, name))  # as Blender ends the ids of COLLADA files
     uv = getattr(mesh.visual, "uv", None)
     # trimesh counts v upwards.
     uvs = None if uv is None or len(uv) != len(mesh.vertices) else (uv * [1, -1] + [0, 1])[faces].astype(np.float32)
-    return Surface(corners[faces], uvs, _look(mesh.visual), (node, name), node, _tints(mesh.visual, faces))
+    return Surface(corners[faces], uvs, _look(mesh.visual), names, node, _tints(mesh.visual, faces))
 
 
 def _look(visual) -> Look:

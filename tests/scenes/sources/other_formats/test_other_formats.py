@@ -61,14 +61,14 @@ def test_extras_are_named(tmp_path, monkeypatch):
 COLLADA = """<?xml version="1.0"?>
 <COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
 <asset><unit name="centimeter" meter="0.01"/><up_axis>Z_UP</up_axis></asset>
-<library_geometries><geometry id="g"><mesh>
+<library_geometries><geometry id="Table-mesh"><mesh>
 <source id="p"><float_array id="pa" count="9">0 0 0 200 0 0 0 300 0</float_array><technique_common>
 <accessor source="#pa" count="3" stride="3"><param name="X" type="float"/><param name="Y" type="float"/>
 <param name="Z" type="float"/></accessor></technique_common></source>
 <vertices id="v"><input semantic="POSITION" source="#p"/></vertices>
 <triangles count="1"><input semantic="VERTEX" source="#v" offset="0"/><p>0 1 2</p></triangles>
 </mesh></geometry></library_geometries>
-<library_visual_scenes><visual_scene id="s"><node id="Table" name="Table"><instance_geometry url="#g"/></node>
+<library_visual_scenes><visual_scene id="s"><node id="Table" name="Table"><instance_geometry url="#Table-mesh"/></node>
 </visual_scene></library_visual_scenes><scene><instance_visual_scene url="#s"/></scene></COLLADA>
 """
 
