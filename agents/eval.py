@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.session import MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.report import DEFAULT_VIDEOS, write_evaluation
+from batchsim.settings import SETTINGS, find_setting, task_of_setting
 from batchsim.tasks import choose_task
 
 _EPISODES = 200
@@ -70,6 +71,9 @@ class EvalCommand:
     """Take the most likely action instead of sampling."""
     renderer: str = RENDERER
     """Renderer backend. Images of raycast are identical, bit for bit, for any batch size."""
+    setting: str | None = None
+    """Named setting of a published benchmark, such as habitat-objectnav-2022: its task, body, camera, noise and limits
+    (see batchsim-scenes settings). It is recorded in evaluation.json."""
     max_episode_steps: int = MAX_EPISODE_STEPS
     """Steps after which an episode is truncated."""
     device: str = "auto"
@@ -89,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(command: EvalCommand) -> int:
     # All options are checked before scenes are baked, which may take minutes.
     _check(command)
+    if command.setting is not None:
+        command = replace(command, task=command.task or task_of_setting(command.setting))
     candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"), command.trust)
     task = candidates[0].config.task
     if command.task not in (None, task):
@@ -108,6 +114,7 @@ def _main(command: EvalCommand) -> int:
         command.renderer,
         command.device,
         command.max_episode_steps,
+        setting=command.setting,
     )
     _warn_left_out(session.chosen)
     evaluations = [session.run(candidate) for candidate in candidates]
@@ -176,7 +183,8 @@ def _chosen(command: EvalCommand) -> EvalEpisodes:
         raise AgentError(
             "--scenes-dir needs --episodes-file. To evaluate in the scenes of a folder, use --scenes FOLDER."
         )
-    return episodes_of_set(command.scenes, _EPISODES if command.episodes is None else command.episodes)
+    body = None if command.setting is None else find_setting(command.setting, SETTINGS).body
+    return episodes_of_set(command.scenes, _EPISODES if command.episodes is None else command.episodes, body)
 
 
 def _warn_left_out(chosen: EvalEpisodes) -> None:

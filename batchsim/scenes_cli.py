@@ -71,11 +71,39 @@ class Preview:
         )
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Print the named settings of published benchmarks: every option, the version, and where they differ."""
+
+    name: tyro.conf.Positional[str | None] = None
+    """One of them; all without it."""
+    json: bool = False
+    """Print one JSON object on stdout and nothing else."""
+
+    def run(self) -> dict:
+        """Returns the settings by name."""
+        from batchsim.settings import SETTINGS, find_setting
+
+        chosen = SETTINGS.values() if self.name is None else [find_setting(self.name, SETTINGS)]
+        return {setting.name: setting.to_json() for setting in chosen}
+
+    def say(self, result: dict) -> str:
+        """Returns the settings in words."""
+        lines = []
+        for name, setting in result.items():
+            task = dict(setting["task"])
+            lines += [f"{name}, version {setting['version']}", f"  task = {task.pop('class')}"]
+            lines += [f"  {option} = {value}" for option, value in (task | setting["options"]).items()]
+            lines += [f"  differs: {sentence}" for sentence in setting["differences"]] + [""]
+        return "\n".join(lines).rstrip()
+
+
 _Command = (
     Annotated[Generate, tyro.conf.subcommand("generate")]
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Preview, tyro.conf.subcommand("preview")]
+    | Annotated[Settings, tyro.conf.subcommand("settings")]
 )
 
 

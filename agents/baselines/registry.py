@@ -21,6 +21,9 @@ BASELINES = {
 }
 """What each baseline does, by name."""
 
+SENSORS: dict[str, tuple[str, ...]] = {"frontier": ("semantic",)}
+"""Images that baselines look at; the others see nothing."""
+
 _MakeAgent = Callable[[NavVectorEnv], Agent]
 _FOR_ANY_TASK: dict[str, _MakeAgent] = {"random": RandomAgent, "forward": ForwardAgent}
 _FOR_TASK: dict[type[Task], dict[str, _MakeAgent]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from batchsim import NavVectorEnv
 from batchsim.agents.baselines.agent import Agent
-from batchsim.agents.baselines.registry import BASELINES, baselines_of, make_baseline
+from batchsim.agents.baselines.registry import BASELINES, SENSORS, baselines_of, make_baseline
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
@@ -37,9 +37,9 @@ class Candidate:
     run: Path | None = None
 
     def env_options(self) -> dict[str, Any]:
-        """The keywords of its `NavVectorEnv`; baselines use no images, so none are drawn for them."""
+        """The keywords of its `NavVectorEnv`; only images that a baseline looks at are drawn for it."""
         options = self.config.env_options()
-        return options if self.policy else options | {"sensors": ()}
+        return options if self.policy else options | {"sensors": SENSORS.get(self.name, ())}
 
     def agent(self, env: NavVectorEnv, deterministic: bool) -> Agent:
         """Make the agent for `env`.

@@ -12,6 +12,7 @@ import numpy as np
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import LeftOut
 from batchsim.scenes import (
+    AgentBody,
     EpisodeSet,
     Scene,
     SceneError,
@@ -43,8 +44,8 @@ class EvalEpisodes:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def episodes_of_set(scenes: str, count: int) -> EvalEpisodes:
-    """Select the first `count` standard episodes of a scene set.
+def episodes_of_set(scenes: str, count: int, body: AgentBody | None = None) -> EvalEpisodes:
+    """Select the first `count` standard episodes of a scene set, for agents of the shape `body`.
 
     Scenes that cannot be loaded, or have no room for episodes, are left out with their episodes. The episodes of the
     other scenes do not depend on that.
@@ -54,7 +55,7 @@ def episodes_of_set(scenes: str, count: int) -> EvalEpisodes:
         SceneError: If the set is unknown.
     """
     _check_count(count)
-    sources = resolve(scenes)[:count]
+    sources = resolve(scenes, body)[:count]
     _bake(sources)
     kept: list[Scene] = []
     parts: list[EpisodeSet] = []

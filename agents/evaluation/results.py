@@ -86,6 +86,7 @@ class Evaluation:
         measures: The measures that tables show, most important first.
         left_out: Requested episodes that could not be run; no statistic counts them.
         deterministic: Whether the agent always took its most likely action instead of sampling.
+        setting: The named setting, with its version and all its options; None if there was none.
     """
 
     agent: str
@@ -95,6 +96,7 @@ class Evaluation:
     measures: tuple[str, ...] = MEASURES
     left_out: tuple[LeftOut, ...] = ()
     deterministic: bool = False
+    setting: dict[str, Any] | None = None
 
     def values(self, measure: str) -> np.ndarray:
         """One measure of all episodes, float64 `[E]`."""
@@ -130,6 +132,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Everything but the records as plain lists and numbers; None replaces numbers that are not finite."""
         data = {"agent": self.agent, "scenes": self.scenes, "seed": self.seed, "deterministic": self.deterministic}
+        data |= {"setting": self.setting} if self.setting else {}
         data |= {**self.summary(), "per_scene": self.per_scene(), "per_distance": self.per_distance()}
         return finite_or_none(data | {"measures": self.measures, "left_out": [asdict(each) for each in self.left_out]})
 

@@ -20,6 +20,7 @@ from batchsim.agents.evaluation.episode_selection import EvalEpisodes
 from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.run_episodes import StepSnapshot, run_episodes
 from batchsim.scenes import Scene
+from batchsim.settings import SETTINGS, find_setting
 from batchsim.tasks import choose_task
 
 MAX_EPISODE_STEPS = 500
@@ -40,6 +41,7 @@ class EvalSession:
         device: As in `NavVectorEnv`.
         max_episode_steps: As in `NavVectorEnv`.
         quiet: Whether to hide the progress bar.
+        setting: Name of a setting (`batchsim.settings`), whose body, camera and limits replace those of the agents.
 
     Raises:
         AgentError: If `num_envs` or `seed` is out of range.
@@ -55,6 +57,7 @@ class EvalSession:
         device: str = "auto",
         max_episode_steps: int = MAX_EPISODE_STEPS,
         quiet: bool = False,
+        setting: str | None = None,
     ) -> None:
         if num_envs < 1:
             raise AgentError(f"num_envs is {num_envs}; expected at least 1.")
@@ -63,7 +66,9 @@ class EvalSession:
         self.chosen = chosen
         self._of_task: dict[str, EvalEpisodes] = {}
         self.num_envs, self.seed, self.deterministic, self._quiet = num_envs, seed, deterministic, quiet
-        self._setting = {"renderer": renderer, "device": device, "max_episode_steps": max_episode_steps}
+        self._setting = {"renderer": renderer, "device": device}
+        self._setting |= {"max_episode_steps": max_episode_steps} if setting is None else {"setting": setting}
+        self._named = None if setting is None else find_setting(setting, SETTINGS)
 
     @property
     def scenes(self) -> dict[str, Scene]:
@@ -72,13 +77,17 @@ class EvalSession:
 
     def env_options(self, candidate: Candidate) -> dict[str, Any]:
         """The keywords of the `NavVectorEnv` in which `candidate` is evaluated."""
-        return candidate.env_options() | self._setting
+        options = candidate.env_options()
+        if self._named is not None:
+            options = {name: options[name] for name in ("sensors", "task")}
+        return options | self._setting
 
     def episodes_for(self, candidate: Candidate) -> EvalEpisodes:
         """The episodes as the candidate's task prepares them; computed once per task."""
         task = candidate.config.task
         if task not in self._of_task:
-            scenes, episodes = choose_task(task).prepare(self.chosen.scenes, self.chosen.episodes)
+            made = choose_task(task) if self._named is None else self._named.task
+            scenes, episodes = made.prepare(self.chosen.scenes, self.chosen.episodes)
             self._of_task[task] = replace(self.chosen, scenes=tuple(scenes), episodes=episodes)
         return self._of_task[task]
 
@@ -118,7 +127,8 @@ class EvalSession:
                     lambda done, _: bar.update(task, completed=done),
                     on_step,
                 )
-        return replace(found, left_out=chosen.left_out, deterministic=self.deterministic)
+        setting = None if self._named is None else self._named.to_json()
+        return replace(found, left_out=chosen.left_out, deterministic=self.deterministic, setting=setting)
 
 
 def _part(chosen: EvalEpisodes, which: np.ndarray) -> EvalEpisodes:

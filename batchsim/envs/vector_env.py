@@ -29,6 +29,7 @@ from batchsim.option_checks import one_of, real_number, whole_number
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
+from batchsim.settings import Setting, with_setting
 from batchsim.simulation.episode_sources import FixedEpisodes
 from batchsim.simulation.simulator import Simulator, SimulatorOptions
 from batchsim.simulation.transition import StepResult
@@ -106,8 +107,11 @@ class NavVectorEnv(VectorEnv):
         output: "torch" or "numpy".
         autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, as the enum or its name.
         render_mode: "rgb_array" for `render`, or None.
+        setting: Name of a published benchmark whose options to use, such as "habitat-objectnav-2022"; see
+            `batchsim-scenes settings`. Other values of options that it fixes are refused.
 
     Attributes:
+        setting: The `batchsim.settings.Setting`; None if none was named.
         simulator: The simulator behind the interface; its `state` holds the state of all environments.
         device: Where observations, rewards and other tensors are.
         label_names: Names of the values of `semantic`, those of `scenes.LABELS` first; None if scenes are swapped and
@@ -125,6 +129,9 @@ class NavVectorEnv(VectorEnv):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
+    setting: Setting | None
+
+    @with_setting
     def __init__(
         self,
         num_envs: int = 1,

@@ -22,7 +22,6 @@ class GoalImages:
 
     Args:
         task: A task with a `goal_image`.
-        sensors: Names of the images that are rendered; there must be some.
         cameras: The cameras of an agent; if the task has no camera for goals, there must be one.
         num_envs: N.
         device: Where to store the pictures.
@@ -31,20 +30,17 @@ class GoalImages:
         camera: The camera that takes the pictures.
 
     Raises:
-        OptionError: If nothing is rendered, or it is not clear which camera takes the pictures.
+        OptionError: If it is not clear which camera takes the pictures.
     """
 
     def __init__(
         self,
         task: Task,
-        sensors: tuple[str, ...],
         cameras: tuple[Camera, ...],
         num_envs: int,
         device: torch.device,
     ) -> None:
         self._name = task.goal_image
-        if not sensors:
-            raise OptionError(f"sensors=(): {self._name} is an image; expected sensors such as ('rgb',).")
         if task.goal_camera is None and (len(cameras) != 1 or cameras[0].name):
             raise OptionError(
                 f"cameras: {self._name} is seen through the agent's one camera; give width, height, hfov."

@@ -176,10 +176,13 @@ class Simulator:
             self.scenes, self.options.forward_step, self.options.allow_sliding, control.farthest, noise.actuation
         )
         limits = self.options.camera_height, self.options.max_episode_steps
-        self.transition = Transition(self.scenes, self.state, self.motion, task, episodes or task, *limits, control)
+        shows_goals = bool(task.goal_image and self.options.sensors)
+        self.transition = Transition(
+            self.scenes, self.state, self.motion, task, episodes or task, *limits, control, shows_goals
+        )
         self.goal_images: GoalImages | None = None
-        if task.goal_image:
-            self.goal_images = GoalImages(task, self.options.sensors, self.options.rig, self.num_envs, self.device)
+        if task.goal_image and self.options.sensors:
+            self.goal_images = GoalImages(task, self.options.rig, self.num_envs, self.device)
         if self.options.compile_simulator:
             self.transition.compile()
         graphed = self.options.simulator_cuda_graph and self.device.type == "cuda"

@@ -62,6 +62,7 @@ class Transition:
         camera_height: Height of the cameras' mount above the floor, metres.
         max_episode_steps: Steps after which an episode is truncated.
         control: What actions mean; None: steps of 0.25 m and turns of 10 degrees.
+        has_goal_images: Whether pictures of the goals are rendered.
 
     Attributes:
         poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes
@@ -86,6 +87,7 @@ class Transition:
         camera_height: float,
         max_episode_steps: int,
         control: Control | None = None,
+        has_goal_images: bool = False,
     ) -> None:
         self.scenes = scenes
         self.state = state
@@ -93,7 +95,7 @@ class Transition:
         self.episodes = episodes
         self.num_envs = len(state.seed)
         self.counts_ended = scenes.device.type == "cpu"
-        self.has_goal_images = bool(task.goal_image)
+        self.has_goal_images = has_goal_images
         views = 2 * self.num_envs
         self.goal_poses = torch.zeros((self.num_envs, 7), device=scenes.device)
         self.goal_scene = torch.zeros(self.num_envs, dtype=torch.int64, device=scenes.device)

@@ -3,6 +3,7 @@
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
 from batchsim.tasks.goal_navigation import GoalNavigation
+from batchsim.tasks.habitat_pointnav import HabitatPointNav, RealisticPointNav
 from batchsim.tasks.imagenav import ImageNav
 from batchsim.tasks.instance_imagenav import InstanceImageNav, LevelInstanceImageNav
 from batchsim.tasks.multi_objectnav import MultiObjectNav
@@ -16,6 +17,7 @@ __all__ = [
     "Explore",
     "Flee",
     "GoalNavigation",
+    "HabitatPointNav",
     "ImageNav",
     "InstanceImageNav",
     "LevelInstanceImageNav",
@@ -23,6 +25,7 @@ __all__ = [
     "MultiObjectNav",
     "ObjectNav",
     "PointNav",
+    "RealisticPointNav",
     "Task",
     "choose_task",
 ]

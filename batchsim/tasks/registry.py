@@ -7,6 +7,7 @@ from importlib import import_module
 from batchsim.errors import OptionError
 from batchsim.tasks.explore import Explore
 from batchsim.tasks.flee import Flee
+from batchsim.tasks.habitat_pointnav import HabitatPointNav, RealisticPointNav
 from batchsim.tasks.imagenav import ImageNav
 from batchsim.tasks.instance_imagenav import InstanceImageNav, LevelInstanceImageNav
 from batchsim.tasks.multi_objectnav import MultiObjectNav
@@ -24,6 +25,8 @@ TASKS: dict[str, type[Task]] = {
     "instance_imagenav": InstanceImageNav,
     "instance_imagenav_level": LevelInstanceImageNav,
     "multi_objectnav": MultiObjectNav,
+    "habitat_pointnav": HabitatPointNav,
+    "realistic_pointnav": RealisticPointNav,
 }
 
 
