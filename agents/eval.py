@@ -86,8 +86,7 @@ class EvalCommand:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    command = tyro.cli(EvalCommand, args=arguments, prog="batchsim-eval")
-    run_command("batchsim-eval", lambda: _main(command))
+    run_command("batchsim-eval", lambda: _main(tyro.cli(EvalCommand, args=arguments, prog="batchsim-eval")))
 
 
 def _main(command: EvalCommand) -> int:

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import batchsim.command_line  # (first: Ctrl-C during the imports of a command)
 import batchsim.openmp  # noqa: F401  (before anything imports torch)
 from batchsim.envs.registration import register_task
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from batchsim.command_line import run_command
 from batchsim.errors import BatchSimError
 from batchsim.scenes import SceneError, load
 from batchsim.scenes.atomic_files import write_user_file
@@ -109,7 +110,7 @@ _Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `batchsim-scenes` with `arguments` (default: those of the process) and returns the exit code."""
-    return run(_Command, __doc__, arguments, (SceneError, BatchSimError))
+    return run_command("batchsim-scenes", lambda: run(_Command, __doc__, arguments), (SceneError, BatchSimError))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,6 @@ from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.library import load, resolve
 from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
 
-BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as in shells
-
 
 @dataclass(frozen=True)
 class Generate:
@@ -191,33 +188,20 @@ def describe(scene: Scene) -> dict:
     }
 
 
-def run(
-    commands: Any,
-    description: str | None,
-    arguments: Sequence[str] | None,
-    errors: tuple[type[Exception], ...] = (SceneError,),
-) -> int:
-    """Runs one of several commands.
+def run(commands: Any, description: str | None, arguments: Sequence[str] | None) -> int:
+    """Runs one of several commands and prints its result.
 
     Args:
         commands: A union of annotated command classes.
         description: Shown by `--help`.
         arguments: The command line; None for that of the process.
-        errors: Exceptions that are printed as one line on stderr, with exit code 2.
 
     Returns:
-        The exit code: 0, 2 for one of `errors`, 130 after Ctrl-C.
+        The exit code, 0.
     """
     command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    try:
-        result = command.run()
-    except errors as error:
-        print(f"batchsim-scenes: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("batchsim-scenes: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    result = command.run()
     print(json.dumps(result) if command.json else command.say(result))
     return 0
 
