@@ -24,6 +24,7 @@ from batchsim.envs.input_validation import (
     with_entropy,
 )
 from batchsim.errors import OptionError
+from batchsim.exit_gate import close_at_exit, gated
 from batchsim.noise import Noise, read_noise
 from batchsim.option_checks import one_of, real_number, whole_number
 from batchsim.render.camera import Camera, read_cameras
@@ -224,6 +225,7 @@ class NavVectorEnv(VectorEnv):
         # NEXT_STEP and DISABLED: environments whose episode ended in the last step.
         self._waiting = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self._was_reset = False
+        close_at_exit()
 
     @property
     def task(self) -> Task:
@@ -266,6 +268,7 @@ class NavVectorEnv(VectorEnv):
         images = {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
         return images | goals
 
+    @gated
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -301,6 +304,7 @@ class NavVectorEnv(VectorEnv):
         self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
         return self._out(observation), {}
 
+    @gated
     def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Makes one step in all environments.
 
@@ -317,6 +321,7 @@ class NavVectorEnv(VectorEnv):
         self.step_async(actions)
         return self.step_wait()
 
+    @gated
     def step_async(self, actions: Any) -> None:
         """Starts a step: acts, and renders the images in the background until `step_wait`.
 
@@ -328,6 +333,7 @@ class NavVectorEnv(VectorEnv):
         waiting = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
         self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, waiting)
 
+    @gated
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Finishes a step; see `step`. Raises `gymnasium.error.NoAsyncCallError` if none was started."""
         result = self.simulator.step_wait()
@@ -343,6 +349,7 @@ class NavVectorEnv(VectorEnv):
             }
         return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
 
+    @gated
     def observe(self) -> dict[str, Any]:
         """Renders and returns the observations of all environments again, without a step."""
         return self._out(self.simulator.observe())
@@ -369,6 +376,7 @@ class NavVectorEnv(VectorEnv):
         self._waiting = tensors["waiting"].to(self.device, copy=True)
         self._was_reset = bool(tensors["was_reset"])
 
+    @gated
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Returns the last observed image of each environment, uint8 `[height, width, 3]`, from the first camera.
 
