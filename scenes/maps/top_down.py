@@ -175,16 +175,69 @@ def _obstacles(scene: Scene, canvas: _Canvas, level: float) -> tuple[np.ndarray,
     wall = np.zeros(size, bool)
     heights = scene.triangles[..., 1]
     near = (heights.max(1) > level + _LOWEST) & (heights.min(1) < level + _HIGHEST)
-    for triangle, points in _surface_points(scene.triangles[near], 0.6 / canvas.pixels_per_metre):
-        y = points[:, 1]
+    for triangle, points, top in _spans(scene.triangles[near], 0.6 / canvas.pixels_per_metre):
         pixel = canvas.pixel_of(points)
-        kept = (y > level + _LOWEST) & (y < level + _HIGHEST) & (pixel >= 0)
-        pixel, y = pixel[kept], y[kept]
-        np.minimum.at(lowest, pixel, y)
-        np.maximum.at(highest, pixel, y)
+        kept = (top > level + _LOWEST) & (points[:, 1] < level + _HIGHEST) & (pixel >= 0)
+        pixel = pixel[kept]
+        np.minimum.at(lowest, pixel, np.maximum(points[kept, 1], level + _LOWEST).astype(np.float32))
+        np.maximum.at(highest, pixel, np.minimum(top[kept], level + _HIGHEST).astype(np.float32))
         wall[pixel[is_wall[near][triangle[kept]]]] = True
     shape = (canvas.height, canvas.width)
     return lowest.reshape(shape), highest.reshape(shape), wall.reshape(shape) if is_wall.any() else None
+
+
+def _spans(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields vertical spans that cover `triangles` `[T, 3, 3]` from above, at most `spacing` metres apart.
+
+    Yields:
+        Each span's triangle, int `[P]`, its lower end, `[P, 3]`, and the height of its upper end, `[P]`. Spans of
+        upright triangles reach from edge to edge; those of other triangles are single points.
+    """
+    upright = _is_upright(triangles)
+    numbers = np.flatnonzero(upright)
+    if len(numbers):
+        owner, points, top = _upright_spans(triangles[numbers].astype(np.float64), spacing)
+        yield numbers[owner], points, top
+    numbers = np.flatnonzero(~upright)
+    for owner, points in _surface_points(triangles[numbers], spacing):
+        yield numbers[owner], points, points[:, 1]
+
+
+def _is_upright(triangles: np.ndarray) -> np.ndarray:
+    """Returns whether triangles are vertical, to a millimetre per metre, and have an area; bool `[T]`."""
+    corners = triangles.astype(np.float64)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(normal, axis=1)
+    return (area > 1e-9) & (np.abs(normal[:, 1]) <= 1e-3 * area)
+
+
+def _upright_spans(corners: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the spans of upright triangles float64 `[T, 3, 3]`, as `_spans` yields them."""
+    edges = corners[:, [1, 2, 0]] - corners
+    lengths = np.hypot(edges[..., 0], edges[..., 2])
+    which = np.arange(len(corners))
+    longest = lengths.argmax(1)
+    direction = edges[which, longest][:, [0, 2]] / lengths[which, longest][:, None]
+    # The corners in the order of their place along the triangle's horizontal direction.
+    place = (corners[..., [0, 2]] * direction[:, None]).sum(2)
+    order = place.argsort(1)
+    place = np.take_along_axis(place, order, 1)
+    height = np.take_along_axis(corners[..., 1], order, 1)
+    counts = np.ceil((place[:, 2] - place[:, 0]) / spacing).astype(int) + 1
+    owner = np.repeat(which, counts)
+    share = (np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)) / np.maximum(counts - 1, 1)[owner]
+    at = place[owner, 0] + share * (place[owner, 2] - place[owner, 0])
+    # One edge joins the outer corners; the two others meet at the middle corner.
+    over = height[owner, 0] + share * (height[owner, 2] - height[owner, 0])
+    left = (at < place[owner, 1]).astype(int)
+    low, high = 1 - left, 2 - left
+    part = (at - place[owner, low]) / np.maximum(place[owner, high] - place[owner, low], 1e-12)
+    under = height[owner, low] + part.clip(0, 1) * (height[owner, high] - height[owner, low])
+    points = np.empty((len(owner), 3))
+    start = corners[which, order[:, 0]][:, [0, 2]]
+    points[:, [0, 2]] = start[owner] + (at - place[owner, 0])[:, None] * direction[owner]
+    points[:, 1] = np.minimum(over, under)
+    return owner, points, np.maximum(over, under)
 
 
 def _surface_points(triangles: np.ndarray, spacing: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:

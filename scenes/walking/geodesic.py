@@ -176,6 +176,26 @@ def geodesic_distance(walkable: Walkable, a: np.ndarray, b: np.ndarray) -> np.nd
     return result.reshape(shape)
 
 
+def distances_to_goal(walkable: Walkable, field: np.ndarray, goal: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Looks up the geodesic distances from points to the goal of a distance field.
+
+    Args:
+        walkable: The surface, of C cells.
+        field: float `[C]`, one row of `distance_fields`.
+        goal: float `[3]`, the field's goal.
+        points: float `[P, 3]`, metres.
+
+    Returns:
+        float32 `[P]`, metres; inf if there is no path or a point is not on the walkable surface.
+    """
+    points = np.asarray(points, np.float64)
+    result = np.full(len(points), np.inf, np.float32)
+    known = walkable.locate(points) >= 0
+    goals = np.broadcast_to(np.asarray(goal, np.float64), points.shape)[known]
+    result[known] = _between(walkable, field[None], np.zeros(len(goals), np.int64), points[known], goals)
+    return result
+
+
 def _between(walkable: Walkable, fields: np.ndarray, which: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Returns the distance `[P]` from points `a` to goals `b` `[P, 3]`: via the best cell near `a`, or straight."""
     cell = walkable.locate(a)

@@ -11,9 +11,9 @@ import numpy as np
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.formatting import finite
 from batchsim.agents.report.gallery.fog import FogMap, fog_of
+from batchsim.agents.report.gallery.goal_distances import GoalDistances
 from batchsim.agents.report.gallery.maps import MapImage
 from batchsim.agents.report.gallery.progress import Steps, progress
-from batchsim.scenes import SceneError
 from batchsim.scenes.maps.top_down import TopDownMap
 
 # Metres; of larger scenes only the surroundings of the episode are shown.
@@ -113,10 +113,11 @@ def draw_episode(
     if image is None or fog_map is None:
         return _draw_without_map(paths, headings, goal if record.has_goal else None)
     plan = image.plan
-    shortest = _shortest_path(image, paths[0], goal) if record.has_goal else np.zeros((0, 2))
+    to_goal = GoalDistances(image.scene, goal) if record.has_goal else None
+    shortest = plan.to_pixel(to_goal.path_from(paths[0][0])) if to_goal and len(paths[0]) else np.zeros((0, 2))
     on_map = [plan.to_pixel(path) for path in paths]
     goals = plan.to_pixel(goal[None][: record.has_goal])
-    counted, steps = progress(record, paths, image.scene)
+    counted, steps = progress(record, paths, image.scene, to_goal)
     return EpisodeDrawing(
         view=view_of(plan, np.concatenate([shortest, *on_map, goals])),
         card_view=view_of(plan, np.concatenate([shortest, on_map[0], goals])),
@@ -155,15 +156,6 @@ def _draw_without_map(
         goal=tuple(((goals[0] - low) * _BARE_SCALE).tolist()) if len(goals) else None,
         panel=width,
     )
-
-
-def _shortest_path(image: MapImage, walked: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    if not len(walked):
-        return np.zeros((0, 2))
-    try:
-        return image.plan.to_pixel(image.scene.shortest_path(walked[0], goal))
-    except SceneError:
-        return np.zeros((0, 2))  # start or goal is not on the walkable floor
 
 
 def view_of(plan: TopDownMap, points: np.ndarray) -> View:

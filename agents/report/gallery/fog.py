@@ -82,19 +82,24 @@ class FogMap:
         turns = np.round(np.asarray(headings) / _ANGLE).astype(int)
         half = round(np.radians(self._agent_view.hfov) / 2 / _ANGLE)
         before = None
+        cast = np.zeros(len(self._right), bool)  # the rays already cast from the current place
         for step, (place, storey, turn) in enumerate(zip(places, storeys, turns, strict=True)):
-            if (here := (*place, turn)) == before:
-                continue
-            before = here
-            cells = self._visible_cells(place, int(storey), np.arange(turn - half, turn + half + 1))
-            seen[cells[seen[cells] < 0]] = step
+            if (here := tuple(place)) != before:
+                before = here
+                cast[:] = False
+            rays = np.arange(turn - half, turn + half + 1) % len(cast)
+            rays = rays[~cast[rays]]
+            if len(rays):
+                cast[rays] = True
+                cells = self._visible_cells(place, int(storey), rays)
+                seen[cells[seen[cells] < 0]] = step
         return seen.reshape(self.shape)
 
-    def _visible_cells(self, place: np.ndarray, storey: int, turns: np.ndarray) -> np.ndarray:
-        """Flat indices of the cells seen from `place` (column, row, in cells) in the directions `turns`."""
-        turns = turns % len(self._right)
-        column = np.floor(self._right[turns] + place[0]).astype(np.int32)
-        row = np.floor(self._down[turns] + place[1]).astype(np.int32)
+    def _visible_cells(self, place: np.ndarray, storey: int, rays: np.ndarray) -> np.ndarray:
+        """Flat indices of the cells that these rays from `place` (column, row, in cells) reach."""
+        # Truncation equals the floor for positive numbers; negative ones are clipped to the first cell in any case.
+        column = (self._right[rays] + place[0]).astype(np.int32)
+        row = (self._down[rays] + place[1]).astype(np.int32)
         left = storey * self._plan.panel_width / self._pixels
         right = min((storey + 1) * self._plan.panel_width / self._pixels, self.shape[1]) - 1
         np.clip(column, int(left), int(right), out=column)

@@ -8,19 +8,23 @@ import numpy as np
 
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.formatting import finite
+from batchsim.agents.report.gallery.goal_distances import GoalDistances
 from batchsim.scenes import Scene
 from batchsim.scenes.maps.coverage_grid import coverage_cells
 
 Steps = list[float | None]
 
 
-def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -> tuple[str, list[Steps]]:
+def progress(
+    record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene, to_goal: GoalDistances | None
+) -> tuple[str, list[Steps]]:
     """The task's measure of progress at each step.
 
     Args:
         record: The episode.
         paths: Paths float `[P, 3]` of several agents in it.
         scene: The episode's scene.
+        to_goal: Distances to the goal; None for tasks without one.
 
     Returns:
         Words that follow a number, and for each path the numbers: metres to the goal, metres from the start, or cells
@@ -28,17 +32,17 @@ def progress(record: EpisodeRecord, paths: Sequence[np.ndarray], scene: Scene) -
     """
     if not sum(map(len, paths)):
         return "", [[] for _ in paths]
-    if record.has_goal:
-        return "m to the goal", _distances(paths, np.array(record.goal), scene)
+    if to_goal is not None:
+        return "m to the goal", _distances(paths, to_goal)
     if "distance_from_start" in record.measures:
-        return "m from the start", _distances(paths, paths[0][0], scene)
+        return "m from the start", _distances(paths, GoalDistances(scene, paths[0][0]))
     if "cells_visited" in record.measures:
         return "cells visited", _coverage_cells(paths, scene)
     return "", [[None] * len(path) for path in paths]
 
 
-def _distances(paths: Sequence[np.ndarray], place: np.ndarray, scene: Scene) -> list[Steps]:
-    distances = scene.geodesic_distance(np.concatenate(paths), place)
+def _distances(paths: Sequence[np.ndarray], place: GoalDistances) -> list[Steps]:
+    distances = place.of(np.concatenate(paths))
     split = np.split(distances, np.cumsum([len(path) for path in paths])[:-1])
     return [[finite(float(value), 3) for value in part] for part in split]
 
