@@ -12,7 +12,7 @@ import numpy as np
 
 from batchsim.render.scene_data.texels import square_texels, texture_side
 from batchsim.scenes import Scene
-from batchsim.scenes.mesh import NO_TEXTURE
+from batchsim.scenes.mesh import NO_TEXTURE, WRAPS, Material
 
 UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
 """The unit of each array's elements; all arrays of a unit have the same length."""
@@ -20,7 +20,7 @@ UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "box
 CHUNK = 64
 """Triangles that are culled together."""
 
-NO_LAYER = 0xFFFF
+NO_LAYER = 0xFFF
 """Layer in the record of a triangle whose material has no texture."""
 
 
@@ -62,8 +62,9 @@ class GpuSceneArrays:
         arrays: By name. `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three
             corners x y z 0; `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: centre and half extent, each with
             a 0; `records` uint32 `[T, 16]` or, for labels only, `[T, 4]`: label; texel bias as float bits; material as
-            four numbers of 16 bits, linear base colour and, once uploaded, the texture's layer; then three linear
-            functions of the position as float bits: distance from the triangle's plane, u and v.
+            three numbers of 16 bits, the linear base colour, 12 bits for the texture's layer, once uploaded, and 4
+            for how it wraps; then three linear functions of the position as float bits: distance from the triangle's
+            plane, u and v.
         textures: uint8 `[height, width, 3]` each, sRGB.
         texels: The textures as squares, uint8 `[side, side, 4]` each.
         texture_of: int32 `[T]`: index into `textures`, or `NO_TEXTURE`.
@@ -130,9 +131,16 @@ def _pack_records(scene: Scene, colours: bool) -> np.ndarray:
     colors = np.array([material.base_color for material in scene.material_table], np.float32)
     words = np.rint(np.clip(colors, 0, 1) * 0xFFFF).astype(np.uint32)[scene.materials]
     records[:, 2] = words[:, 0] | words[:, 1] << 16
-    records[:, 3] = words[:, 2] | NO_LAYER << 16
+    codes = np.array([_wrap_code(material) for material in scene.material_table], np.uint32)[scene.materials]
+    records[:, 3] = words[:, 2] | NO_LAYER << 16 | codes << 28
     records[:, 4:] = planes.astype(np.float32).view(np.uint32).reshape(-1, 12)
     return records
+
+
+def _wrap_code(material: Material) -> int:
+    """Returns how the texture continues outside [0, 1]: two bits for u, two for v; 0 repeat, 1 clamp, 2 mirror."""
+    u, v = (WRAPS.index(wrap) for wrap in material.wrap)
+    return u | v << 2
 
 
 def _pack_planes(scene: Scene) -> np.ndarray:

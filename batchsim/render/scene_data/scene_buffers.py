@@ -190,7 +190,7 @@ class SceneBuffers:
         is_textured = texture != NO_TEXTURE
         records = records.copy()
         layer = layers[texture[is_textured]].astype(np.uint32)
-        records[is_textured, 3] = records[is_textured, 3] & 0xFFFF | layer << 16
+        records[is_textured, 3] = records[is_textured, 3] & 0xF000FFFF | layer << 16
         return records
 
     def _write(self, name: str, slot: int, first: int, elements: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import moderngl
 import numpy as np
 
 from batchsim.errors import RenderError
+from batchsim.render.scene_data.gpu_arrays import NO_LAYER
 from batchsim.render.scene_data.texels import square_texels, texture_side
 from batchsim.render.shaders import load_shader
 
@@ -120,7 +121,7 @@ class TexturePool:
 
     def _make_array(self, layers: int, spare: int) -> moderngl.TextureArray:
         """Makes an array of `layers`, and as many of `spare` as the driver has."""
-        allowed = int(self._context.info["GL_MAX_ARRAY_TEXTURE_LAYERS"])
+        allowed = min(int(self._context.info["GL_MAX_ARRAY_TEXTURE_LAYERS"]), NO_LAYER)
         if layers > allowed:
             raise RenderError(
                 f"The scenes have {layers} textures; {self._context.info['GL_RENDERER']} allows {allowed} at once. "

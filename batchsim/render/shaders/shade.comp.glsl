@@ -7,8 +7,8 @@ layout(local_size_x = 64) in;
 #include "views.glsl"
 #include "rotate.glsl"
 layout(std430, binding = 5) readonly buffer Hits { uint hits[]; };            // triangle + 1, 0 = nothing
-// Each triangle's label, texel bias, and material as four numbers of 16 bits: base colour and texture layer. For
-// colours, also three linear functions of the position as float bits: distance from the triangle's plane, u and v.
+// Each triangle's label, texel bias, and material: base colour, 16 bits each, the texture's layer, 12 bits, and how it
+// wraps along u and v, 2 bits each. For colours, also three linear functions of the position as float bits: distance from the triangle's plane, u and v.
 layout(rgba32ui, binding = 0) uniform readonly uimage2D records;
 #if WRITE_SEMANTIC
 layout(std430, binding = 6) writeonly buffer Semantic { int semantic[]; };
@@ -17,7 +17,7 @@ layout(std430, binding = 6) writeonly buffer Semantic { int semantic[]; };
 layout(std430, binding = 7) writeonly buffer Rgb { uint rgb[]; };
 #if TEXTURED
 layout(binding = 0) uniform sampler2DArray textures;
-const uint NO_LAYER = 0xFFFFu;
+const uint NO_LAYER = 0xFFFu;
 #endif
 #endif
 
@@ -56,13 +56,14 @@ uvec3 colour(Frame f, uint at, uint triangle) {
   vec3 albedo = vec3(unpackUnorm2x16(surface.z), unpackUnorm2x16(surface.w).x);
   float slope = dot(ray, plane.xyz);
 #if TEXTURED
-  uint layer = surface.w >> 16u;
+  uint layer = (surface.w >> 16u) & NO_LAYER;
   if (layer != NO_LAYER) {
     float depth = -(dot(f.eye, plane.xyz) + plane.w) / slope;
     vec4 seen = vec4(f.eye + ray * depth, 1.0);
     vec4 u = uintBitsToFloat(record(triangle, 2u)), v = uintBitsToFloat(record(triangle, 3u));
     vec2 uv = vec2(dot(u, seen), dot(v, seen));
     float level = nearby_level(mip_level(texel_scale + uintBitsToFloat(surface.y), depth, slope), pixel);
+    uv = wrap(uv, surface.w >> 28u, 0.5 * exp2(level) / float(textureSize(textures, 0).x));
     albedo *= decode_srgb(textureLod(textures, vec3(uv, float(layer)), level).xyz);
   }
 #endif

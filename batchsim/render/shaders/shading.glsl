@@ -32,3 +32,13 @@ float mip_level(float bias, float depth, float slope) {
 float nearby_level(float level, vec2 pixel) {
   return floor(level + fract(dot(pixel, vec2(0.7548777, 0.5698403))));
 }
+
+// Coordinates for textures that do not simply repeat, whose sampler does: `codes` has two bits for u and two for v, 0 =
+// repeat, 1 = clamp, 2 = mirror. Half a texel from the border filtering takes in nothing of the other side.
+vec2 wrap(vec2 uv, uint codes, float half_texel) {
+  uvec2 code = uvec2(codes & 3u, codes >> 2u);
+  vec2 mirrored = 1.0 - abs(2.0 * fract(0.5 * uv) - 1.0);
+  float margin = min(half_texel, 0.5);
+  vec2 inside = clamp(mix(uv, mirrored, equal(code, uvec2(2u))), margin, 1.0 - margin);
+  return mix(inside, uv, equal(code, uvec2(0u)));
+}
