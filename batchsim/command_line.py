@@ -42,10 +42,11 @@ def run_command(name: str, command: Callable[[], int], errors: tuple[type[Except
     Returns:
         What `command` returns, `BAD_INPUT` after an error, or 128 plus the signal's number, as in shells.
     """
+    expected: tuple[type[Exception], ...] = (*errors, OSError)
     try:
         with _raising_signals():
             return command()
-    except (*errors, OSError) as error:
+    except expected as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as interrupt:
