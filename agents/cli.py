@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from batchsim import BatchSimError, command_line
+from batchsim import BatchSimError
 from batchsim.agents.errors import AgentError
+from batchsim.process import command_line
 from batchsim.scenes import SceneError
 
 

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import batchsim.command_line  # (first: Ctrl-C during the imports of a command)
-import batchsim.openmp  # noqa: F401  (before anything imports torch)
+import batchsim.openmp  # (before anything imports torch)
+import batchsim.process.command_line  # noqa: F401  (before the slow imports: it handles Ctrl-C during them)
 from batchsim.envs.registration import register_task
 
 if TYPE_CHECKING:

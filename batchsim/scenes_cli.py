@@ -11,8 +11,8 @@ from typing import Annotated
 
 import tyro
 
-from batchsim.command_line import run_command
 from batchsim.errors import BatchSimError
+from batchsim.process.command_line import run_command
 from batchsim.scenes import SceneError, load
 from batchsim.scenes.atomic_files import write_user_file
 from batchsim.scenes.cli import Generate, Import, Info, run

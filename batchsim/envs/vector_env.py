@@ -24,9 +24,9 @@ from batchsim.envs.input_validation import (
     with_entropy,
 )
 from batchsim.errors import OptionError
-from batchsim.exit_gate import close_at_exit, gated
 from batchsim.noise import Noise, read_noise
 from batchsim.option_checks import one_of, real_number, whole_number
+from batchsim.process.exit_gate import close_at_exit, gated
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from batchsim import BatchSimError
-from batchsim.command_line import BAD_INPUT
+from batchsim.process.command_line import BAD_INPUT
 from batchsim.render.opengl.devices import choose_device
 
 BUDGET = 530.0

@@ -44,11 +44,10 @@ threading.Thread(target=finish).start()
 
 @pytest.mark.parametrize("sensors", ["blind", "raycast"])
 def test_a_daemon_thread_that_steps_forever(sensors, cache_of_this_session):
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", PROGRAM, sensors], capture_output=True, text=True, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([sys.executable, "-c", PROGRAM, sensors], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_other_threads_finish_their_steps(cache_of_this_session):
-    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "stepped\n", "")

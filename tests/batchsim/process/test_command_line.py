@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from batchsim.command_line import BAD_INPUT, COMMANDS, run_command
+from batchsim.process.command_line import BAD_INPUT, COMMANDS, run_command
 
 SCRIPT = "import sys; sys.argv = ['/usr/bin/{name}', '--help']; from {module} import main; sys.exit(main())"
 
@@ -25,7 +25,7 @@ def test_a_signal_during_the_imports_is_one_line(name, style):
     number, word = (signal.SIGINT, "interrupted") if style == "-m" else (signal.SIGTERM, "terminated")
     process = start(name, COMMANDS[name], style)
     for line in process.stderr:
-        if line.endswith("batchsim.command_line\n"):
+        if line.endswith("batchsim.process.command_line\n"):
             process.send_signal(number)
             break
     rest = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
