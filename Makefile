@@ -32,7 +32,7 @@ test: .venv/.ready-dev
 	$(bin)/python -m pytest $(ARGS)
 
 docs: .venv/.ready-dev
-	$(bin)/mkdocs build --strict $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)
 
 # Installs nothing: without .venv it uses $(PYTHON), which must have batchsim's dependencies.
 gpu-check:

@@ -34,7 +34,7 @@ TINY_TRAINING = shlex.split(
     "--scenes one-room --num-envs 4 --rollout-steps 4 --visual-channels 4 4 --width 16 --height 16 --total-frames 32 "
     "--max-minutes 1 --eval-scenes '' --device cpu"
 )
-TINY_EVALUATION = shlex.split("--scenes one-room --episodes 2 --num-envs 2 --films 0 --device cpu")
+TINY_EVALUATION = shlex.split("--scenes one-room --episodes 2 --num-envs 2 --videos 0 --device cpu")
 TINY_BENCH = shlex.split("--num-envs 2 --width 16 --height 16 --seconds 0.02 --repeats 1 --device cpu --no-limits")
 NOT_RUN = re.compile(r"^(make |apt-get |pip install |docker |torchrun |jupyter |\.venv/bin/)")
 """Needs root, the network, a container runtime, several processes, a browser, or minutes."""
