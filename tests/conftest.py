@@ -31,9 +31,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_this_session(tmp_path_factory):
-    """Scenes are baked into a folder of this session, so that no test depends on what the user's cache holds."""
+    """Scenes are baked into a folder of this session, so that no test depends on what the user's cache holds.
+
+    Workers of pytest-xdist share it.
+    """
     before = os.environ.get("BATCHSIM_CACHE")
-    os.environ["BATCHSIM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp().parent / "cache" if worker else tmp_path_factory.mktemp("cache")
+    os.environ["BATCHSIM_CACHE"] = str(folder)
     yield
     if before is None:
         del os.environ["BATCHSIM_CACHE"]
