@@ -91,7 +91,7 @@ def _stages(
         for _ in range(steps):
             step()
 
-    with Stages(env.device, {"render": [(renderer, "submit"), (renderer, "images")]}) as stages:
+    with Stages(env.device, {"render": [(renderer, "render_async"), (renderer, "render_wait")]}) as stages:
         whole = stages.timer(run)
         whole()
     render = us_per_frame * stages.seconds("render") / whole.seconds

@@ -108,7 +108,7 @@ def _stages(trainer: Trainer, timing: Timing, frames: int) -> dict[str, float | 
     renderers = [env.simulator.renderer for env in envs if env.simulator.renderer is not None]
     methods: dict[str, list[tuple[object, str]]] = {
         "step": _each(envs, "step_async", "step_wait"),
-        "render": _each(renderers, "submit", "images"),
+        "render": _each(renderers, "render_async", "render_wait"),
         "learn": [(trainer.ppo, "update")],
     }
 
