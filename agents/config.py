@@ -169,8 +169,10 @@ class TrainConfig:
     def _check_network(self) -> None:
         if not self.blind and not self.sensors:
             raise AgentError("sensors is empty; expected depth, rgb or both, or --blind for an agent without images.")
-        if max(self.visual_channels, default=1) > 1 << 14:
-            raise AgentError(f"visual_channels is {self.visual_channels}; expected numbers of at most {1 << 14}.")
+        if len(self.visual_channels) > 64 or max(self.visual_channels, default=1) > 1 << 14:
+            raise AgentError(
+                f"visual_channels has {len(self.visual_channels)} numbers; expected 1 to 64 up to {1 << 14}."
+            )
         if not self.blind:
             # An encoder without memory, which raises if the image size does not suit it.
             with torch.device("meta"):

@@ -30,7 +30,7 @@ from batchsim.agents.runs.versions import versions
 from batchsim.agents.training.build import make_trainer, with_renderer
 from batchsim.agents.training.training_run import TrainingRun
 from batchsim.scenes import resolve
-from batchsim.scenes.atomic_files import atomic_write
+from batchsim.scenes.atomic_files import atomic_write, remove_leftovers
 
 _DEFAULT_PRESET = "quickstart"
 
@@ -131,6 +131,7 @@ def _train(config: TrainConfig, out: Path, resume: bool, ranks: Ranks) -> int:
 
 
 def _prepare_folder(out: Path, config: TrainConfig, ranks: Ranks) -> None:
+    remove_leftovers(out)
     atomic_write(out / "config.json", json.dumps(config.to_json() | {"versions": versions()}, indent=2))
     if ranks.size > 1:
         total = ranks.size * config.num_envs

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from batchsim.scenes.errors import SceneError
+
+_TEMPORARY = ".part"
+_LONGEST_WRITE = 3600.0  # seconds
 
 
 def atomic_write(path: Path, data: bytes | str) -> Path:
@@ -24,7 +28,7 @@ def atomic_write(path: Path, data: bytes | str) -> Path:
     content = data.encode("utf-8") if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name does not start with that of the file, which may be as long as the file system allows.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{_TEMPORARY}")
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -58,3 +62,11 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes the temporary files that killed processes have left in `folder`: those older than an hour."""
+    for path in folder.glob(".*" + _TEMPORARY):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LONGEST_WRITE:
+                path.unlink()

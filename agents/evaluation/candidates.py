@@ -14,7 +14,7 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.networks.policy import Policy
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
+from batchsim.agents.runs.checkpoint import load_policy
 from batchsim.tasks import TASKS, choose_task
 
 BLIND = "blind:"
@@ -114,7 +114,7 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
         )
     if name.startswith(BLIND) and not config.blind:
         raise AgentError(f"{folder} was trained with images; blind: needs a run of batchsim-train --blind.")
-    policy = load_policy(find_checkpoint(folder))
+    policy = load_policy(folder)
     check_fits(policy, config, str(folder))
     return Candidate(folder.resolve().name, config, policy, folder)
 

@@ -119,8 +119,8 @@ class RunLog:
                 errors.append(error)
         if errors and not self._is_failing:
             print(
-                f"The log cannot be written: {errors[0].strerror or errors[0]}. Training continues, and writes the missing "
-                "lines once that is possible.",
+                f"The log cannot be written: {errors[0].strerror or errors[0]}. Training continues, and the missing "
+                "lines are written once that is possible.",
                 file=sys.stderr,
             )
         self._is_failing = bool(errors)

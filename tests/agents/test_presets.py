@@ -1,11 +1,13 @@
 """The presets run, at a size that a test can afford; and the ways to compute a policy agree with each other."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from batchsim.agents.config import TrainConfig
+from batchsim.agents.distributed.ranks import DistributedConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.networks.vector_features import GOAL
@@ -60,6 +62,22 @@ def test_presets_are_whole_runs():
         ({"ppo": PPOConfig(learning_rate=-1.0)}, "learning_rate is -1"),
         ({"ppo": PPOConfig(epochs=0)}, "epochs is 0"),
         ({"ppo": PPOConfig(gamma=1.5)}, "gamma is 1.5"),
+        ({"ppo": PPOConfig(value_coefficient=-0.5)}, r"value_coefficient is -0\.5"),
+        ({"ppo": PPOConfig(entropy_coefficient=-1.0)}, r"entropy_coefficient is -1\.0"),
+        ({"ppo": PPOConfig(clip=math.nan)}, "clip is nan"),
+        ({"ppo": PPOConfig(learning_rate=math.inf)}, "learning_rate is inf"),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes is nan"),
+        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes is -1"),
+        ({"eval_every_minutes": math.nan}, "eval_every_minutes is nan"),
+        ({"max_minutes": math.nan}, "max_minutes is nan"),
+        ({"final_lr_fraction": math.nan}, "final_lr_fraction is nan"),
+        ({"lr_warmup": math.nan}, "lr_warmup is nan"),
+        ({"num_envs": 10**18}, "num_envs is 10{18}; expected at most"),
+        ({"hidden_size": 10**18}, "hidden_size is 10{18}; expected at most"),
+        ({"num_resident_scenes": 0}, "num_resident_scenes is 0"),
+        ({"scenes": ""}, "scenes is empty"),
+        ({"distributed": DistributedConfig(preemption_ranks=math.nan)}, "preemption_ranks is nan"),
+        ({"distributed": DistributedConfig(rank_timeout_minutes=math.inf)}, "rank_timeout_minutes is inf"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(options, message):

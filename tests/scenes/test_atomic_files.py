@@ -5,7 +5,7 @@ import os
 import pytest
 
 from batchsim.scenes import SceneError
-from batchsim.scenes.atomic_files import atomic_write, write_user_file
+from batchsim.scenes.atomic_files import atomic_write, remove_leftovers, write_user_file
 
 
 def test_writes_text_and_bytes_and_creates_folders(tmp_path):
@@ -53,3 +53,13 @@ def test_a_folder_in_the_way_is_named(tmp_path):
     with pytest.raises(SceneError, match="cannot be written"):
         write_user_file(tmp_path / "file", "text")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_leftovers_of_killed_processes_are_removed_once_they_are_old(tmp_path):
+    names = [".0123456789abcdef.part", ".fedcba9876543210.part", "kept.part", ".hidden", "file"]
+    for name in names:
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[1])  # another process may be writing it
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
