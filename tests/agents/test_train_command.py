@@ -1,4 +1,4 @@
-"""The command as a person uses it: train, interrupt, resume, evaluate; and what bad input gets."""
+"""The command as a user runs it: train, interrupt, resume, evaluate; and its errors for bad input."""
 
 import json
 import signal
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from batchsim.agents.runs.checkpoint import find_checkpoint
+from batchsim.agents.runs.checkpoint_folder import holds_checkpoints
 
 TINY = ["--scenes", "one-room", "--num-envs", "8", "--rollout-steps", "8", "--eval-scenes", "", "--hidden-size", "16"]
 
@@ -49,7 +50,7 @@ def test_training_writes_a_run_folder_that_evaluation_reads(tmp_path: Path) -> N
     assert "<html" in (out / "report.html").read_text()
 
 
-def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "batchsim.agents.train", "--out", "run", *TINY, "--total-frames", "1000000"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "run" / "log.jsonl"
@@ -76,7 +77,7 @@ def test_interrupt_leaves_a_checkpoint_from_which_training_goes_on(tmp_path: Pat
     assert frames_of(tmp_path / "run") == frames + 128
 
 
-def test_scenes_take_turns_and_a_broken_one_is_named(tmp_path: Path, one_room, four_rooms) -> None:
+def test_scenes_are_swapped_and_a_broken_one_is_named(tmp_path: Path, one_room, four_rooms) -> None:
     folder = tmp_path / "buildings"
     for name, scene in (("a", one_room), ("b", four_rooms), ("c", one_room), ("d", four_rooms)):
         scene.save(folder / f"{name}.scene")
@@ -177,3 +178,25 @@ def test_a_second_trainer_in_the_folder_is_refused(tmp_path: Path) -> None:
     shorter = json.loads((tmp_path / "run" / "config.json").read_text()) | {"total_frames": 1}
     (tmp_path / "run" / "config.json").write_text(json.dumps(shorter))
     assert run("batchsim.agents.train", "--out", "run", "--resume", cwd=tmp_path).returncode == 0
+
+
+def test_make_train_resumes_if_there_is_a_whole_checkpoint(tmp_path: Path) -> None:
+    """Not if the first one was killed before it was whole, since then there is nothing to resume."""
+    root = Path(__file__).parents[2]
+
+    def resumes() -> bool:
+        command = ["make", "--dry-run", "train", f"OUT={tmp_path}/run"]
+        lines = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+        (line,) = [line for line in lines if "batchsim-train" in line]
+        assert f"--out {tmp_path}/run" in line
+        return "--resume" in line
+
+    assert not resumes()
+    checkpoint = tmp_path / "run" / "checkpoint" / "00000001"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "policy.json").write_text("{}")
+    assert not resumes()
+    assert not holds_checkpoints(checkpoint.parent)
+    (checkpoint / "manifest.json").write_text("{}")
+    assert resumes()
+    assert holds_checkpoints(checkpoint.parent)

@@ -1,4 +1,4 @@
-"""Two halves of the environments that take turns live through what all of them would in one batch."""
+"""Two halves of the environments, stepped alternately, give the same experience as one batch of all."""
 
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ def tensors_of(rollout):
 
 
 def test_experience_and_learning_are_those_of_one_batch(make, homes):
-    """To the last bit, images included; episodes are cut off in every rollout."""
+    """To the last bit, images included; episodes are truncated in every rollout."""
     one, two = (make(replace(config, scenes=homes[:2])) for config in (ONE, TWO))
     assert [len(t.collectors) for t in (one, two)] == [1, 2]
     assert one.env.num_envs == 2 * two.env.num_envs == one.num_envs == two.num_envs
@@ -73,8 +73,8 @@ def test_experience_and_learning_are_those_of_one_batch(make, homes):
         assert torch.equal(a, b)
 
 
-def test_the_halves_take_turns(make, monkeypatch):
-    """While the images of one are drawn, the policy acts in the other."""
+def test_the_halves_alternate(make, monkeypatch):
+    """While the images of one are rendered, the policy acts in the other."""
     trainer = make(replace(TWO, rollout_steps=2))
     said = []
 
@@ -114,11 +114,11 @@ def test_a_late_rank_s_halves_are_cut_short_together(make):
         assert torch.equal(getattr(late.rollout, name)[:3], getattr(straight.rollout, name)[:3])
     done = late.rollout.done[2].clone()
     late.collect()
-    assert torch.equal(late.rollout.episode_start[0], done)  # both halves go on from where they were cut
+    assert torch.equal(late.rollout.episode_start[0], done)  # both halves continue where they were stopped
     assert late.iteration()["frames"] == 3 * ONE.num_envs
 
 
-def test_a_run_goes_on_bit_for_bit(make, tmp_path):
+def test_a_resumed_run_is_the_same_bit_for_bit(make, tmp_path):
     straight, resumed = make(TWO), make(TWO)
     straight.iteration()
     save_checkpoint(tmp_path, straight)
@@ -131,7 +131,7 @@ def test_a_run_goes_on_bit_for_bit(make, tmp_path):
 
 
 @pytest.mark.parametrize(("before", "after"), [(ONE, TWO), (TWO, ONE)])
-def test_a_checkpoint_of_the_other_kind_goes_on_with_new_episodes(make, tmp_path, before, after):
+def test_a_checkpoint_of_the_other_kind_continues_with_new_episodes(make, tmp_path, before, after):
     saved, other = make(before), make(after)
     saved.iteration()
     save_checkpoint(tmp_path, saved)
@@ -140,7 +140,7 @@ def test_a_checkpoint_of_the_other_kind_goes_on_with_new_episodes(make, tmp_path
     assert other.iteration()["frames"] == 2 * FRAMES
 
 
-def test_scenes_that_take_turns_are_counted_over_both_halves(make, tmp_path, one_room, four_rooms):
+def test_swapped_scenes_are_counted_over_both_halves(make, tmp_path, one_room, four_rooms):
     for name, scene in (("a", one_room), ("b", four_rooms), ("c", one_room), ("d", four_rooms)):
         scene.save(tmp_path / f"{name}.scene")
     (tmp_path / "broken.scene").write_bytes(b"nothing")

@@ -1,4 +1,4 @@
-"""Lamb against a derivation in float64 that knows nothing of torch, and on steps worked out by hand."""
+"""LAMB against an independent float64 implementation in numpy, and on steps computed by hand."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Learning rates worked out by hand."""
+"""Learning rates computed by hand."""
 
 from dataclasses import replace
 

@@ -28,5 +28,5 @@ def _page_faults(keep: bool) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_memory_that_was_freed_is_not_asked_of_the_system_again() -> None:
     pages = (32 << 20) // 4096
-    assert _page_faults(keep=False) > 5 * pages  # the system's own way: all pages are touched anew
+    assert _page_faults(keep=False) > 5 * pages  # by default all pages are mapped again
     assert _page_faults(keep=True) < pages // 10

@@ -1,4 +1,4 @@
-"""Advantages worked out by hand, and minibatches that leave nothing out."""
+"""Advantages computed by hand, and minibatches that contain every step once."""
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +22,7 @@ def rollout_of(rewards, values, done):
 
 
 def test_advantages_by_hand():
-    # gamma = lambda = 1/2. Environment 0 goes on, environment 1 ends at step 1.
+    # gamma = lambda = 1/2. Environment 0 continues, environment 1 ends at step 1.
     rollout = rollout_of(
         rewards=[[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]],
         values=[[8.0, 8.0], [4.0, 4.0], [2.0, 2.0]],
@@ -52,7 +52,7 @@ def test_lambda_zero_gives_one_step_errors():
 
 
 def test_a_truncated_step_is_bootstrapped_from_its_reward():
-    # The value of what was cut off, 7, comes as gamma * 7 with the reward: the same as had the episode gone on to it.
+    # The value of the final observation, 7, is in the reward as gamma * 7: as if the episode had continued to it.
     cut = rollout_of([[1.0 + 0.9 * 7]], [[2.0]], [[True]])
     cut.compute_returns(torch.tensor([-50.0]), 0.9, 0.95)
     going_on = rollout_of([[1.0]], [[2.0]], [[False]])

@@ -1,4 +1,4 @@
-"""The training loop: what it stores, what it bootstraps, and that it learns."""
+"""Tests of the training loop: what it stores, what it bootstraps, and that it learns."""
 
 import pytest
 import torch
@@ -112,7 +112,7 @@ def test_what_a_rollout_holds(make_trainer):
         cuts += int(truncated.sum())
     assert cuts > 5
 
-    # The next rollout goes on where this one ended.
+    # The next rollout continues where this one ended.
     trainer.collect()
     assert torch.equal(rollout.episode_start[0], episode_start)
     assert torch.equal(rollout.previous_actions[0], previous)
@@ -152,8 +152,8 @@ def test_sums_over_episodes():
 
 
 @pytest.mark.parametrize("max_episode_steps", [3, 7, 100])
-def test_values_cut_off_are_the_same_found_at_once_and_at_the_end(make_trainer, homes, max_episode_steps):
-    """The first is the way of a CPU, the second of a GPU, which nothing may wait for."""
+def test_truncated_values_are_the_same_at_once_and_at_the_end(make_trainer, homes, max_episode_steps):
+    """A CPU computes them at once, a GPU at the end of the rollout, so that nothing waits for it."""
     rollouts = []
     for at_once in (True, False):
         options = {"sensors": ("depth",), "width": 16, "height": 16, "renderer": "raycast", "device": "cpu"}
