@@ -28,14 +28,12 @@ class Material:
         base_color: Linear (not sRGB) red, green, blue in [0, 1]; multiplies the texture, as in glTF.
         texture: An index into `Mesh.textures`, or `NO_TEXTURE`.
         wrap: How the texture continues outside [0, 1] along u and v.
-        alpha_cutoff: Where the texture's alpha, in [0, 1], is below this, the surface is cut out. 0 = solid.
     """
 
     name: str
     base_color: tuple[float, float, float] = (1.0, 1.0, 1.0)
     texture: int = NO_TEXTURE
     wrap: tuple[Wrap, Wrap] = (REPEAT, REPEAT)
-    alpha_cutoff: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ class Mesh:
       become 0.
     - `materials`: int32 `[T]`, indices into `material_table`.
     - `labels`: int32 `[T]`, semantic labels, 0 = nothing (`batchsim.scenes.labels`).
-    - `textures`: uint8 `[height, width, 3]` each, sRGB; `[height, width, 4]` if a material with an `alpha_cutoff`
-      uses its alpha.
+    - `textures`: uint8 `[height, width, 3]` each, sRGB.
     - `instances`: int32 `[T]`, the number of the object that a triangle belongs to, 0 = none (the default for all).
       The triangles of one object share one label.
     - `offset`: metres; a point of the mesh plus `offset` is that point in the file that the mesh came from. Files far

@@ -66,14 +66,9 @@ def check_triangles(
     _check_range("labels", arrays["labels"], num_labels)
     if any(not NO_TEXTURE <= material.texture < len(textures) for material in materials):
         raise ValueError("a material points outside the textures")
-    for material in materials:
-        if not 0 <= material.alpha_cutoff <= 1:
-            raise ValueError(f"a material has an alpha_cutoff of {material.alpha_cutoff}")
-        if material.alpha_cutoff > 0 and (material.texture < 0 or textures[material.texture].shape[2] != 4):
-            raise ValueError("a material is cut out by the alpha of a texture that has none")
     for texture in textures:
-        if texture.dtype != np.uint8 or texture.ndim != 3 or texture.shape[2] not in (3, 4):
-            raise ValueError(f"a texture is {texture.dtype} {texture.shape}, expected uint8 (height, width, 3 or 4)")
+        if texture.dtype != np.uint8 or texture.ndim != 3 or texture.shape[2] != 3:
+            raise ValueError(f"a texture is {texture.dtype} {texture.shape}, expected uint8 (height, width, 3)")
         if not 1 <= min(texture.shape[:2]) <= max(texture.shape[:2]) <= MAX_TEXTURE_SIDE:
             raise ValueError(f"a texture has {texture.shape[1]} x {texture.shape[0]} pixels")
 

@@ -12,10 +12,9 @@ MAX_TEXTURE_SIDE = 512
 
 
 def square_texels(image: np.ndarray, side: int) -> np.ndarray:
-    """Returns `image` (uint8 `[height, width, 3 or 4]`) scaled and opaque, uint8 `[side, side, 4]`."""
-    image = image[..., :3]
+    """Returns `image` (uint8 `[height, width, 3]`) scaled and opaque, uint8 `[side, side, 4]`."""
     if image.shape[:2] != (side, side):
-        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((side, side), Image.Resampling.LANCZOS))
+        image = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
     texels = np.full((side, side, 4), 255, np.uint8)
     texels[..., :3] = image
     return texels

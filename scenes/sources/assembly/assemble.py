@@ -12,7 +12,7 @@ from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import NO_TEXTURE, REPEAT, Material, Mesh
 from batchsim.scenes.sources.assembly.label_names import label_of
 from batchsim.scenes.sources.assembly.placement import Placement
-from batchsim.scenes.sources.assembly.transparency import AlphaPolicy, Visible, visible_parts
+from batchsim.scenes.sources.assembly.transparency import AlphaPolicy, visible_parts
 from batchsim.scenes.sources.surfaces.color import linear_to_srgb, srgb_to_linear
 from batchsim.scenes.sources.surfaces.surface import Surface
 
@@ -38,17 +38,17 @@ def assemble(
     Raises:
         SceneError: If there is no triangle, or a corner is not finite.
     """
-    parts = [part for surface in surfaces if len(surface.triangles) for part in visible_parts(surface, alpha)]
+    parts = [part for surface in surfaces if len(surface.triangles) for part in visible_parts(surface, alpha, path)]
     if not parts:
         raise SceneError(f"{path}: contains no triangles that can be seen.")
-    labels = [part.surface.label or label_of((*part.surface.names, part.surface.look.name), path) for part in parts]
+    labels = [part.label or label_of((*part.names, part.look.name), path) for part in parts]
     label_names = (*LABELS, *sorted(set(labels) - set(LABELS)))
     number = {name: i for i, name in enumerate(label_names)}
-    counts = [len(part.surface.triangles) for part in parts]
+    counts = [len(part.triangles) for part in parts]
     palette = _Palette()
     materials = np.concatenate([palette.materials_of(part) for part in parts])
-    triangles, offset = placement.place(np.concatenate([part.surface.triangles for part in parts]), path)
-    uvs = np.concatenate([_uvs(part.surface) for part in parts])
+    triangles, offset = placement.place(np.concatenate([part.triangles for part in parts]), path)
+    uvs = np.concatenate([_uvs(part) for part in parts])
     try:
         mesh = Mesh(
             triangles,
@@ -65,10 +65,10 @@ def assemble(
     return mesh, label_names
 
 
-def _objects(parts: list[Visible], labels: list[str]) -> list[int]:
+def _objects(parts: list[Surface], labels: list[str]) -> list[int]:
     """Numbers from 1: surfaces of one object, and of one label, have the same."""
     numbers: dict[Hashable, int] = {}
-    keys = ((part.surface.object_key, label) for part, label in zip(parts, labels, strict=True))
+    keys = ((part.object_key, label) for part, label in zip(parts, labels, strict=True))
     return [numbers.setdefault(key, len(numbers) + 1) for key in keys]
 
 
@@ -103,23 +103,22 @@ class _Palette:
         self.table: list[Material] = []
         self.textures: list[np.ndarray] = []
         self._material_number: dict[Material, int] = {}
-        self._texture_number: dict[tuple[int, int], int] = {}
+        self._texture_number: dict[int, int] = {}
         self._held: list[np.ndarray] = []
 
-    def materials_of(self, part: Visible) -> np.ndarray:
-        """Returns the numbers in the table, int `[T]`, for the triangles of `part`."""
-        surface, look = part.surface, part.surface.look
+    def materials_of(self, surface: Surface) -> np.ndarray:
+        """Returns the numbers in the table, int `[T]`, for the triangles of `surface`."""
+        look = surface.look
         wrap, texture = (REPEAT, REPEAT), NO_TEXTURE
         if look.texture is not None and surface.uvs is not None:
-            wrap, texture = look.texture.wrap, self._texture(look.texture.pixels, part.cutoff > 0)
+            wrap, texture = look.texture.wrap, self._texture(look.texture.pixels)
         if surface.tints is None:
-            material = Material(look.name, look.base_color, texture, wrap, part.cutoff)
+            material = Material(look.name, look.base_color, texture, wrap)
             return np.full(len(surface.triangles), self._number(material))
         colors, which = _distinct(surface.tints[:, :3])
         colors = colors * look.base_color
         numbers = [
-            self._number(Material(look.name, (float(r), float(g), float(b)), texture, wrap, part.cutoff))
-            for r, g, b in colors
+            self._number(Material(look.name, (float(r), float(g), float(b)), texture, wrap)) for r, g, b in colors
         ]
         return np.array(numbers)[which]
 
@@ -129,10 +128,9 @@ class _Palette:
             self.table.append(material)
         return self._material_number[material]
 
-    def _texture(self, pixels: np.ndarray, with_alpha: bool) -> int:
-        key = id(pixels), 4 if with_alpha else 3
-        if key not in self._texture_number:
-            self._texture_number[key] = len(self.textures)
+    def _texture(self, pixels: np.ndarray) -> int:
+        if id(pixels) not in self._texture_number:
+            self._texture_number[id(pixels)] = len(self.textures)
             self._held.append(pixels)  # an id is only unique while its object lives
-            self.textures.append(np.ascontiguousarray(pixels[..., : key[1]]))
-        return self._texture_number[key]
+            self.textures.append(np.ascontiguousarray(pixels[..., :3]))
+        return self._texture_number[id(pixels)]

@@ -1,18 +1,20 @@
-"""What alpha does to surfaces: an image shows each point as solid or not at all, and so does the floor.
+"""What alpha does to surfaces: every point is solid or left out, in images, labels, depth and floor alike.
 
 By default, as glTF's `alphaMode` says: MASK is cut out where alpha is below the cutoff; BLEND is left out where alpha
-is below one half and is solid elsewhere; OPAQUE ignores alpha. Alpha is that of the material times the vertices' times
-the texture's.
+is below one half and is solid elsewhere; OPAQUE ignores alpha. Alpha is the product of the material's, the vertices'
+and the texture's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from batchsim.scenes.mesh import CLAMP, REPEAT
+from batchsim.scenes.sources.assembly.cutting import cut_out
 from batchsim.scenes.sources.surfaces.surface import AlphaMode, Surface, Texture
 
 AlphaPolicy = Literal["auto", "solid", "clear"]
@@ -22,40 +24,29 @@ ALPHA_POLICIES: tuple[AlphaPolicy, ...] = ("auto", "solid", "clear")
 _HALF = 0.5
 
 
-@dataclass(frozen=True)
-class Visible:
-    """A surface of which only what can be seen is left; `cutoff` is the texture's alpha below which it is cut out."""
-
-    surface: Surface
-    cutoff: float = 0.0
-
-
-def visible_parts(surface: Surface, policy: AlphaPolicy) -> list[Visible]:
-    """Returns the parts of a surface that are solid, and those that are cut out at their texture's alpha."""
+def visible_parts(surface: Surface, policy: AlphaPolicy, path: Path) -> list[Surface]:
+    """Returns what is left of a surface; `path` is the file, for warnings."""
     look = surface.look
     if policy == "solid" or look.alpha_mode is AlphaMode.OPAQUE:
-        return [Visible(surface)]
+        return [surface]
     if policy == "clear" and look.alpha_mode is AlphaMode.BLEND:
         return []
     needed = look.alpha_cutoff if look.alpha_mode is AlphaMode.MASK else _HALF
+    if needed <= 0:
+        return [surface]
     factor = np.full(len(surface.triangles), look.alpha)
     if surface.tints is not None:
         factor = factor * surface.tints[:, 3]
     texture = look.texture
-    if texture is None or texture.pixels.shape[2] == 3 or surface.uvs is None:
-        return _some(Visible(_only(surface, factor >= needed)))
-    # The texture's alpha at which a point becomes solid.
-    cutoff = np.divide(needed, factor, out=np.full(len(factor), np.inf), where=factor > 0)
-    cutoff[needed <= 0] = 0.0
-    typical = float(np.median(cutoff[np.isfinite(cutoff)])) if np.isfinite(cutoff).any() else np.inf
-    below = _share_below(texture, surface.uvs, typical)
-    solid, clear = below == 0, (below == 1) | (factor <= 0)
-    cut = ~solid & ~clear
-    return _some(Visible(_only(surface, solid & (factor > 0))), Visible(_only(surface, cut), min(typical, 1.0)))
-
-
-def _some(*parts: Visible) -> list[Visible]:
-    return [part for part in parts if len(part.surface.triangles)]
+    # A texture can only lower alpha.
+    surface, factor = _only(surface, factor >= needed), factor[factor >= needed]
+    if not len(factor) or texture is None or texture.pixels.shape[2] == 3 or surface.uvs is None:
+        return [surface] * bool(len(factor))
+    # The texture's alpha from which on a point is solid.
+    cutoff = needed / float(np.median(factor))
+    below = _share_below(texture, surface.uvs, cutoff)
+    parts = [_only(surface, below == 0), cut_out(_only(surface, (below > 0) & (below < 1)), cutoff, path)]
+    return [part for part in parts if len(part.triangles)]
 
 
 def _only(surface: Surface, keep: np.ndarray) -> Surface:
