@@ -37,7 +37,8 @@ class TrainConfig:
     """A training run. The defaults are the quickstart's: a small agent that two CPU cores train in minutes."""
 
     task: str = "pointnav"
-    """The task: pointnav, flee, explore, or module:Class for a task of your own."""
+    """The task: pointnav, flee, explore, objectnav, imagenav, instance_imagenav, multi_objectnav, or module:Class for a
+    task of your own; objectnav_level and instance_imagenav_level leave out looking up and down."""
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
     num_resident_scenes: int | None = None
@@ -67,6 +68,10 @@ class TrainConfig:
     """Length of a forward step, metres."""
     turn_angle: float = 30.0
     """Angle of a turn, degrees. Habitat's is 10; larger turns make episodes shorter and learning faster."""
+    tilt_angle: float = 15.0
+    """Angle by which looking up or down tilts the camera, degrees."""
+    action_mode: Literal["discrete", "velocity"] = "discrete"
+    """Numbered actions, or velocities in [-1, 1] drawn from a normal distribution."""
     max_episode_steps: int = 250
     """Time limit of a training episode, steps. Evaluation allows 500."""
     renderer: str = "auto"
@@ -190,7 +195,17 @@ class TrainConfig:
 
     def env_options(self) -> dict[str, Any]:
         """Returns the keywords of `NavVectorEnv` that training and evaluation share."""
-        names = ("task", "width", "height", "hfov", "forward_step", "turn_angle", "renderer")
+        names = (
+            "task",
+            "width",
+            "height",
+            "hfov",
+            "forward_step",
+            "turn_angle",
+            "tilt_angle",
+            "action_mode",
+            "renderer",
+        )
         return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
 
     def to_json(self) -> dict[str, Any]:

@@ -39,6 +39,10 @@ PRESETS: dict[str, TrainConfig] = {
     "quickstart": TrainConfig(),
     "flee": TrainConfig(task="flee", ppo=_GOALLESS),
     "explore": TrainConfig(task="explore", ppo=_GOALLESS),
+    "objectnav-cpu": TrainConfig(task="objectnav_level", scenes="homes:train?count=64", ppo=_GOALLESS),
+    "imagenav-cpu": TrainConfig(task="imagenav", sensors=("rgb",), ppo=_GOALLESS),
+    "objectnav": replace(_LARGE_BATCH, task="objectnav", sensors=("depth", "rgb"), turn_angle=30.0, tilt_angle=30.0),
+    "imagenav": replace(_LARGE_BATCH, task="imagenav", sensors=("rgb",), turn_angle=30.0, max_episode_steps=1000),
     "pointnav-depth": _LARGE_BATCH,
     "pointnav-rgb": replace(_LARGE_BATCH, sensors=("rgb",)),
 }

@@ -25,7 +25,7 @@ class FrontierAgent:
     """Share of the image that the object must fill."""
 
     def __init__(self, env: NavVectorEnv) -> None:
-        if "semantic" not in env.single_observation_space.spaces or env.label_names is None:
+        if "semantic" not in env.simulator.options.sensors or env.label_names is None:
             raise AgentError("The baseline 'frontier' needs sensors=('semantic',) and scenes with one table of labels.")
         assert isinstance(env.task, ObjectNav)
         number = {name: k for k, name in enumerate(env.task.table)}

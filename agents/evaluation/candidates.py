@@ -132,13 +132,17 @@ def check_fits(policy: Policy, config: TrainConfig, name: str) -> None:
     wanted: dict[str, tuple[int, ...]] = {}
     wanted |= dict.fromkeys(policy.config.images, tuple(policy.config.image_size))
     wanted |= {sensor: (size,) for sensor, size in policy.config.vectors.items()}
+    wanted |= dict.fromkeys(policy.config.categories, (1,))
     for sensor, shape in wanted.items():
         if given.get(sensor) != shape:
             raise AgentError(
                 f"{name}: the checkpoint's policy reads {sensor} of {_size(shape)}, but the environment of config.json "
                 f"gives {_size(given.get(sensor))}. It was trained for another task or image size."
             )
-    if len(task.action_names) != policy.config.num_actions:
+    if policy.config.continuous != (config.action_mode == "velocity"):
+        kind = "velocities" if policy.config.continuous else "numbered actions"
+        raise AgentError(f"{name}: the checkpoint's policy gives {kind}; action_mode is {config.action_mode}.")
+    if not policy.config.continuous and len(task.action_names) != policy.config.num_actions:
         raise AgentError(
             f"{name}: the checkpoint's policy has {policy.config.num_actions} actions, but the task {config.task} of "
             f"config.json has {len(task.action_names)}. It was trained for another task."

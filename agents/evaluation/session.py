@@ -66,7 +66,7 @@ class EvalSession:
         self.chosen = chosen
         self._of_task: dict[str, EvalEpisodes] = {}
         self.num_envs, self.seed, self.deterministic, self._quiet = num_envs, seed, deterministic, quiet
-        self._setting = {"renderer": renderer, "device": device}
+        self._setting: dict[str, Any] = {"renderer": renderer, "device": device}
         self._setting |= {"max_episode_steps": max_episode_steps} if setting is None else {"setting": setting}
         self._named = None if setting is None else find_setting(setting, SETTINGS)
 

@@ -32,7 +32,7 @@ def flops_per_frame(policy: Policy) -> FrameFlops:
     with torch.random.fork_rng(devices=[]):
         twin = Policy(policy.config)
     observation = twin.blank_observation(1, 1)
-    action = torch.zeros(1, 1, dtype=torch.int64)
+    action = twin.blank_action(1, 1)
     episode_start = torch.zeros(1, 1, dtype=torch.bool)
     state = twin.initial_state(1).requires_grad_()  # in a sequence, all steps but the first need its gradient
     with FlopCounterMode(display=False) as forward:

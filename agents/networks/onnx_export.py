@@ -93,7 +93,7 @@ class _Step(nn.Module):
 
 def _memory(policy: Policy) -> dict[str, Tensor]:
     return {
-        "previous_action": torch.zeros(_ROWS, dtype=torch.int64),
+        "previous_action": policy.blank_action(_ROWS),
         "episode_start": torch.ones(_ROWS, dtype=torch.bool),
         "state": policy.initial_state(_ROWS),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,6 +51,14 @@ class PolicyConfig:
     """Number of actions."""
     stop_action: int | None = 0
     """The action that ends an episode, which an untrained policy rarely takes; None if there is none."""
+    continuous: bool = False
+    """Actions are `num_actions` real numbers, drawn from a normal distribution, instead of one of as many choices."""
+    categories: dict[str, int] = field(default_factory=dict)
+    """Sensors that give the number of a category: how many there are, by the sensor's name."""
+    goal_image: str = ""
+    """Image of the goal that is read; empty: none."""
+    goal_image_size: tuple[int, int] = (64, 64)
+    """Height and width of the image of the goal, pixels."""
 
     def check(self) -> None:
         """Raises `AgentError` if a size is out of range; the limits keep damaged files from filling the memory."""
@@ -62,6 +71,8 @@ class PolicyConfig:
             ("image_size", self.image_size, 1 << 14),
             ("visual_channels", self.visual_channels, 1 << 14),
             ("vectors", self.vectors.values(), 1 << 16),
+            ("categories", self.categories.values(), 1 << 16),
+            ("goal_image_size", self.goal_image_size, 1 << 14),
         ):
             if len(sizes) > 64 or not all(1 <= size <= largest for size in sizes):
                 raise AgentError(f"{name} is {getattr(self, name)}; expected at most 64 numbers from 1 to {largest}.")
@@ -69,6 +80,8 @@ class PolicyConfig:
 
 class Policy(nn.Module):
     """Images, vector sensors and previous action -> recurrent core -> logits `[N, A]` and value `[N]`.
+
+    Logits describe the distribution of actions as `agents.ppo.action_distribution` says.
 
     Observations are dicts: `depth` `[..., height, width, 1]` in [0, 1], `rgb` uint8 `[..., height, width, 3]`, and the
     sensors of `config.vectors` `[..., K]`. Other entries are ignored.
@@ -92,21 +105,52 @@ class Policy(nn.Module):
                 for name, size in config.vectors.items()
             }
         )
-        # The last row stands for the start of an episode.
-        self.previous_action = nn.Embedding(config.num_actions + 1, config.action_embedding_size)
-        inputs = _VECTOR_UNITS * len(self.vectors) + config.action_embedding_size + (hidden if self.visual else 0)
+        self.categories = nn.ModuleDict(
+            {name: nn.Embedding(count, _VECTOR_UNITS) for name, count in config.categories.items()}
+        )
+        self.goal_visual = self._make_goal_encoder()
+        self.previous_action: nn.Module
+        if config.continuous:
+            self.previous_action = nn.Linear(config.num_actions, config.action_embedding_size)
+            self.log_std = nn.Parameter(torch.zeros(config.num_actions))
+        else:
+            # The last row stands for the start of an episode.
+            self.previous_action = nn.Embedding(config.num_actions + 1, config.action_embedding_size)
+        inputs = _VECTOR_UNITS * (len(self.vectors) + len(self.categories)) + config.action_embedding_size
+        inputs += hidden * ((self.visual is not None) + bool(config.goal_image))
         self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
         self.critic = nn.Linear(hidden, 1)
         # A nearly uniform first policy explores; the critic starts near zero.
         nn.init.orthogonal_(self.actor.weight, 0.01)
         nn.init.zeros_(self.actor.bias)
-        if config.stop_action is not None:
+        if config.stop_action is not None and not config.continuous:
             with torch.no_grad():
                 self.actor.bias[config.stop_action] = _STOP_LOGIT
         nn.init.orthogonal_(self.critic.weight, 0.1)
         nn.init.zeros_(self.critic.bias)
         self._run_step: Callable[..., tuple[Tensor, Tensor, Tensor]] = self._plain_step
+
+    def _make_goal_encoder(self) -> nn.Module | None:
+        """Returns the encoder of the goal's image; None if there is none, or if `visual` reads such images itself."""
+        config = self.config
+        if not config.goal_image or self._shares_encoder:
+            return None
+        shape = (("rgb",), config.goal_image_size, config.visual_channels)
+        return make_encoder(config.visual, *shape, config.hidden_size)
+
+    @property
+    def _shares_encoder(self) -> bool:
+        """Whether the agent's own images and those of goals are alike, so that one encoder reads both."""
+        config = self.config
+        return config.images == ("rgb",) and config.goal_image_size == config.image_size
+
+    def blank_action(self, *shape: int) -> Tensor:
+        """Returns zeros for actions, int64 `[*shape]`, or float32 `[*shape, num_actions]` if they are continuous."""
+        device = self.critic.weight.device
+        if self.config.continuous:
+            return torch.zeros(*shape, self.config.num_actions, device=device)
+        return torch.zeros(*shape, dtype=torch.int64, device=device)
 
     def initial_state(self, num_envs: int) -> Tensor:
         """Returns the recurrent state before the first step, `[N, S]`."""
@@ -117,9 +161,11 @@ class Policy(nn.Module):
         device, config = self.critic.weight.device, self.config
         images = {name: ((*config.image_size, PIXELS[name][0]), PIXELS[name][1]) for name in config.images}
         vectors = {name: ((size,), torch.float32) for name, size in config.vectors.items()}
+        categories = dict.fromkeys(config.categories, ((1,), torch.int64))
+        goals = {config.goal_image: ((*config.goal_image_size, 3), torch.uint8)} if config.goal_image else {}
         return {
             name: torch.zeros(*shape, *rest, dtype=dtype, device=device)
-            for name, (rest, dtype) in (images | vectors).items()
+            for name, (rest, dtype) in (images | vectors | categories | goals).items()
         }
 
     def step(
@@ -153,7 +199,7 @@ class Policy(nn.Module):
         steps, num_envs = episode_start.shape
         flat = {name: value.flatten(0, 1) for name, value in observations.items()}
         with self._autocast():
-            features = self._features(flat, previous_actions.flatten(), episode_start.flatten())
+            features = self._features(flat, previous_actions.flatten(0, 1), episode_start.flatten())
             hidden = self.core.sequence(features.view(steps, num_envs, -1), episode_start, state)
         return self._heads(hidden)
 
@@ -191,14 +237,24 @@ class Policy(nn.Module):
         parts = [
             encode(vector_features(name, observation[name], config.fine_goal)) for name, encode in self.vectors.items()
         ]
-        parts.append(self.previous_action(torch.where(episode_start, config.num_actions, previous_action)))
+        parts += [embed(observation[name].long().squeeze(-1)) for name, embed in self.categories.items()]
+        if config.continuous:
+            parts.append(self.previous_action(previous_action.masked_fill(episode_start.unsqueeze(-1), 0.0)))
+        else:
+            parts.append(self.previous_action(torch.where(episode_start, config.num_actions, previous_action)))
         if self.visual is not None:
             parts.append(self.visual(observation))
+        encoder = self.visual if self.goal_visual is None else self.goal_visual
+        if config.goal_image and encoder is not None:
+            parts.append(encoder({"rgb": observation[config.goal_image]}))
         return torch.cat(parts, -1)
 
     def _heads(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         hidden = hidden.float()
-        return self.actor(hidden), self.critic(hidden).squeeze(-1)
+        logits = self.actor(hidden)
+        if self.config.continuous:
+            logits = torch.cat((logits, self.log_std.clamp(-5, 2).expand_as(logits)), -1)
+        return logits, self.critic(hidden).squeeze(-1)
 
     def _autocast(self) -> AbstractContextManager:
         if self.compute_dtype is None:
@@ -209,7 +265,7 @@ class Policy(nn.Module):
 
 def config_for(
     observation_space: gym.spaces.Dict,
-    action_space: gym.spaces.Discrete,
+    action_space: gym.spaces.Discrete | gym.spaces.Box,
     action_names: tuple[str, ...] = ("stop", "forward", "left", "right"),
     **options: Any,
 ) -> PolicyConfig:
@@ -218,7 +274,7 @@ def config_for(
     Args:
         observation_space: The observation space of one environment.
         action_space: The action space of one environment.
-        action_names: The names of the actions; "stop" is the one that ends an episode.
+        action_names: The names of the actions; "stop" or "found" is the one that may end an episode.
         **options: Other fields of `PolicyConfig`.
 
     Raises:
@@ -232,13 +288,26 @@ def config_for(
             f"A policy reads the images {' and '.join(PIXELS)} of one camera; these observations hold "
             f"{', '.join(offered)} and none of those. Give the agent one camera, or wrap the environment."
         )
+    continuous = isinstance(action_space, gym.spaces.Box)
+    stops = [k for k, name in enumerate(action_names) if name in ("stop", "found")]
+    categories = {
+        name: int(space.high[0]) + 1
+        for name, space in observation_space.spaces.items()
+        if isinstance(space, gym.spaces.Box) and space.shape == (1,) and np.issubdtype(space.dtype, np.integer)
+    }
     config = PolicyConfig(
         **options,
         images=images,
-        vectors={name: shape[0] for name, shape in shapes.items() if len(shape) == 1},
-        num_actions=int(action_space.n),
-        stop_action=action_names.index("stop") if "stop" in action_names else None,
+        vectors={name: shape[0] for name, shape in shapes.items() if len(shape) == 1 and name not in categories},
+        categories=categories,
+        num_actions=action_space.shape[0] if isinstance(action_space, gym.spaces.Box) else int(action_space.n),
+        continuous=continuous,
+        stop_action=stops[0] if stops and not continuous else None,
     )
+    goals = [name for name in offered if name.endswith("imagegoal")]
+    if goals:
+        height, width, _ = shapes[goals[0]]
+        config = replace(config, goal_image=goals[0], goal_image_size=(height, width))
     if not images:
         return config
     height, width, _ = shapes[images[0]]

@@ -51,10 +51,11 @@ class Collector:
         """
         num_envs, device = self.env.num_envs, self.env.device
         self.observation, _ = self.env.reset(seed=seed, options={"elapsed_steps": elapsed})
-        self._sampler = ActionSampler(seed + torch.arange(num_envs, device=device))
+        streams = seed + torch.arange(num_envs, device=device)
+        self._sampler = ActionSampler(streams, self.policy.config.continuous)
         self.memory = self.policy.initial_state(num_envs)
         self._episode_start = torch.ones(num_envs, dtype=torch.bool, device=device)
-        self._action = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self._action = self.policy.blank_action(num_envs)
 
     def begin(self) -> None:
         """Begins a rollout."""
@@ -104,7 +105,10 @@ class Collector:
         self.env.load_state_dict(without_prefix("env.", tensors))
         for name, current in zip(_OWN, (self._episode_start, self._action, self.memory), strict=True):
             _require_like(name, tensors[name], current)
-        if not ((tensors["action"] >= 0) & (tensors["action"] < self.policy.config.num_actions)).all():
+        if (
+            not self.policy.config.continuous
+            and not ((tensors["action"] >= 0) & (tensors["action"] < self.policy.config.num_actions)).all()
+        ):
             raise ValueError("action holds numbers of no action")
         self._sampler.load_state_dict({name: tensors[name] for name in ("streams", "count")})
         self._episode_start, self._action, self.memory = (tensors[name].to(self.env.device) for name in _OWN)

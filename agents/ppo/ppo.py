@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.errors import AgentError, require_between, require_positive
 from batchsim.agents.networks.policy import Policy
+from batchsim.agents.ppo.action_distribution import log_prob_and_entropy
 from batchsim.agents.ppo.lamb import Lamb, lamb_groups
 from batchsim.agents.ppo.rollout_buffer import Batch, RolloutBuffer
 
@@ -135,8 +136,7 @@ def ppo_loss(
         config: The coefficients.
         ranks: The processes over which advantages are normalised.
     """
-    log_probs = torch.log_softmax(logits, -1)
-    log_prob = log_probs.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+    log_prob, entropies = log_prob_and_entropy(logits, batch.actions)
     advantages = batch.advantages
     if config.normalize_advantage:
         advantages = ranks.standardized(advantages)
@@ -145,7 +145,7 @@ def ppo_loss(
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
     value_loss = 0.5 * (values - batch.returns).square().mean()
-    entropy = -(log_probs.exp() * log_probs).sum(-1).mean()
+    entropy = entropies.mean()
     loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
     with torch.no_grad():
         # The k3 estimate of the Kullback-Leibler divergence (Schulman, "Approximating KL divergence", 2020).

@@ -38,6 +38,7 @@ class RolloutBuffer:
         observation_space: The observation space of one environment.
         state_size: The size of the policy's recurrent state.
         device: Where the tensors are.
+        action_size: Real numbers of an action; 0: an action is one integer.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RolloutBuffer:
         observation_space: gym.spaces.Dict,
         state_size: int,
         device: torch.device | str = "cpu",
+        action_size: int = 0,
     ) -> None:
         self.steps, self.num_envs = steps, num_envs
         self.length = steps
@@ -58,9 +60,11 @@ class RolloutBuffer:
             name: value.half() if value.dtype == torch.float32 and value.ndim == 5 else value
             for name, value in zero_observations(observation_space, steps, num_envs, device=device).items()
         }
-        self.previous_actions = zeros(torch.int64)
+        actions = (steps, num_envs, action_size) if action_size else (steps, num_envs)
+        kind = torch.float32 if action_size else torch.int64
+        self.previous_actions = torch.zeros(actions, dtype=kind, device=device)
         self.episode_start = zeros(torch.bool)
-        self.actions = zeros(torch.int64)
+        self.actions = torch.zeros(actions, dtype=kind, device=device)
         self.log_probs = zeros()
         self.values = zeros()
         self.rewards = zeros()

@@ -76,7 +76,8 @@ class Trainer:
         self.num_envs = len(envs) * self.env.num_envs
         state_size = policy.initial_state(1).shape[1]
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
-        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device)
+        size = policy.config.num_actions if policy.config.continuous else 0
+        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, size)
         columns = self.rollout.split(len(envs))
         self.collectors = [
             Collector(env, policy, buffer, config.gamma, seed, elapsed)

@@ -48,7 +48,7 @@ class TruncationBootstrap:
             policy: The policy, whose critic gives the values.
             truncated: Where the time limit ended the episode, bool `[N]`.
             final: The final observations, `[N, ...]` each.
-            action: The actions that led there, int64 `[N]`.
+            action: The actions that led there, `[N, ...]`.
             state: The policy's recurrent state after them, `[N, S]`.
         """
         if not self.at_once:
@@ -72,18 +72,19 @@ class TruncationBootstrap:
         """Where step `t` keeps its observations: no environment is truncated twice in the steps that share a slot."""
         if not self._kept:
             count = math.ceil(self.buffer.steps / self._time_limit)
-            self._kept = [_FinalObservations(self._observations, self.buffer.state) for _ in range(count)]
+            sample = self.buffer.state, self.buffer.actions[0]
+            self._kept = [_FinalObservations(self._observations, *sample) for _ in range(count)]
         return self._kept[t // self._time_limit]
 
 
 class _FinalObservations:
     """For each environment the final observation of one truncated episode, and its last step, -1 if there is none."""
 
-    def __init__(self, observation: Mapping[str, Tensor], state: Tensor) -> None:
+    def __init__(self, observation: Mapping[str, Tensor], state: Tensor, action: Tensor) -> None:
         self.observation = {name: torch.zeros_like(value) for name, value in observation.items()}
         self.state = torch.zeros_like(state)
         self.time = torch.full((len(state),), -1, dtype=torch.int64, device=state.device)
-        self.action = torch.zeros_like(self.time)
+        self.action = torch.zeros_like(action)
         self.episode_start = torch.zeros_like(self.time, dtype=torch.bool)
 
     def keep(self, t: int, truncated: Tensor, final: Mapping[str, Tensor], action: Tensor, state: Tensor) -> None:

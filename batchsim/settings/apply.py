@@ -28,7 +28,7 @@ def apply_setting(name: str, given: dict[str, Any]) -> dict[str, Any]:
         OptionError: If there is no such setting, or `given` has another value for an option that it fixes.
     """
     setting = find_setting(name, SETTINGS)
-    options = given | setting.options | {"task": _task(setting, given)}
+    options = given | dict(setting.options) | {"task": _task(setting, given)}
     if given.get("success_distance") is not None:
         _refuse(setting, "success_distance", getattr(setting.task, "success_distance", None), given["success_distance"])
     options.pop("success_distance", None)

@@ -6,9 +6,7 @@ a constant at a success. The defaults are those of its ObjectNav, ImageNav and I
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import gymnasium as gym
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
+from batchsim.option_checks import real_number
 from batchsim.random_streams import pick
 from batchsim.tasks.pointnav import soft_spl, spl
 from batchsim.tasks.task import Task
@@ -52,9 +51,7 @@ class GoalNavigation(Task):
 
     def __post_init__(self) -> None:
         for name in ("success_distance", "min_distance", "max_distance"):
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf):
-                raise OptionError(f"{name}={value!r}: expected metres, more than 0.")
+            real_number(name, getattr(self, name), 1e-6, 1e6, "metres")
         if not self.min_distance < self.max_distance:
             raise OptionError(
                 f"min_distance={self.min_distance!r}: expected less than max_distance={self.max_distance!r}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import gymnasium as gym
 import torch
@@ -63,7 +63,7 @@ class MultiObjectNav(GoalNavigation):
         if self.categories and len(set(self.categories)) < self.num_goals:
             raise OptionError(f"categories={self.categories!r}: expected at least num_goals={self.num_goals} of them.")
 
-    def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Self:
+    def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> MultiObjectNav:
         """Uses `categories` as the table of ids.
 
         Raises:

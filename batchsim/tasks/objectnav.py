@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import gymnasium as gym
 import torch
@@ -47,7 +47,7 @@ class ObjectNav(GoalNavigation):
     uses_objects: ClassVar[bool] = True
     action_names: ClassVar[tuple[str, ...]] = ("stop", "forward", "left", "right", "look_up", "look_down")
 
-    def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> Self:
+    def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> ObjectNav:
         """Uses `categories` as the table of ids.
 
         Raises:
