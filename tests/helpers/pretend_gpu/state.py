@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+import warnings
 from collections import Counter
 
 import torch
@@ -18,7 +19,7 @@ class State:
         self.reset()
 
     def reset(self):
-        self.sync_mode = 0  # 0: waits are counted, 2: they raise
+        self.sync_mode = 0  # 0: waits are counted, 1: warned of, 2: they raise
         self.waits = Counter()  # by what waited and where
         self.graph = None  # the graph that is being captured
         self.pending = []  # (number, target, value): copies to the host that have not arrived
@@ -53,6 +54,8 @@ def wait(what):
     if state.graph is not None:
         raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what}) at {where(3)}")
     state.waits[f"{what} at {where()}"] += 1
+    if state.sync_mode == 1:
+        warnings.warn(f"called a synchronizing CUDA operation: {what} at {where(3)}", stacklevel=2)
     if state.sync_mode == 2:
         raise SyncError(f"called a synchronizing CUDA operation: {what} at {where(3)}")
     deliver()
