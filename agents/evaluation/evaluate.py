@@ -9,7 +9,7 @@ from batchsim.agents.evaluation.candidates import Candidate, check_fits, find_ca
 from batchsim.agents.evaluation.episode_selection import episodes_of_set
 from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.session import EvalSession
-from batchsim.agents.networks.policy import Policy
+from batchsim.agents.networks.policy import Policy, require_finite
 
 
 def evaluate(
@@ -39,12 +39,13 @@ def evaluate(
         The records of all episodes; `summary()` gives the means with 95% intervals.
 
     Raises:
-        AgentError: If the agent cannot be loaded or does not fit the task.
+        AgentError: If the agent cannot be loaded, does not fit the task, or has weights that are not finite.
         SceneError: If the scenes cannot be loaded.
     """
     if isinstance(agent, Policy):
         candidate = Candidate("policy", config or TrainConfig(), agent)
         check_fits(agent, candidate.config, "policy")
+        require_finite("policy", agent.state_dict())
     else:
         (candidate,) = find_candidates([str(agent)], config)
     session = EvalSession(episodes_of_set(scenes, episodes), num_envs, seed, deterministic, device=device, quiet=True)

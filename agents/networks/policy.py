@@ -312,3 +312,10 @@ def config_for(
         return config
     height, width, _ = shapes[images[0]]
     return replace(config, image_size=(height, width))
+
+
+def require_finite(name: str, weights: Mapping[str, Tensor]) -> None:
+    """Raises `AgentError` with `name` in its message if a weight is infinite or not a number."""
+    bad = [key for key, value in weights.items() if not value.is_floating_point() or not value.isfinite().all()]
+    if bad:
+        raise AgentError(f"{name}: {', '.join(bad[:3])} holds values that are not finite numbers. Training diverged.")

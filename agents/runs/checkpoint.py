@@ -19,7 +19,7 @@ from torch import Tensor
 
 from batchsim import OptionError
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.policy import Policy, PolicyConfig
+from batchsim.agents.networks.policy import Policy, PolicyConfig, require_finite
 from batchsim.agents.ppo.trainer import Progress, Trainer
 from batchsim.agents.runs.checkpoint_folder import newest_whole, write_checkpoint_folder
 from batchsim.agents.runs.run_log import LogState
@@ -133,7 +133,7 @@ def _load_policy(folder: Path) -> Policy:
         raise AgentError(f"{folder / _NETWORK}: {error}") from None
     if shapes != {name: value.shape for name, value in weights.items()}:
         raise AgentError(f"{folder}: the weights in {_WEIGHTS} do not fit the network in {_NETWORK}.")
-    _require_finite(folder / _WEIGHTS, weights)
+    require_finite(str(folder / _WEIGHTS), weights)
     policy = Policy(config)
     with reading(folder / _WEIGHTS, "the weights of a policy", AgentError):
         policy.load_state_dict(weights)
@@ -238,9 +238,3 @@ def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{full} has the shape {tuple(value.shape)}, its weights have {tuple(parameter.shape)}")
         state.setdefault(numbers[parameter], {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    bad = [name for name, value in tensors.items() if not value.is_floating_point() or not value.isfinite().all()]
-    if bad:
-        raise AgentError(f"{path}: {', '.join(bad[:3])} holds values that are not finite numbers. Training diverged.")

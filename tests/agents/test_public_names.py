@@ -46,5 +46,10 @@ def test_evaluate_runs_baselines_and_policies():
 def test_evaluate_names_what_does_not_fit():
     with pytest.raises(AgentError, match="depth"):
         evaluate(Policy(PolicyConfig(image_size=(32, 32), hidden_size=16)), "one-room", 2)
+    spoiled = Policy(PolicyConfig(images=(), hidden_size=16))
+    with torch.no_grad():
+        spoiled.critic.bias.fill_(torch.inf)
+    with pytest.raises(AgentError, match=r"policy: critic\.bias holds values that are not finite"):
+        evaluate(spoiled, "one-room", 2, TrainConfig(blind=True))
     with pytest.raises(AgentError, match="neither a run folder nor a baseline"):
         evaluate("nothing-here", "one-room", 2)
