@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import minimum_filter
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from batchsim.scenes.agent_body import AgentBody
-from batchsim.scenes.walking.columns import Columns
+from batchsim.scenes.walking.columns import Columns, Grid
 
 # Smallest radius of an island on which episodes may start, as in Habitat's episode sampling. Metres.
 MIN_ISLAND_RADIUS = 1.5
@@ -20,6 +21,9 @@ ROOM_COVERED = 0.5
 # An island is a roof if more than these shares of it have nothing above, and a storey below.
 ROOF_OPEN = 0.8
 ROOF_OVER_FLOOR = 0.25
+# An island is the top of a wall if more than this share of it is this close, horizontally, to a lower, larger island.
+WALL_TOP_SHARE = 0.5
+WALL_TOP_REACH = 1.0
 # Surfaces this close above a floor, such as rugs, do not count as being above it. Metres.
 COVER_HEIGHT = 0.5
 
@@ -64,9 +68,11 @@ def floors_among(
     """Returns which islands are floors rather than roofs, furniture or small leftovers, bool `[I]`.
 
     Roofs are dropped first: islands mostly under the open sky with a floor, or the ground, at least `body.height`
-    below. (Bridges and terraces stay: they are connected to other floor.) Of the rest, an island stays if it has at
-    least `min_area` square metres and a radius of `MIN_ISLAND_RADIUS`, and is a room (under a ceiling, at least
-    `ROOM_AREA`) or has `MIN_ISLAND_SHARE` of the largest island's area. If none does, the largest stays.
+    below. (Bridges and terraces stay: they are connected to other floor.) Tops of walls, which scans without a ceiling
+    have, are dropped too: under the open sky, close to a larger island at least `body.height` below. Of the rest, an
+    island stays if it has at least `min_area` square metres and a radius of `MIN_ISLAND_RADIUS`, and is a room (under a
+    ceiling, at least `ROOM_AREA`) or has `MIN_ISLAND_SHARE` of the largest island's area. If none does, the largest
+    stays.
 
     Args:
         columns: The scene, cut into columns.
@@ -89,9 +95,23 @@ def floors_among(
     room = (ceiling_share > ROOM_COVERED) & (area >= ROOM_AREA)
     floor = ~roof & (area >= min_area) & (radius >= MIN_ISLAND_RADIUS)
     floor &= room | (area >= MIN_ISLAND_SHARE * area.max())
+    for island in np.flatnonzero(floor & (open_share > ROOF_OPEN))[::-1]:
+        floor[island] = not _is_wall_top(grid, column, height, islands, int(island), body)
     if not floor.any():
         floor[(area if area.any() else size).argmax()] = True
     return floor
+
+
+def _is_wall_top(
+    grid: Grid, column: np.ndarray, height: np.ndarray, islands: np.ndarray, island: int, body: AgentBody
+) -> bool:
+    """Returns whether most of an island is close to a larger one at least `body.height` below. Islands go by size."""
+    larger, mine = islands < island, islands == island
+    lowest = np.full(grid.rows * grid.cols, np.inf)
+    np.minimum.at(lowest, column[larger], height[larger])
+    reach = 2 * int(WALL_TOP_REACH / grid.cell_size) + 1
+    nearby = minimum_filter(lowest.reshape(grid.rows, grid.cols), reach, mode="constant", cval=np.inf).reshape(-1)
+    return bool((nearby[column[mine]] <= height[mine] - body.height).mean() > WALL_TOP_SHARE)
 
 
 def _overhead(columns: Columns, column: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,8 @@ def solid_triangles(texture: Texture, cutoff: float, size: int) -> np.ndarray:
     generator = contourpy.contour_generator(x, y, grid, fill_type=contourpy.FillType.OuterOffset)
     outlines, holes = generator.filled(cutoff - 1e-9, 2.0)[:2]
     tolerance = _TOLERANCE / max(alpha.shape)
-    found = [_triangulated(points, offsets, tolerance) for points, offsets in zip(outlines, holes, strict=True)]
+    rings = zip(outlines, holes, strict=True)
+    found = [_triangulated(np.asarray(points), np.asarray(offsets), tolerance) for points, offsets in rings]
     triangles = np.concatenate(found) if found else np.zeros((0, 3, 2))
     for axis, wrap in enumerate(texture.wrap):
         if wrap != CLAMP:
