@@ -25,6 +25,8 @@ MAX_UNPACKED_BYTES = 256 << 20
 _GOAL_RADIUS = 0.2
 # A goal this near to a baked one, metres, is that one.
 _SAME_GOAL = 1e-3
+# Metres from the origin beyond which positions are stored relative to one nearby.
+_FAR = 1000.0
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,19 @@ def load_episodes(
     if bad and not rows:
         raise SceneError(f"{path}: all {len(bad)} episodes are bad. The first: {bad[0].reason}")
     scene_index, episode_id, start, heading, goal, distance = zip(*rows, strict=True)
+    starts, goals = np.array(start, np.float64), np.array(goal, np.float64)
+    # Positions far from the origin, such as survey coordinates, are exact in float32 only relative to one nearby.
+    offset = np.where(np.abs(starts) > _FAR, np.round(starts), 0.0)
     return EpisodeSet(
         scene_names=tuple(names),
         scene_index=np.array(scene_index, np.int32),
-        start_position=np.array(start, np.float32),
+        start_position=(starts - offset).astype(np.float32),
         start_heading=np.array(heading, np.float32),
-        goal=np.array(goal, np.float32),
+        goal=(goals - offset).astype(np.float32),
         goal_index=np.full(len(rows), -1, np.int32),
         geodesic_distance=np.array(distance, np.float32),
         episode_id=tuple(episode_id),
+        offset=offset,
     )
 
 
@@ -94,9 +100,9 @@ def save_episodes(episodes: EpisodeSet, path: str | PathLike[str]) -> None:
         {
             "episode_id": episodes.episode_id[e],
             "scene_id": episodes.scene_names[episodes.scene_index[e]],
-            "start_position": episodes.start_position[e].tolist(),
+            "start_position": (episodes.start_position[e] + episodes.offset[e]).tolist(),
             "start_rotation": rotations[e].tolist(),
-            "goals": [{"position": episodes.goal[e].tolist(), "radius": _GOAL_RADIUS}],
+            "goals": [{"position": (episodes.goal[e] + episodes.offset[e]).tolist(), "radius": _GOAL_RADIUS}],
             "info": _info(float(episodes.geodesic_distance[e])),
         }
         for e in range(len(episodes))
@@ -120,11 +126,16 @@ def link_goals(
     if len(scene_set) != len(episodes.scene_names):
         raise SceneError(f"{len(scene_set)} scenes given for episodes in {len(episodes.scene_names)}.")
     goal_index, distance = episodes.goal_index.copy(), episodes.geodesic_distance.copy()
+    start, goal, offset = episodes.start_position.copy(), episodes.goal.copy(), episodes.offset.copy()
     whole, bad = [], []
     for number, source in enumerate(scene_set):
         mine = np.flatnonzero(episodes.scene_index == number)
         try:
-            scene, goal_index[mine], distance[mine], reasons = _link(source.load(), episodes.select(mine))
+            scene = source.load()
+            shift = episodes.offset[mine] - np.array(scene.offset)
+            start[mine], goal[mine], offset[mine] = start[mine] + shift, goal[mine] + shift, scene.offset
+            moved = replace(episodes, start_position=start, goal=goal, offset=offset)
+            scene, goal_index[mine], distance[mine], reasons = _link(scene, moved.select(mine))
             whole.append(scene)
         except SceneError as error:
             goal_index[mine], reasons = -1, [f"its scene cannot be had: {error}"] * len(mine)
@@ -133,7 +144,9 @@ def link_goals(
             for e, reason in zip(mine, reasons, strict=True)
             if reason
         ]
-    linked = replace(episodes, goal_index=goal_index, geodesic_distance=distance)
+    linked = replace(
+        episodes, start_position=start, goal=goal, offset=offset, goal_index=goal_index, geodesic_distance=distance
+    )
     return linked.select(goal_index >= 0), whole, bad
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from zlib import crc32
 
 import numpy as np
@@ -33,6 +33,8 @@ class EpisodeSet:
     - `goal` float32 `[E, 3]`; `goal_index` int32 `[E]`: which of the scene's baked goals it is, -1 if none.
     - `geodesic_distance` float32 `[E]`: from start to goal, inf if there is no path.
     - `episode_id`: strings, unique within each scene.
+    - `offset` float64 `[E, 3]`: metres to add for positions in the frame of the scene's file, see `Scene.offset`; 0 by
+      default.
     """
 
     scene_names: tuple[str, ...]
@@ -43,9 +45,12 @@ class EpisodeSet:
     goal_index: np.ndarray
     geodesic_distance: np.ndarray
     episode_id: tuple[str, ...]
+    offset: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     def __post_init__(self) -> None:
         count = len(self.episode_id)
+        if not len(self.offset):
+            object.__setattr__(self, "offset", np.zeros((count, 3)))
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name != "scene_names" and len(value) != count:
@@ -224,6 +229,7 @@ def _sample_in(scene: Scene, count: int, seed: int, rules: _Rules) -> EpisodeSet
         goal_index=goals.astype(np.int32),
         geodesic_distance=scene.goal_distances[goals, cells].astype(np.float32),
         episode_id=tuple(str(i) for i in range(count)),
+        offset=np.tile(np.array(scene.offset, np.float64), (count, 1)),
     )
 
 
