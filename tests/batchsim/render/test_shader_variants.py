@@ -1,5 +1,6 @@
 """Every shader that the backends compile, in its variants for CPUs and GPUs, against the reference compiler."""
 
+import re
 import shutil
 import subprocess
 from itertools import product
@@ -66,3 +67,22 @@ def test_every_shader_is_valid(homes, one_room, make_renderer, sources, tmp_path
     everything = {"raycast_trace.comp", "shade.comp", "cull.comp", "raster.vert", "raster_hit.frag", "nothing.frag"}
     assert names == everything | {"raster_depth.comp", "mip_level.comp"}
     assert count >= 20
+
+
+@pytest.mark.skipif(VALIDATOR is None, reason="needs glslangValidator (Debian: glslang-tools)")
+def test_edge_functions_are_not_contracted(one_room, make_renderer, sources, tmp_path):
+    """Two triangles must compute exact negatives for the edge they share, also where compilers fuse products and sums.
+
+    SPIR-V marks what may not be fused with NoContraction.
+    """
+    make_renderer([one_room], 1, backend="raycast")
+    file = tmp_path / "trace.comp"
+    file.write_text(next(source for name, source in sources if name == "raycast_trace.comp"))
+    options = ["-G", "--aml", "--amb", "-H", "-o", tmp_path / "trace.spv"]
+    listing = subprocess.run([VALIDATOR, *options, file], capture_output=True, text=True, check=True).stdout
+    exact = set(re.findall(r"Decorate (\d+)\S* *NoContraction", listing))
+    for function, count in (("exact_cross", 3), ("sides", 5)):
+        body = re.search(rf"\d+\({function}\S*\):[^\n]*Function.*?FunctionEnd", listing, re.DOTALL)[0]
+        operations = re.findall(r"(\d+)\S*:\s+\S+ (?:FMul|FSub|FAdd|VectorTimesScalar|Dot|ExtInst)", body)
+        assert len(operations) == count
+        assert set(operations) <= exact
