@@ -51,8 +51,8 @@ class EvalCommand:
     """Habitat PointNav episode file (json.gz) to run instead of a scene set."""
     scenes_dir: Path | None = None
     """Folder of the 3D files that the episode file names."""
-    num_envs: int = 64
-    """Environments stepped together; results do not depend on it."""
+    num_envs: int | None = None
+    """Environments stepped together (default: 64, and 256 for agents without images); results do not depend on it."""
     out: Path | None = None
     """Folder for evaluation.json, episodes.csv and report.html (default: the first agent's run folder)."""
     baselines: tuple[str, ...] | None = None
@@ -129,7 +129,7 @@ def _main(command: EvalCommand) -> int:
 
 
 def _check(command: EvalCommand) -> None:
-    if command.num_envs < 1:
+    if command.num_envs is not None and command.num_envs < 1:
         raise AgentError(f"num_envs is {command.num_envs}; expected at least 1.")
     if command.videos < 0:
         raise AgentError(f"videos is {command.videos}; expected 0 or more.")

@@ -28,13 +28,17 @@ MAX_EPISODE_STEPS = 500
 RENDERER = "raycast"
 """The renderer backend of evaluations: its images are identical, bit for bit, for any batch size."""
 
+_NUM_ENVS = 64
+_NUM_ENVS_WITHOUT_IMAGES = 256
+
 
 class EvalSession:
     """Runs agents through `chosen`, each with its own body, camera and task.
 
     Args:
         chosen: The episodes.
-        num_envs: Environments stepped together; results do not depend on it.
+        num_envs: Environments stepped together; by default 64, and 256 for agents without images. Results do not depend
+            on it.
         seed: Seed of the agents' random numbers.
         deterministic: Whether policies take the most likely action instead of sampling.
         renderer: As in `NavVectorEnv`.
@@ -50,7 +54,7 @@ class EvalSession:
     def __init__(
         self,
         chosen: EvalEpisodes,
-        num_envs: int = 64,
+        num_envs: int | None = None,
         seed: int = 0,
         deterministic: bool = False,
         renderer: str = RENDERER,
@@ -59,7 +63,7 @@ class EvalSession:
         quiet: bool = False,
         setting: str | None = None,
     ) -> None:
-        if num_envs < 1:
+        if num_envs is not None and num_envs < 1:
             raise AgentError(f"num_envs is {num_envs}; expected at least 1.")
         if not 0 <= seed < 2**32:
             raise AgentError(f"seed is {seed}; expected 0 to {2**32 - 1}.")
@@ -111,7 +115,8 @@ class EvalSession:
         chosen = chosen if which is None else _part(chosen, np.asarray(which, np.int64))
         options = self.env_options(candidate)
         options["sensors"] = tuple(dict.fromkeys((*options["sensors"], *sensors)))
-        num_envs = min(self.num_envs, len(chosen.episodes))
+        num_envs = self.num_envs or (_NUM_ENVS if options["sensors"] else _NUM_ENVS_WITHOUT_IMAGES)
+        num_envs = min(num_envs, len(chosen.episodes))
         env = NavVectorEnv(num_envs, chosen.scenes, episodes=chosen.episodes, **options)
         with closing(env), _one_thread() if not options["sensors"] else nullcontext():
             agent = candidate.agent(env, self.deterministic)

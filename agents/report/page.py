@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import Evaluation
-from batchsim.agents.report.gallery.episode_gallery import episode_gallery
+from batchsim.agents.report.gallery.episode_gallery import Gallery, draw_episodes, episode_gallery
 from batchsim.agents.report.gallery.fog import AgentView
 from batchsim.agents.report.head import page_head
 from batchsim.agents.report.plots.curves import learning_curves
@@ -52,7 +53,6 @@ def write_report(
     runs = list(runs)
     evaluations = [run.evaluation for run in runs]
     _check(evaluations)
-    view = view or AgentView()
     script = Markup("\n").join(static_file(name) for name in ("script.js", "player.js"))
     page = render(
         "page.html",
@@ -63,7 +63,7 @@ def write_report(
         head=page_head(runs[0]),
         comparison=comparison_table(evaluations),
         comparison_note=comparison_note(evaluations),
-        gallery=episode_gallery(runs, scenes, gallery, view, make_videos(runs)) if gallery else None,
+        gallery=_gallery(runs, scenes, gallery, view or AgentView()) if gallery else None,
         distances=distance_charts(evaluations),
         curves=learning_curves(runs),
         scenes=scene_table(evaluations[0]),
@@ -73,6 +73,15 @@ def write_report(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return atomic_write(path, page)
+
+
+def _gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int, view: AgentView) -> Gallery:
+    """Draw the maps in a second thread while videos are drawn and encoded in this one, which may hold OpenGL."""
+    evaluations = [run.evaluation for run in runs]
+    with ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(draw_episodes, evaluations, scenes, count, view)
+        videos = make_videos(runs)
+        return episode_gallery(evaluations, drawn.result(), videos, view.hfov)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:

@@ -16,7 +16,6 @@ from batchsim.agents.report.gallery.fog import AgentView, FogMap
 from batchsim.agents.report.gallery.maps import MapImage, draw_map
 from batchsim.agents.report.replays.replay_video import ReplayVideo
 from batchsim.agents.report.replays.video_set import VideoSet
-from batchsim.agents.report.reported_run import ReportedRun
 from batchsim.scenes import Scene
 
 _LONG_NAME = 24
@@ -102,34 +101,60 @@ class _Run:
     video: int | None
 
 
-def episode_gallery(
-    runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int, view: AgentView, videos: VideoSet
-) -> Gallery:
-    """Choose up to `count` episodes and draw them on maps of `scenes`."""
-    first = runs[0].evaluation
-    choice = choose_episodes(first, count)
-    chosen = [first.records[i] for i in choice.chosen]
+@dataclass(frozen=True)
+class DrawnEpisodes:
+    """The chosen episodes, drawn on maps.
+
+    Attributes:
+        choice: Which episodes are shown.
+        runs: For each of them the runs of all agents that ran it, as the agent's index and its record.
+        drawings: Their drawings.
+        maps: Maps by scene.
+    """
+
+    choice: EpisodeChoice
+    runs: tuple[tuple[tuple[int, EpisodeRecord], ...], ...]
+    drawings: tuple[EpisodeDrawing, ...]
+    maps: Mapping[str, MapImage]
+
+
+def draw_episodes(
+    evaluations: Sequence[Evaluation], scenes: Mapping[str, Scene], count: int, view: AgentView
+) -> DrawnEpisodes:
+    """Choose up to `count` episodes of the first evaluation, and draw the runs of all agents on maps of `scenes`."""
+    choice = choose_episodes(evaluations[0], count)
+    chosen = [evaluations[0].records[i] for i in choice.chosen]
     names = sorted({record.scene for record in chosen if record.scene in scenes})
     maps = {name: draw_map(scenes[name]) for name in names}
     fog_maps = {name: FogMap(image, view) for name, image in maps.items()}
-    by_episode = [{record.key: record for record in run.evaluation.records} for run in runs]
+    by_episode = [{record.key: record for record in evaluation.records} for evaluation in evaluations]
+    runs = tuple(
+        tuple((agent, known[record.key]) for agent, known in enumerate(by_episode) if record.key in known)
+        for record in chosen
+    )
+    drawings = tuple(
+        draw_episode(record, [run for _, run in same], maps.get(record.scene), fog_maps.get(record.scene))
+        for record, same in zip(chosen, runs, strict=True)
+    )
+    return DrawnEpisodes(choice, runs, drawings, maps)
+
+
+def episode_gallery(evaluations: Sequence[Evaluation], drawn: DrawnEpisodes, videos: VideoSet, hfov: float) -> Gallery:
+    """The gallery of the drawn episodes, with videos where there are some."""
+    first = evaluations[0]
+    names = list(drawn.maps)
     cards, plays = [], []
-    for rank, record in enumerate(chosen):
-        same = [
-            _Run(color, run.evaluation.agent, by_episode[color][record.key], videos.find(color, record))
-            for color, run in enumerate(runs)
-            if record.key in by_episode[color]
-        ]
-        image, fog_map = maps.get(record.scene), fog_maps.get(record.scene)
-        drawing = draw_episode(record, [run.record for run in same], image, fog_map)
-        map_index = names.index(record.scene) if image else None
+    for rank, (runs, drawing) in enumerate(zip(drawn.runs, drawn.drawings, strict=True)):
+        same = [_Run(agent, evaluations[agent].agent, record, videos.find(agent, record)) for agent, record in runs]
+        scene = same[0].record.scene
+        map_index = names.index(scene) if scene in drawn.maps else None
         cards.append(_card(rank, same, drawing, map_index, first.measures))
         plays.append(_play(same, drawing, map_index, first.measures, videos.videos))
     return Gallery(
-        note=_note(choice, first, len(videos.videos)),
+        note=_note(drawn.choice, first, len(videos.videos)),
         controls=gallery_controls(first),
-        maps=tuple(maps[name] for name in names),
-        hfov=view.hfov,
+        maps=tuple(drawn.maps.values()),
+        hfov=hfov,
         cards=tuple(cards),
         videos=tuple(video.video.base64 for video in videos.videos),
         plays=tuple(plays),
