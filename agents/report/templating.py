@@ -59,6 +59,6 @@ def _json(data: Any) -> Markup:
     """Compact JSON that is safe in script elements and in single-quoted attributes; numbers must be finite."""
 
     def dumps(value: Any) -> str:
-        return visible(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     return htmlsafe_json_dumps(data, dumps=dumps)

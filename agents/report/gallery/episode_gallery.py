@@ -16,6 +16,7 @@ from batchsim.agents.report.gallery.fog import AgentView, FogMap
 from batchsim.agents.report.gallery.maps import MapImage, draw_map
 from batchsim.agents.report.replays.replay_video import ReplayVideo
 from batchsim.agents.report.replays.video_set import VideoSet
+from batchsim.agents.report.templating import visible
 from batchsim.scenes import Scene
 
 _LONG_NAME = 24
@@ -249,19 +250,19 @@ def _play(
 ) -> dict[str, Any]:
     """What the page's script needs to play one episode."""
     record = runs[0].record
-    shown = [name for name in measures if name != "success"]
+    styles = {name: style_of(name) for name in measures if name != "success"}
     return {
-        "scene": record.scene,
-        "episode": record.episode_id,
+        "scene": visible(record.scene),
+        "episode": visible(record.episode_id),
         "distance": finite(record.start_distance) if drawing.goal else None,
         "map": map_index,
         **drawing.data(),
         "runs": [
             {
-                "agent": run.agent,
+                "agent": visible(run.agent),
                 "color": run.color,
                 "outcome": _outcome(run.record),
-                "facts": {style_of(name).title: style_of(name).one(run.record.measures[name]) for name in shown},
+                "facts": {visible(style.title): style.one(run.record.measures[name]) for name, style in styles.items()},
                 "x": as_changes(drawing.points[i][:, 0], 10),
                 "y": as_changes(drawing.points[i][:, 1], 10),
                 "headings": as_changes(drawing.headings[i], 100),
