@@ -13,6 +13,7 @@ from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS, bake
 from batchsim.scenes.baking.cache import CacheKey, baking_code_digest, cached
 from batchsim.scenes.baking.scene import Scene
+from batchsim.scenes.errors import SceneError
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Mesh
 from batchsim.scenes.sources.assembly.transparency import AlphaPolicy
@@ -90,8 +91,13 @@ class BakedSource(SceneSource):
         return replace(self, body=body or self.body, num_goals=num_goals or self.num_goals)
 
     def _bake(self) -> Scene:
-        mesh, label_names = self.read_mesh()
-        return bake(mesh, self.name, self.body, self.num_goals, label_names=label_names)
+        try:
+            mesh, label_names = self.read_mesh()
+            return bake(mesh, self.name, self.body, self.num_goals, label_names=label_names)
+        except SceneError as error:
+            if self.name.partition("?")[0] in str(error):
+                raise
+            raise SceneError(f"{self.name}: {error}") from error
 
 
 @dataclass(frozen=True)

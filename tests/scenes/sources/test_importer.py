@@ -325,3 +325,21 @@ def test_real_mesh_matches_its_own_text():
     mesh = import_file(path).mesh
     assert len(mesh) == sum(len(line.split()) - 3 for line in lines if line.startswith("f "))
     np.testing.assert_allclose(mesh.bounds, [vertices.min(0), vertices.max(0)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["image", "too small"])
+def test_every_message_names_the_file_and_nothing_is_cached(tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("BATCHSIM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.mtl").write_text("newmtl m\nmap_Kd t.png\n")
+    (tmp_path / "t.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf of it" if damage == "image" else b"")
+    if damage == "too small":
+        (tmp_path / "t.png").unlink()
+        (tmp_path / "a.mtl").unlink()
+    side = 1.6 if damage == "too small" else 4
+    lines = ["mtllib a.mtl", "usemtl m"] if damage == "image" else []
+    lines += ["v 0 0 0", f"v {side} 0 0", f"v {side} 0 -{side}", f"v 0 0 -{side}", "vt 0 0", "f 1/1 2/1 3/1 4/1"]
+    (tmp_path / "a.obj").write_text("\n".join(lines))
+    with pytest.raises(SceneError, match=r"a\.obj") as caught:
+        scenes.load(tmp_path / "a.obj")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "cache").glob("*"))
