@@ -15,7 +15,7 @@ from batchsim.scenes.errors import SceneError, first_line
 MAX_TEXTURE_SIZE = 1024
 """Pixels; larger textures are scaled down."""
 
-_MAX_PIXELS = 1 << 28  # 16384 x 16384
+_MAX_PIXELS = 178_956_970  # the limit of Pillow itself, some 13,000 x 13,000
 _KTX2 = b"\xabKTX 20\xbb\r\n\x1a\n"
 
 
