@@ -200,6 +200,14 @@ def constant_strings() -> list[str]:
     ]
 
 
+def test_installation_page_lists_all_extras():
+    extras = re.search(
+        r"\[project.optional-dependencies\]\n(.*?)\n\[", (ROOT / "pyproject.toml").read_text("utf-8"), re.S
+    )
+    named = [row[0].strip("`") for row in table_rows(MARKDOWN["install.md"].split("## On a CPU")[0])]
+    assert sorted(named) == sorted(re.findall(r"^([\w-]+) = \[", extras[1], re.M))
+
+
 def test_error_messages_of_the_installation_page_are_in_the_code():
     section = MARKDOWN["install.md"].split("## Error messages")[1]
     messages = [row[0].strip("`") for row in table_rows(section)]
