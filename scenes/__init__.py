@@ -10,6 +10,11 @@ from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import bake
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.episodes.habitat_files import link_goals, load_episodes, save_episodes
+from batchsim.scenes.episodes.habitat_object_files import (
+    link_object_goals,
+    load_object_episodes,
+    save_object_episodes,
+)
 from batchsim.scenes.episodes.sampling import EpisodeSet, sample_episodes, standard_episodes
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.labels import LABELS
@@ -31,11 +36,14 @@ __all__ = [
     "bake",
     "bake_many",
     "link_goals",
+    "link_object_goals",
     "load",
     "load_all",
     "load_episodes",
+    "load_object_episodes",
     "resolve",
     "sample_episodes",
     "save_episodes",
+    "save_object_episodes",
     "standard_episodes",
 ]

@@ -56,6 +56,11 @@ def category_of(label_name: str) -> str | None:
     return None if name in _NO_GOALS else name
 
 
+def category_name(label_name: str) -> str:
+    """Returns the category of a label, or the label's own name if its objects are not goals by default."""
+    return category_of(label_name) or label_name
+
+
 def categories_of_labels(label_names: Sequence[str]) -> tuple[str | None, ...]:
     """`category_of` for each label."""
     return tuple(category_of(name) for name in label_names)

@@ -18,11 +18,14 @@ from batchsim.scenes import (
     SceneError,
     bake_many,
     link_goals,
+    link_object_goals,
     load_episodes,
+    load_object_episodes,
     resolve,
     standard_episodes,
 )
 from batchsim.scenes.episodes.habitat_files import BadEpisode
+from batchsim.scenes.episodes.habitat_object_files import holds_objects
 
 MAX_EPISODES = 1_000_000
 
@@ -79,7 +82,7 @@ def episodes_of_set(scenes: str, count: int, body: AgentBody | None = None) -> E
 
 
 def episodes_of_file(file: Path, scene_folder: Path | None, count: int | None = None) -> EvalEpisodes:
-    """Select the episodes of a Habitat PointNav file (json.gz), or the first `count` of them.
+    """Select the episodes of a Habitat PointNav, ObjectNav or InstanceImageNav file, or the first `count` of them.
 
     Episodes are left out if they are malformed, if their scene is missing or damaged, or if no path leads to their
     goal.
@@ -96,10 +99,16 @@ def episodes_of_file(file: Path, scene_folder: Path | None, count: int | None = 
     if count is not None:
         _check_count(count)
     bad: list[BadEpisode] = []
-    named = load_episodes(file, scene_folder, bad)
-    named = named.select(slice(count)).without_idle_scenes()
-    _bake(resolve(list(named.scene_names)))
-    linked, scenes, unlinked = link_goals(named)
+    if holds_objects(file):
+        loaded = load_object_episodes(file, scene_folder, bad)
+        _bake(resolve(list(loaded.episodes.scene_names)))
+        linked, scenes, unlinked = link_object_goals(loaded)
+        linked = linked.select(slice(count))
+    else:
+        named = load_episodes(file, scene_folder, bad)
+        named = named.select(slice(count)).without_idle_scenes()
+        _bake(resolve(list(named.scene_names)))
+        linked, scenes, unlinked = link_goals(named)
     left_out = tuple(LeftOut(episode.scene_name, episode.episode_id, episode.reason) for episode in [*bad, *unlinked])
     if len(linked) == 0:
         raise AgentError(f"{file}: none of its {len(left_out)} episodes can be run. First reason: {left_out[0].reason}")

@@ -52,6 +52,7 @@ class FixedEpisodes:
             "position": torch.as_tensor(episodes.start_position, dtype=torch.float32, device=device),
             "heading": torch.as_tensor(episodes.start_heading, dtype=torch.float32, device=device),
             "goal": torch.as_tensor(episodes.goal_index, dtype=torch.int64, device=device),
+            "image": torch.as_tensor(episodes.goal_image, dtype=torch.int64, device=device),
         }
         if bool((self._columns["goal"] < 0).any()):
             raise OptionError("Some goals have no distance field: add them with Scene.with_goals first.")

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from batchsim.scenes import Scene
-from batchsim.scenes.categories import category_of
+from batchsim.scenes.categories import category_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class ObjectGoals:
 def object_goals(scene: Scene, tensor: Callable[[np.ndarray, type], Tensor]) -> ObjectGoals:
     """Collects the goals of `scene` that are objects; `tensor` makes a tensor of an array and a dtype."""
     objects, height = scene.objects, scene.walkable.heights
-    name_of = [category_of(scene.label_names[label]) or "" for label in objects.labels]
+    name_of = [category_name(scene.label_names[label]) for label in objects.labels]
 
     def floors(rows: list[int]) -> tuple[float, float]:
         seen = height[np.concatenate([objects.view_cells_of(row) for row in rows])]
@@ -63,6 +63,6 @@ def object_goals(scene: Scene, tensor: Callable[[np.ndarray, type], Tensor]) -> 
 def object_goal_positions(scene: Scene) -> np.ndarray:
     """float32 `[K + J, 3]`: a place for each goal that is an object: of a category that of one of its objects."""
     objects = scene.objects
-    name_of = [category_of(scene.label_names[label]) for label in objects.labels]
+    name_of = [category_name(scene.label_names[label]) for label in objects.labels]
     rows = [name_of.index(name) for name in objects.categories]
     return objects.centers[np.array([*rows, *objects.goals], np.int64)]

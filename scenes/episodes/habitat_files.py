@@ -26,7 +26,7 @@ _GOAL_RADIUS = 0.2
 # A goal this near to a baked one, metres, is that one.
 _SAME_GOAL = 1e-3
 # Metres from the origin beyond which positions are stored relative to one nearby.
-_FAR = 1000.0
+FAR = 1000.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def load_episodes(
         try:
             scene_id, *row = _row(path, number, entry)
             if scene_id not in located:
-                located[scene_id] = _located(path, scene_id, folder)
+                located[scene_id] = located_scene(path, scene_id, folder)
             if isinstance(name := located[scene_id], SceneError):
                 raise name
         except SceneError as error:
@@ -76,7 +76,7 @@ def load_episodes(
     scene_index, episode_id, start, heading, goal, distance = zip(*rows, strict=True)
     starts, goals = np.array(start, np.float64), np.array(goal, np.float64)
     # Positions far from the origin, such as survey coordinates, are exact in float32 only relative to one nearby.
-    offset = np.where(np.abs(starts) > _FAR, np.round(starts), 0.0)
+    offset = np.where(np.abs(starts) > FAR, np.round(starts), 0.0)
     return EpisodeSet(
         scene_names=tuple(names),
         scene_index=np.array(scene_index, np.int32),
@@ -185,16 +185,24 @@ def _entries(path: Path) -> list[dict]:
 
 
 def _episode_list(path: Path) -> list[dict]:
+    return read_document(path)["episodes"]
+
+
+def read_document(path: Path) -> dict:
+    """Returns the content of an episode file: an object with a list `episodes`.
+
+    Raises:
+        SceneError: If it is anything else.
+    """
     try:
         document = json.loads(_unpacked(path))
     except ValueError as error:
         raise SceneError(f"{path}: malformed JSON ({error}).") from None
     except RecursionError:
         raise SceneError(f"{path}: malformed JSON (nested too deeply).") from None
-    entries = document.get("episodes") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(document, dict) or not isinstance(document.get("episodes"), list):
         raise SceneError(f"{path}: not an episode file; expected an object with a list 'episodes'.")
-    return entries
+    return document
 
 
 def _unpacked(path: Path) -> bytes:
@@ -223,22 +231,23 @@ def _bad_entry(entry: object, number: int, error: SceneError) -> BadEpisode:
 
 
 def _fields(entry: dict) -> tuple[str, str, list[float], float, list[float], float]:
-    start, goal = _numbers(entry["start_position"], 3), _numbers(entry["goals"][0]["position"], 3)
-    x, y, z, w = _numbers(entry["start_rotation"], 4)
+    start, goal = read_numbers(entry["start_position"], 3), read_numbers(entry["goals"][0]["position"], 3)
+    x, y, z, w = read_numbers(entry["start_rotation"], 4)
     # The heading of the turned forward axis -z; of any rotation, that about y.
     heading = np.arctan2(2 * (x * z + w * y), 1 - 2 * (x * x + y * y))
     distance = float((entry.get("info") or {}).get("geodesic_distance", np.nan))
     return str(entry["scene_id"]), str(entry["episode_id"]), start, float(heading), goal, distance
 
 
-def _numbers(values: list, count: int) -> list[float]:
+def read_numbers(values: list, count: int) -> list[float]:
+    """Returns `count` finite numbers; raises ValueError for others."""
     numbers = [float(value) for value in values]
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise ValueError(f"expected {count} finite numbers, got {values!r}")
     return numbers
 
 
-def _located(path: Path, scene_id: str, folder: Path | None) -> str | SceneError:
+def located_scene(path: Path, scene_id: str, folder: Path | None) -> str | SceneError:
     """The scene's name, or why there is none."""
     try:
         return _scene_name(path, scene_id, folder)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from batchsim.scenes.baking.scene import Scene
-from batchsim.scenes.categories import CATEGORIES, category_of
+from batchsim.scenes.categories import CATEGORIES, category_name
 from batchsim.scenes.episodes.sampling import EpisodeSet
 from batchsim.scenes.errors import SceneError
 
@@ -56,7 +56,7 @@ def assign_objects(
         objects, found = scene.objects, []
         for j in np.unique(objects.image_goals).tolist():
             row = int(objects.goals[j])
-            name = category_of(scene.label_names[objects.labels[row]]) or ""
+            name = category_name(scene.label_names[objects.labels[row]])
             number = len(scene.goals) + len(objects.categories) + j
             found.append((name, number, objects.goal_distances[j], objects.view_cells_of(row)))
         return found
@@ -67,7 +67,7 @@ def assign_objects(
 
 def rows_of(scene: Scene, category: str) -> list[int]:
     """Rows of the scene's objects of a category that can be seen from somewhere."""
-    named = [category_of(name) == category for name in scene.label_names]
+    named = [category_name(name) == category for name in scene.label_names]
     objects = scene.objects
     return [row for row, label in enumerate(objects.labels) if named[label] and len(objects.view_cells_of(row))]
 

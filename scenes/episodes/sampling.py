@@ -35,6 +35,7 @@ class EpisodeSet:
     - `episode_id`: strings, unique within each scene.
     - `offset` float64 `[E, 3]`: metres to add for positions in the frame of the scene's file, see `Scene.offset`; 0 by
       default.
+    - `goal_image` int32 `[E]`: which picture of a single object shows the goal; -1 leaves it to the task.
     """
 
     scene_names: tuple[str, ...]
@@ -46,11 +47,14 @@ class EpisodeSet:
     geodesic_distance: np.ndarray
     episode_id: tuple[str, ...]
     offset: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    goal_image: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
         count = len(self.episode_id)
         if not len(self.offset):
             object.__setattr__(self, "offset", np.zeros((count, 3)))
+        if not len(self.goal_image):
+            object.__setattr__(self, "goal_image", np.full(count, -1, np.int32))
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name != "scene_names" and len(value) != count:

@@ -102,3 +102,46 @@ def _fields(
         else:
             category_fields[k] = goal_fields[[place[row] for row in rows]].min(0)
     return goal_fields, category_fields
+
+
+def objects_from_views(
+    walkable: Walkable,
+    labels: np.ndarray,
+    centers: np.ndarray,
+    views: list[np.ndarray],
+    categories: list[str | None],
+    image_poses: list[np.ndarray] | None,
+) -> SceneObjects:
+    """Returns objects whose view points are given, as those of an episode file.
+
+    Args:
+        walkable: The scene's walkable cells.
+        labels: int32 `[I]`, semantic labels.
+        centers: float32 `[I, 3]`, metres.
+        views: Cells int32 `[v]` of each object.
+        categories: Category of each object; None if it cannot be seen from anywhere.
+        image_poses: Pictures of each object, `[q, 5]`, which make goals of them; None: only categories are goals.
+    """
+    names = {name for name in categories if name is not None}
+    known = [name for name in CATEGORIES if name in names]
+    wanted = [*known, *sorted(names - set(known))]
+    goals = [row for row, name in enumerate(categories) if name is not None and image_poses is not None]
+    members = [[row for row, name in enumerate(categories) if name == asked] for asked in wanted]
+    goal_fields, category_fields = _fields(walkable, views, goals, members)
+    poses = [image_poses[row] for row in goals] if image_poses is not None else []
+    of_goal = np.repeat(np.arange(len(goals)), [len(part) for part in poses]).astype(np.int32)
+    pictures = np.concatenate([*poses, np.zeros((0, 5))]).astype(np.float32)
+    return SceneObjects(
+        labels=labels,
+        centers=centers,
+        areas=np.zeros(len(labels), np.float32),
+        view_cells=np.concatenate([*views, np.zeros(0, np.int32)]).astype(np.int32),
+        view_offsets=np.concatenate([[0], np.cumsum([len(cells) for cells in views])]).astype(np.int32),
+        categories=tuple(wanted),
+        category_distances=category_fields,
+        goals=np.array(goals, np.int32),
+        goal_distances=goal_fields,
+        image_goals=of_goal,
+        image_poses=pictures,
+        image_coverage=np.zeros((len(pictures), 2), np.float32),
+    )
