@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,20 +68,32 @@ class PPO:
         self.optimizer = make_optimizer(policy, config)
 
     def update(self, rollout: RolloutBuffer, generator: torch.Generator) -> dict[str, float]:
-        """Learns from `rollout`; returns the means of the losses and diagnostics."""
-        sums: dict[str, Tensor] = {}
-        count = 0
-        for _ in range(self.config.epochs):
-            for batch in rollout.minibatches(self.config.minibatches, generator):
-                terms = self._learn(batch)
-                count += 1
-                for name, value in terms.items():
-                    sums[name] = sums.get(name, 0.0) + value
-        means = {name: float(value) / count for name, value in sums.items()}
+        """Learns from `rollout`; returns the means of the losses and diagnostics.
+
+        The host reads them once, at the end, so that a GPU is never waited for in between.
+
+        Raises:
+            AgentError: If one of them is not finite. The weights are then those from before the update.
+        """
+        before = _snapshot(self.policy, self.optimizer)
+        learned = [
+            self._learn(batch)
+            for _ in range(self.config.epochs)
+            for batch in rollout.minibatches(self.config.minibatches, generator)
+        ]
         filled = slice(rollout.length)
-        return means | {
-            "explained_variance": float(explained_variance(rollout.values[filled], rollout.returns[filled]))
-        }
+        variance = explained_variance(rollout.values[filled], rollout.returns[filled])
+        names = tuple(learned[0])
+        *numbers, explained = torch.stack([*(terms[name] for terms in learned for name in names), variance]).tolist()
+        rows = [numbers[i : i + len(names)] for i in range(0, len(numbers), len(names))]
+        try:
+            for row in rows:
+                check_finite(dict(zip(names, row, strict=True)))
+        except AgentError:
+            _restore(self.policy, self.optimizer, before)
+            raise
+        means = {name: sum(column) / len(rows) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        return means | {"explained_variance": explained}
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
@@ -88,10 +102,8 @@ class PPO:
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
-        terms = {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
-        check_finite(terms)
         self.optimizer.step()
-        return terms
+        return {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
 
     def set_learning_rate(self, rate: float) -> None:
         """Sets the learning rate of the next updates."""
@@ -107,10 +119,26 @@ def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Optimize
     return torch.optim.Adam(policy.parameters(), lr=rate, eps=1e-5, fused=fused, foreach=False)
 
 
-def check_finite(terms: dict[str, Tensor]) -> None:
-    """Raises `AgentError` if one of the terms, which are scalars, is infinite or not a number."""
-    finite = torch.stack([value.isfinite() for value in terms.values()]).tolist()
-    bad = [name for name, good in zip(terms, finite, strict=True) if not good]
+_Snapshot = tuple[list[Tensor], list[dict[str, Tensor]]]
+
+
+def _snapshot(policy: nn.Module, optimizer: torch.optim.Optimizer) -> _Snapshot:
+    """Returns copies of all weights, and of what the optimiser keeps of each weight."""
+    weights = [weight.detach().clone() for weight in policy.parameters()]
+    states = [optimizer.state.get(weight, {}) for weight in policy.parameters()]
+    return weights, [{name: value.clone() for name, value in state.items()} for state in states]
+
+
+@torch.no_grad()
+def _restore(policy: nn.Module, optimizer: torch.optim.Optimizer, snapshot: _Snapshot) -> None:
+    for weight, before, state in zip(policy.parameters(), *snapshot, strict=True):
+        weight.copy_(before)
+        optimizer.state[weight] = state
+
+
+def check_finite(terms: Mapping[str, float | Tensor]) -> None:
+    """Raises `AgentError` if one of the terms of an update is infinite or not a number."""
+    bad = [name for name, value in terms.items() if not math.isfinite(value)]
     if bad:
         raise AgentError(
             f"Training diverged: {', '.join(bad)} not finite. The weights were not changed, and the last checkpoint "

@@ -34,7 +34,6 @@ def test_gpu_a_rollout_never_waits(trainer):
 
 
 @pytest.mark.gpu
-@pytest.mark.xfail(strict=True, reason="the losses of every minibatch are checked and read one by one")
 def test_gpu_an_update_waits_twice_at_most(trainer):
     trainer.collect()
     assert len(waits(lambda: trainer.ppo.update(trainer.rollout, trainer.generator))) <= 2
