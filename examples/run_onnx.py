@@ -18,14 +18,15 @@ observation, _ = envs.reset(seed=0)
 rng = np.random.default_rng(0)
 action, episode_start = np.zeros(16, np.int64), np.ones(16, bool)
 state = np.zeros((16, inputs["state"][1]), np.float32)
-ended = {"r": []}
-while len(ended["r"]) < int(wanted):
+ended = {"episode_return": []}
+while len(ended["episode_return"]) < int(wanted):
     known = {**observation, "previous_action": action, "episode_start": episode_start, "state": state}
     logits, _, state = session.run(None, {name: known[name] for name in inputs})
     action = (logits + rng.gumbel(size=logits.shape)).argmax(-1)  # a draw from the policy
     observation, reward, terminated, truncated, info = envs.step(action)
     episode_start = terminated | truncated
-    for name, values in info["episode"].items():
-        ended.setdefault(name, []).extend(values[episode_start].tolist())
+    for name, values in info.get("final_info", {}).items():
+        if not name.startswith("_") and values.ndim == 1:
+            ended.setdefault(name, []).extend(values[episode_start].tolist())
 for name, values in ended.items():
     print(f"{name:18} {np.mean(values):.3f} over {len(values)} episodes")

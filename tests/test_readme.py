@@ -27,7 +27,7 @@ def test_python_of_the_readme_runs(cache_of_this_session):
     names["renderer"].close()
     assert names["obs"]["depth"].shape == (256, 64, 64, 1)
     assert names["obs"]["pointgoal_with_gps_compass"].shape == (256, 2)
-    assert names["info"]["episode"]["spl"].shape == names["info"]["_episode"].shape == (256,)
+    assert names["info"]["final_info"]["spl"].shape == names["info"]["_final_info"].shape == (256,)
     assert names["images"]["depth"].shape == (64, 64, 64, 1)
     assert names["images"]["rgb"].shape == (64, 64, 64, 3)
 

@@ -14,7 +14,7 @@ from batchsim.scenes import EpisodeSet
 
 # Steps kept on the device before they are copied to the host together.
 _BLOCK = 64
-_NAMES = {"l": "episode_length", "r": "reward"}
+_NAMES = {"episode_return": "reward"}
 
 
 class EpisodeRecorder:
@@ -39,7 +39,8 @@ class EpisodeRecorder:
         """
         step = {"number": number, "done": done, "action": action}
         step |= {"position": info["position"], "heading": info["heading"]}
-        step |= {f"episode/{name}": value for name, value in info["episode"].items()}
+        measures = {name: value for name, value in info["final_info"].items() if not name.startswith("_")}
+        step |= {f"episode/{name}": value for name, value in measures.items() if name not in step}
         # Cloned, because the environment may reuse its tensors.
         self._pending.append({name: value.clone() for name, value in step.items()})
         if len(self._pending) == _BLOCK:

@@ -76,7 +76,7 @@ class Collector:
         self.buffer.store_outcome(t, reward, self._episode_start)
         cut_off = truncated & ~terminated
         self.truncation_bootstrap.add(t, self.policy, cut_off, info["final_obs"], self._action, self.memory)
-        episodes.add(info["episode"], self._episode_start)
+        episodes.add(info["final_info"], self._episode_start)
 
     def finish(self) -> Tensor:
         """Ends the rollout; returns the values float32 `[N]` of the observations after its last step."""

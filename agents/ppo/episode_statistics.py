@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-_NAMES = {"r": "reward", "l": "episode_length"}  # Gymnasium's short names in full
+_NAMES = {"episode_return": "reward"}
 
 
 class EpisodeStatistics:

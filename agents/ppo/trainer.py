@@ -72,7 +72,7 @@ class Trainer:
         self.progress = Progress()
         self.generator = torch.Generator().manual_seed(seed)
         self._preemption = preemption
-        self._measures = ("r", "l", *self.env.task.headline_measures)
+        self._measures = ("episode_return", "episode_length", *self.env.task.headline_measures)
         self.num_envs = len(envs) * self.env.num_envs
         state_size = policy.initial_state(1).shape[1]
         space = cast("gym.spaces.Dict", self.env.single_observation_space)

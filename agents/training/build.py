@@ -50,6 +50,7 @@ def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
             device=config.device,
             simulator_cuda_graph=config.simulator_cuda_graph,
             compile_simulator=config.compile_simulator,
+            reuse_buffers=True,
             **config.env_options(),
         )
         config = with_renderer(config, env)  # the second batch uses the backend that "auto" chose for the first

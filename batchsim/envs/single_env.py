@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from typing import Any
 
 import gymnasium as gym
@@ -10,46 +11,70 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from batchsim.envs.vector_env import NavVectorEnv
+from batchsim.simulation.simulator import Simulator
 
 
 class NavEnv(gym.Env):
     """One navigation environment with numpy observations: a `NavVectorEnv` of size 1.
 
-    With seed s + i, it goes through the same episodes as environment i of a `NavVectorEnv` with seed s.
+    With seed s + i and the same scenes in memory, it goes through the same episodes as environment i of a
+    `NavVectorEnv` with seed s. The info of a step holds the measures of the current episode so far
+    (`episode_return`, `episode_length`, `success`, `spl`, ...), and `position` and `heading`.
+
+    Pickling and copying keep the arguments of the constructor, not the state.
 
     Args:
         scenes: Where to navigate; see `NavVectorEnv`.
         render_mode: "rgb_array" for `render`, or None.
-        **options: The other options of `NavVectorEnv`, except `num_envs`, `output` and `autoreset_mode`.
+        **options: The other options of `NavVectorEnv`, except `num_envs`, `output`, `reuse_buffers` and
+            `autoreset_mode`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  (Gymnasium's form)
 
     def __init__(self, scenes: Any = "homes:train", *, render_mode: str | None = None, **options: Any) -> None:
+        self._arguments = {"scenes": scenes, "render_mode": render_mode, **options}
+        fixed = {"num_envs": 1, "output": "numpy", "autoreset_mode": AutoresetMode.DISABLED, "reuse_buffers": False}
+        known = signature(NavVectorEnv).parameters.keys() - fixed.keys()
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            expected = ", ".join(sorted(known))
+            raise TypeError(f"NavEnv() got an unexpected keyword argument {unknown[0]!r}; expected some of {expected}.")
         self.render_mode = render_mode
-        self._vector = NavVectorEnv(
-            1, scenes, output="numpy", autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **options
-        )
+        self._vector = NavVectorEnv(scenes=scenes, render_mode=render_mode, **fixed, **options)
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arguments of the constructor."""
+        return _construct, (type(self), self._arguments), {"spec": self.spec}
+
     @property
-    def simulator(self) -> Any:
+    def simulator(self) -> Simulator:
         """The simulator behind the interface."""
         return self._vector.simulator
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Starts the next episode; with a seed, the first one of that seed. The info is empty."""
+        """Starts the next episode; with a seed, the first one of that seed.
+
+        Args:
+            seed: Restarts the random stream of episodes.
+            options: Only `elapsed_steps`, an int: the number of steps that count as taken already.
+
+        Returns:
+            The observation, and an empty info.
+        """
         super().reset(seed=seed)
-        observation, _ = self._vector.reset(seed=seed)
+        batched = {name: np.asarray([value]) for name, value in (options or {}).items()}
+        observation, _ = self._vector.reset(seed=seed, options=batched)
         return _first_row(observation), {}
 
     def step(self, action: int) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Makes one step; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...)."""
         observation, reward, terminated, truncated, info = self._vector.step(np.asarray([action]))
-        measures = {name: value[0].item() for name, value in info["episode"].items()}
+        measures = {name: _to_scalar(value[0]) for name, value in info.items() if not name.startswith("_")}
         return _first_row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), measures
 
     def render(self) -> np.ndarray | None:
@@ -64,6 +89,15 @@ class NavEnv(gym.Env):
 
 def _first_row(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value[0] for name, value in observation.items()}
+
+
+def _to_scalar(value: Any) -> Any:
+    """Returns Python numbers for numpy scalars, and arrays as they are."""
+    return value.item() if value.ndim == 0 else value
+
+
+def _construct(cls: type[NavEnv], arguments: dict[str, Any]) -> NavEnv:
+    return cls(**arguments)
 
 
 def make_untimed(**options: Any) -> NavEnv:

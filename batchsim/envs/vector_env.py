@@ -14,6 +14,7 @@ from torch import Tensor
 
 from batchsim import defaults
 from batchsim.control import VelocityControl, VelocityOptions, read_velocity_options
+from batchsim.envs.infos import numpy_info, torch_info
 from batchsim.envs.input_validation import (
     check_reset_options,
     read_actions,
@@ -33,7 +34,6 @@ from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
 from batchsim.settings import Setting, with_setting
 from batchsim.simulation.episode_sources import FixedEpisodes
 from batchsim.simulation.simulator import Simulator, SimulatorOptions
-from batchsim.simulation.transition import StepResult
 from batchsim.streaming.initial_scenes import InitialScenes
 from batchsim.tasks import Task, choose_task
 
@@ -54,15 +54,21 @@ class NavVectorEnv(VectorEnv):
     Actions are integers `[N]` or `[N, 1]`, numpy or torch; `task.action_names` names them (PointNav: 0 stop, 1 forward,
     2 left, 3 right).
 
-    With `autoreset_mode` SAME_STEP, an episode that ends is followed by the next one within the same step:
-    `info["final_obs"]` holds the last observations of the episodes that ended and `info["final_info"]` their measures,
-    both as whole batches whose rows are valid only where the masks `info["_final_obs"]` and `info["_final_info"]` are
-    set. In every mode, `info["episode"]` holds the measures of the episodes that ended (`r`, `l`, `success`, ...) with
-    the mask `info["_episode"]`, and `info["position"]` (float32 `[N, 3]`) and `info["heading"]` say where the
-    actions led, before any reset.
+    The info of a step has the keys of Gymnasium's `SyncVectorEnv`: the measures of the current episodes so far
+    (`episode_return`, `episode_length`, `collisions`, `path_length`, and the task's, such as `success` and `spl`), and
+    where the actions led (`position` float32 `[N, 3]`, metres, and `heading`, radians), each with a mask such as
+    `_success`. `autoreset_mode` decides what follows the end of an episode:
 
-    The images in torch observations are overwritten by the next step; clone them to keep them. Numpy observations are
-    copies.
+    - SAME_STEP: the next episode starts within the same step. `info["final_obs"]` holds the last observations of the
+      episodes that ended, and `info["final_info"]` their measures; the masks are `info["_final_obs"]` and
+      `info["_final_info"]`.
+    - NEXT_STEP: the next episode starts in the next step, in place of an action and with reward 0.
+    - DISABLED: the environment stays as it is, with reward 0, until `reset` with a `reset_mask`.
+
+    Torch infos are whole batches; rows outside a mask hold the values before the reset. Numpy infos are exactly those
+    of `SyncVectorEnv`.
+
+    Pickling and copying keep the arguments of the constructor, not the state; for that, see `state_dict`.
 
     Scenes that cannot be loaded are skipped with a warning and listed in `failed_scenes` (with `episodes`, they are an
     error). When scenes are swapped, episodes depend on the seeds of all environments, on `num_envs` and on the actions.
@@ -73,7 +79,8 @@ class NavVectorEnv(VectorEnv):
             `batchsim.scenes.resolve`).
         task: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.Task`.
         num_resident_scenes: At most this many scenes are in memory at a time (default: all, or 32 if the set has more
-            than 128). Others are swapped in as episodes end.
+            than 128; for a single environment, all, or 4 if the set has more than 16). Others are swapped in as
+            episodes end.
         episodes: Run these episodes in order, over and over, instead of sampling episodes without end.
         sensors: Images to render: any of "depth", "rgb" and "semantic"; `()` renders nothing.
         width: Image width, pixels.
@@ -99,6 +106,8 @@ class NavVectorEnv(VectorEnv):
         velocity: Parameters of velocity control, a `batchsim.VelocityOptions` or a mapping of its fields.
         noise: Noise of motion and images: a `batchsim.Noise`, or a mapping such as
             `{"rgb": {"model": "gaussian", "intensity": 0.1}, "depth": "redwood"}`.
+        depth_format: "float32" for depth in [0, 1], or "uint8" for 0 to 255.
+        channels_first: Whether images are `[N, channels, height, width]` instead of `[N, height, width, channels]`.
         renderer: "raycast", "raster", or "auto", which times both and takes the faster one.
         device: "auto", "cpu", "cuda" or a device such as "cuda:1".
         simulator_cuda_graph: On CUDA, whether to run all tensor operations of a step as one CUDA graph, which saves
@@ -106,8 +115,10 @@ class NavVectorEnv(VectorEnv):
         compile_simulator: Whether to fuse these operations with `torch.compile`. This takes about 20 s at the first
             step and, on a CPU, a C++ compiler. Results may differ in the last digit.
         output: "torch" or "numpy".
+        reuse_buffers: Whether the torch images of a step may be overwritten by the next one, which saves a copy. A
+            trainer that copies observations into its own rollout buffer can set it.
         autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, as the enum or its name.
-        render_mode: "rgb_array" for `render`, or None.
+        render_mode: "rgb_array" for `render`, which needs "rgb" or "depth" in `sensors`; or None.
         setting: Name of a published benchmark whose options to use, such as "habitat-objectnav-2022"; see
             `batchsim-scenes settings`. Other values of options that it fixes are refused.
 
@@ -154,6 +165,8 @@ class NavVectorEnv(VectorEnv):
         success_distance: float | None = None,
         max_episode_steps: int = defaults.MAX_EPISODE_STEPS,
         max_depth: float = defaults.MAX_DEPTH,
+        depth_format: str = "float32",
+        channels_first: bool = False,
         renderer: str = "auto",
         device: str | torch.device = "auto",
         tilt_angle: float = defaults.TILT_ANGLE,
@@ -165,9 +178,11 @@ class NavVectorEnv(VectorEnv):
         simulator_cuda_graph: bool = True,
         compile_simulator: bool = False,
         output: str = "torch",
+        reuse_buffers: bool = False,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
     ) -> None:
+        self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
         self.num_envs = whole_number("num_envs", num_envs, 1)
         self.output = one_of("output", output, OUTPUTS)
@@ -178,6 +193,8 @@ class NavVectorEnv(VectorEnv):
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         if isinstance(sensors, str):
             raise OptionError(f"sensors={sensors!r}: expected a sequence, such as ({sensors!r},).")
+        if render_mode is not None and not {"rgb", "depth"} & set(sensors):
+            raise OptionError(f"render_mode={render_mode!r}: expected 'rgb' or 'depth' in sensors; got {sensors!r}.")
         options = SimulatorOptions(
             sensors=tuple(sensors),
             width=width,
@@ -190,6 +207,10 @@ class NavVectorEnv(VectorEnv):
             allow_sliding=allow_sliding,
             max_episode_steps=max_episode_steps,
             max_depth=max_depth,
+            depth_format=depth_format,
+            channels_first=channels_first,
+            # Numpy arrays are copied anyway.
+            reuse_buffers=reuse_buffers or self.output == "numpy",
             renderer=renderer,
             simulator_cuda_graph=simulator_cuda_graph,
             compile_simulator=compile_simulator,
@@ -207,8 +228,10 @@ class NavVectorEnv(VectorEnv):
             height=real_number("agent_height", agent_height, 0.5, 10, "metres"),
         )
         sources = resolve(scenes, body)
-        load = InitialScenes.load if episodes is None else InitialScenes.load_all
-        initial = load(sources, num_resident_scenes)
+        if episodes is None:
+            initial = InitialScenes.load(sources, num_resident_scenes, single=self.num_envs == 1)
+        else:
+            initial = InitialScenes.load_all(sources, num_resident_scenes)
         loaded: Sequence[Scene] = list(initial.resident.values())
         source: FixedEpisodes | None = None
         if episodes is not None:
@@ -222,10 +245,15 @@ class NavVectorEnv(VectorEnv):
         self.single_action_space = self.simulator.transition.control.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        # NEXT_STEP and DISABLED: environments whose episode ended in the last step.
-        self._waiting = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        # NEXT_STEP and DISABLED: how episodes ended that have not been followed by another one yet.
+        self._terminated = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        self._truncated = self._terminated.clone()
         self._was_reset = False
         close_at_exit()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arguments of the constructor."""
+        return _construct, (type(self), self._arguments), {"spec": self.spec, "setting": self.setting}
 
     @property
     def task(self) -> Task:
@@ -255,15 +283,17 @@ class NavVectorEnv(VectorEnv):
         goals = {}
         if self.simulator.goal_images is not None:
             picture = self.simulator.goal_images.camera
-            goals = {self.task.goal_image: gym.spaces.Box(0, 255, (picture.height, picture.width, 3), np.uint8)}
+            size = (3, picture.height, picture.width) if options.channels_first else (picture.height, picture.width, 3)
+            goals = {self.task.goal_image: gym.spaces.Box(0, 255, size, np.uint8)}
 
         def space(camera: Camera, sensor: str) -> gym.Space:
             low, high, channels, dtype = {
-                "depth": (0.0, 1.0, 1, np.float32),
+                "depth": (0.0, 1.0, 1, np.float32) if options.depth_format == "float32" else (0, 255, 1, np.uint8),
                 "rgb": (0, 255, 3, np.uint8),
                 "semantic": (0, labels - 1, 1, np.int32),
             }[sensor]
-            return gym.spaces.Box(low, high, (camera.height, camera.width, channels), dtype)
+            size = camera.height, camera.width
+            return gym.spaces.Box(low, high, (channels, *size) if options.channels_first else (*size, channels), dtype)
 
         images = {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
         return images | goals
@@ -288,7 +318,9 @@ class NavVectorEnv(VectorEnv):
         Raises:
             OptionError: If an argument is invalid.
             gymnasium.error.ResetNeeded: If the first reset leaves environments out.
+            gymnasium.error.ClosedEnvironmentError: After `close`.
         """
+        self._check_open("reset")
         self.simulator.check_no_step_pending("reset")
         check_reset_options(options)
         mask = read_reset_mask(options, self.num_envs, self.device)
@@ -301,7 +333,8 @@ class NavVectorEnv(VectorEnv):
             state = self.simulator.state
             state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
         self._was_reset = True
-        self._waiting = torch.zeros_like(self._waiting) if mask is None else self._waiting & ~mask
+        kept = torch.zeros_like(self._terminated) if mask is None else ~mask
+        self._terminated, self._truncated = self._terminated & kept, self._truncated & kept
         return self._out(observation), {}
 
     @gated
@@ -317,6 +350,7 @@ class NavVectorEnv(VectorEnv):
         Raises:
             ActionError: If actions have the wrong shape or dtype, or are out of range (not checked for CUDA tensors).
             gymnasium.error.ResetNeeded: Before the first reset.
+            gymnasium.error.ClosedEnvironmentError: After `close`.
         """
         self.step_async(actions)
         return self.step_wait()
@@ -328,30 +362,39 @@ class NavVectorEnv(VectorEnv):
         Images of the step before must not be used any more. Until `step_wait`, only `close` may be called; other
         methods raise `gymnasium.error.AlreadyPendingCallError`.
         """
+        self._check_open("step")
         if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before step().")
-        waiting = self._waiting if self.autoreset_mode == AutoresetMode.NEXT_STEP else None
-        self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, waiting)
+        self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, self._waiting())
 
     @gated
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Finishes a step; see `step`. Raises `gymnasium.error.NoAsyncCallError` if none was started."""
-        result = self.simulator.step_wait()
-        info = _info(result)
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
-            self._waiting = result.done
+        self._check_open("step")
+        result, mode = self.simulator.step_wait(), self.autoreset_mode
+        acted = ~(self._terminated | self._truncated)
+        if mode == AutoresetMode.DISABLED:
+            result.terminated |= self._terminated
+            result.truncated |= self._truncated
+            acted = torch.ones_like(acted)
+        if mode != AutoresetMode.SAME_STEP:
+            self._terminated, self._truncated = result.terminated.clone(), result.truncated.clone()
+        info = (torch_info if self.output == "torch" else numpy_info)(result, mode, acted)
+        return (*self._out((result.observation, result.reward, result.terminated, result.truncated)), info)
+
+    def _waiting(self) -> Tensor | None:
+        """Returns the environments that do not act in this step, bool `[N]`; None if there are none for certain."""
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            info |= {
-                "final_obs": result.final_observation,
-                "_final_obs": result.done,
-                "final_info": {"episode": result.measures},
-                "_final_info": result.done,
-            }
-        return self._out((result.observation, result.reward, result.terminated, result.truncated, info))
+            return None
+        waiting = self._terminated | self._truncated
+        # On a CPU, asking is free and saves work; a GPU would have to be waited for.
+        asks = self.simulator.transition.counts_ended and self.autoreset_mode == AutoresetMode.DISABLED
+        return None if asks and not waiting.any() else waiting
 
     @gated
     def observe(self) -> dict[str, Any]:
         """Renders and returns the observations of all environments again, without a step."""
+        self._check_open("observe")
         return self._out(self.simulator.observe())
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -359,8 +402,9 @@ class NavVectorEnv(VectorEnv):
 
         The tensors can be saved with safetensors. Images are not included; call `observe` after `load_state_dict`.
         """
-        flags = {"waiting": self._waiting.clone(), "was_reset": torch.tensor(self._was_reset)}
-        return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags
+        flags = {"was_reset": torch.tensor(self._was_reset)}
+        ends = {"terminated": self._terminated.clone(), "truncated": self._truncated.clone()}
+        return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags | ends
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restores the result of `state_dict`, also of another instance; it continues exactly as that one.
@@ -370,10 +414,12 @@ class NavVectorEnv(VectorEnv):
         """
         prefix = "simulator."
         inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        if not {"waiting", "was_reset"} <= tensors.keys():
-            raise OptionError("Not a result of NavVectorEnv.state_dict: waiting or was_reset is missing.")
+        missing = {"terminated", "truncated", "was_reset"} - tensors.keys()
+        if missing:
+            raise OptionError(f"Not a result of NavVectorEnv.state_dict: {', '.join(sorted(missing))} missing.")
         self.simulator.load_state_dict(inner)
-        self._waiting = tensors["waiting"].to(self.device, copy=True)
+        self._terminated = tensors["terminated"].to(self.device, copy=True)
+        self._truncated = tensors["truncated"].to(self.device, copy=True)
         self._was_reset = bool(tensors["was_reset"])
 
     @gated
@@ -382,20 +428,75 @@ class NavVectorEnv(VectorEnv):
 
         The image is rgb, or else depth in grey (white is near).
         """
+        self._check_open("render")
         self.simulator.check_no_step_pending("render")
-        images = self.simulator.images
-        rgb, depth = (self.simulator.options.rig[0].key(sensor) for sensor in ("rgb", "depth"))
-        if self.render_mode is None or not images.keys() & {rgb, depth}:
+        if self.render_mode is None:
             return None
-        if rgb in images:
-            return tuple(images[rgb][: self.num_envs].cpu().numpy().copy())
-        metres = images[depth][: self.num_envs].cpu().numpy()
-        grey = np.where(metres > 0, 255 * (1 - metres), 0).astype(np.uint8)
+        if not self._was_reset:
+            raise gym.error.ResetNeeded("Call reset() before render().")
+        options, images = self.simulator.options, self.simulator.images
+        sensor = "rgb" if "rgb" in options.sensors else "depth"
+        image = images[options.rig[0].key(sensor)].cpu().numpy()
+        if options.channels_first:
+            image = image.transpose(0, 2, 3, 1)
+        if sensor == "rgb":
+            return tuple(image.copy())
+        share = image / 255 if options.depth_format == "uint8" else image
+        grey = np.where(share > 0, 255 * (1 - share), 0).astype(np.uint8)
         return tuple(np.repeat(grey, 3, axis=-1))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Calls a method, or reads an attribute, once for all environments, as `SyncVectorEnv.call` does for each.
+
+        Args:
+            name: Name of a method or attribute of this class, or of a tensor of the `State`, such as "position".
+            *args: Arguments of the method.
+            **kwargs: Keyword arguments of the method.
+
+        Returns:
+            One value for each environment: a batched result is split, any other is repeated.
+        """
+        single = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
+        state = self.simulator.state.tensors()
+        value = state[name] if name in state else getattr(self, single.get(name, name))
+        if callable(value):
+            value = value(*args, **kwargs)
+        if isinstance(value, Tensor):
+            value = value.cpu().numpy().copy()
+        is_batch = isinstance(value, (tuple, list, np.ndarray)) and len(value) == self.num_envs
+        return tuple(value) if is_batch else (value,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Returns an attribute for each environment; see `call`."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Sets an attribute that all environments share.
+
+        Args:
+            name: Name of the attribute.
+            values: One value, or a list or tuple of N equal values.
+
+        Raises:
+            OptionError: If values differ, or if the attribute is an option of the constructor.
+        """
+        if isinstance(values, (list, tuple)):
+            if len(values) != self.num_envs or any(value != values[0] for value in values):
+                raise OptionError(f"set_attr({name!r}): expected one value, or {self.num_envs} equal ones.")
+            values = values[0]
+        if name in self._arguments:
+            raise OptionError(
+                f"set_attr({name!r}): this option is fixed; create a new environment with {name}={values!r}."
+            )
+        setattr(self, name, values)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Releases the renderer's memory and stops loading scenes."""
         self.simulator.close()
+
+    def _check_open(self, method: str) -> None:
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError(f"{method}() after close(): create a new environment.")
 
     def _seed_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
         """Restarts the random streams of those environments in `mask` that get a seed."""
@@ -422,13 +523,8 @@ class NavVectorEnv(VectorEnv):
         return value if self.output == "torch" else _to_numpy(value)
 
 
-def _info(result: StepResult) -> dict[str, Any]:
-    return {
-        "episode": result.measures,
-        "_episode": result.done,
-        "position": result.position,
-        "heading": result.heading,
-    }
+def _construct(cls: type[NavVectorEnv], arguments: dict[str, Any]) -> NavVectorEnv:
+    return cls(**arguments)
 
 
 def _to_numpy(value: Any) -> Any:

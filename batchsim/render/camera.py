@@ -11,6 +11,7 @@ import torch
 
 from batchsim import poses
 from batchsim.errors import OptionError
+from batchsim.option_checks import real_number, whole_number
 
 NEAR = 0.02  # metres, for fields of view of at most 90 degrees
 _MAX_FIELD_OF_VIEW = 170  # degrees
@@ -41,11 +42,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
-            size = getattr(self, name)
-            if not (isinstance(size, int) and 1 <= size <= 4096):
-                raise OptionError(f"{name}={size!r}: expected a whole number of pixels from 1 to 4096.")
-        if not 1 <= self.hfov <= _MAX_FIELD_OF_VIEW:
-            raise OptionError(f"hfov={self.hfov!r}: expected degrees from 1 to {_MAX_FIELD_OF_VIEW}.")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1, 4096, "pixels"))
+        object.__setattr__(self, "hfov", real_number("hfov", self.hfov, 1, _MAX_FIELD_OF_VIEW, "degrees"))
         vertical = 2 * math.degrees(math.atan(self.tan_half_height))
         if vertical > _MAX_FIELD_OF_VIEW:
             raise OptionError(

@@ -33,6 +33,7 @@ from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
 ACTION_MODES = ("discrete", "velocity")
+DEPTH_FORMATS = ("float32", "uint8")
 
 _SCENES = "scene_marks"
 _STREAMER = "streamer."
@@ -60,6 +61,9 @@ class SimulatorOptions:
         action_mode: "discrete" or "velocity".
         velocity: Parameters of velocity control.
         noise: Noise of motion and images.
+        depth_format: "float32" for depth in [0, 1], or "uint8" for 0 to 255.
+        channels_first: Whether images are `[N, channels, height, width]` instead of `[N, height, width, channels]`.
+        reuse_buffers: Whether the images of a step may be overwritten by the next one, which saves a copy.
         simulator_cuda_graph: Whether to run the step's tensor operations as one CUDA graph (`GraphedTransition`).
         compile_simulator: Whether to fuse them with `torch.compile`.
 
@@ -79,6 +83,9 @@ class SimulatorOptions:
     max_depth: float = defaults.MAX_DEPTH
     renderer: str = "auto"
     cameras: tuple[Camera, ...] = ()
+    depth_format: str = "float32"
+    channels_first: bool = False
+    reuse_buffers: bool = False
     simulator_cuda_graph: bool = True
     compile_simulator: bool = False
     tilt_angle: float = defaults.TILT_ANGLE
@@ -101,7 +108,10 @@ class SimulatorOptions:
             "action_mode": one_of("action_mode", self.action_mode, ACTION_MODES),
             "max_depth": real_number("max_depth", self.max_depth, 0.01, 10_000, "metres"),
             "max_episode_steps": whole_number("max_episode_steps", self.max_episode_steps, 1, unit="steps"),
+            "depth_format": one_of("depth_format", self.depth_format, DEPTH_FORMATS),
             "allow_sliding": flag("allow_sliding", self.allow_sliding),
+            "channels_first": flag("channels_first", self.channels_first),
+            "reuse_buffers": flag("reuse_buffers", self.reuse_buffers),
             "simulator_cuda_graph": flag("simulator_cuda_graph", self.simulator_cuda_graph),
             "compile_simulator": flag("compile_simulator", self.compile_simulator),
         }
@@ -150,7 +160,7 @@ class Simulator:
         transition: The tensor operations of a step (`Transition`).
         renderer: The `BatchRenderer`; None without sensors.
         streamer: Swaps scenes (`SceneStreamer`); None if the scenes stay.
-        images: The images of the last observations.
+        images: The images of the last observations, `[N, ...]` each.
     """
 
     def __init__(
@@ -190,7 +200,8 @@ class Simulator:
         self.renderer = self._make_renderer(scenes, initial is not None) if self.options.sensors else None
         self.streamer = SceneStreamer(self.scenes, self.renderer, initial) if initial else None
         self.images: dict[str, Tensor] = {}
-        self._final_images: dict[str, Tensor] = {}
+        self._final_images: dict[str, Tensor] = {}  # only with reuse_buffers
+        self._depth_keys = {camera.key("depth") for camera in self.options.rig}
         self._pending: _PendingStep | None = None
 
     def _make_renderer(self, scenes: Sequence[Scene], replaceable: bool) -> BatchRenderer:
@@ -265,19 +276,20 @@ class Simulator:
         pending = self._pending
         result, ended = pending.result, pending.ended
         self._pending = None
-        images = self._fetch(pending.views)
+        views = self._fetch(pending.views)
         goals = {}
         if self.goal_images is not None:
             mask = result.done if pending.waiting is None else pending.waiting
-            goals = self.goal_images.update(images.pop(GOAL, None), pending.started, mask)
-            result.observation |= self.goal_images.observation
-        result.observation = {name: image[: self.num_envs] for name, image in images.items()} | result.observation
+            goals = self._to_observations(self.goal_images.update(views.pop(GOAL, None), pending.started, mask))
+            result.observation |= self._to_observations(self.goal_images.observation)
+        self.images = self._to_observations({name: view[: self.num_envs] for name, view in views.items()})
+        result.observation = self.images | result.observation
         if ended is None:
             result.final_observation = result.observation
         else:
-            result.final_observation = (
-                self._last_images(images, ended, pending.views) | result.final_observation | goals
-            )
+            last = {name: view[self.num_envs : pending.views] for name, view in views.items()}
+            images = self._by_environment(self._to_observations(last), ended)
+            result.final_observation = images | result.final_observation | goals
         return result
 
     def check_no_step_pending(self, method: str) -> None:
@@ -299,26 +311,31 @@ class Simulator:
         sensors = self.transition.observe()
         if self.goal_images is None:
             self._submit(self.num_envs)
-            return self._fetch(self.num_envs) | sensors
+            self.images = self._to_observations(self._fetch(self.num_envs))
+            return self.images | sensors
         everything = slice(None)
         if started is not None:
             self.transition.place_goals(everything, started)
         self._submit(self.num_envs, 0 if started is None else self.num_envs)
-        images = self._fetch(self.num_envs)
+        views = self._fetch(self.num_envs)
         if started is not None:
-            self.goal_images.update(images.pop(GOAL), everything, started)
-        return images | sensors | self.goal_images.observation
+            self.goal_images.update(views.pop(GOAL), everything, started)
+        self.images = self._to_observations(views)
+        return self.images | sensors | self._to_observations(self.goal_images.observation)
 
-    def _last_images(self, images: dict[str, Tensor], ended: EnvIndex, views: int) -> dict[str, Tensor]:
-        """Returns the last images of ended episodes, each in the row of its environment."""
-        last = {name: image[self.num_envs : views] for name, image in images.items()}
+    def _by_environment(self, images: dict[str, Tensor], ended: EnvIndex) -> dict[str, Tensor]:
+        """Puts the last images of the environments in `ended` into the rows of these environments."""
         if isinstance(ended, slice):
-            return last
-        for name, image in last.items():
-            if name not in self._final_images:
-                self._final_images[name] = image.new_zeros((self.num_envs, *image.shape[1:]))
-            self._final_images[name].index_copy_(0, ended, image)
-        return dict(self._final_images)
+            return images
+        result = {}
+        for name, image in images.items():
+            rows = self._final_images.get(name)
+            if rows is None:
+                rows = image.new_zeros((self.num_envs, *image.shape[1:]))
+            if self.options.reuse_buffers:
+                self._final_images[name] = rows
+            result[name] = rows.index_copy_(0, ended, image)
+        return result
 
     def _submit(self, count: int, num_goals: int = 0) -> None:
         """Starts rendering the first `count` views, and the first `num_goals` of goals."""
@@ -328,12 +345,15 @@ class Simulator:
             self.renderer.render_async(views.poses[:count], views.view_scene[:count], goals)
 
     def _fetch(self, views: int) -> dict[str, Tensor]:
-        """Returns the images of the submitted views; the first `views` are those of agents, and have noise."""
+        """Returns the images of the submitted views, in the renderer's buffers.
+
+        The first `views` are those of agents, and have noise.
+        """
         if self.renderer is None:
             return {}
-        images = self.images = self.renderer.render_wait()
+        images = self.renderer.render_wait()
         seed, counter = self.transition.view_seed[:views], self.transition.view_counter[:views]
-        noise, low, high = self.options.noise, self.options.min_depth, self.options.max_depth
+        noise = self.options.noise
         for camera in self.options.rig:
             if noise.depth is not None and "depth" in self.options.sensors:
                 depth = images[camera.key("depth")]
@@ -341,10 +361,24 @@ class Simulator:
             if noise.rgb is not None and "rgb" in self.options.sensors:
                 rgb = images[camera.key("rgb")]
                 rgb[:views] = noise.rgb(rgb[:views], seed, counter)
-            if "depth" in self.options.sensors:
-                depth = images[camera.key("depth")].clamp_(low, high)
-                depth.sub_(low).div_(high - low) if low else depth.div_(high)
         return images
+
+    def _to_observations(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Converts rendered images to observations: scales depth, changes formats, copies unless buffers are reused."""
+        return {name: self._to_observation(view, name in self._depth_keys) for name, view in views.items()}
+
+    def _to_observation(self, view: Tensor, is_depth: bool) -> Tensor:
+        options, image = self.options, view
+        if is_depth:
+            low, high = options.min_depth, options.max_depth
+            image = image.clamp_(low, high) if options.reuse_buffers else image.clamp(low, high)
+            image = image.sub_(low).div_(high - low) if low else image.div_(high)
+            if options.depth_format == "uint8":
+                image = image.mul_(255).round_().to(torch.uint8)
+        if options.channels_first:
+            image = image.permute(0, 3, 1, 2).contiguous()
+        is_shared = image.untyped_storage().data_ptr() == view.untyped_storage().data_ptr()
+        return image.clone() if is_shared and not options.reuse_buffers else image
 
     def _make_control(self) -> Control:
         options, names = self.options, self.task.action_names

@@ -201,8 +201,8 @@ class Transition:
         state = self.state
         measures = self.task.measures(self.scenes, state)
         return measures | {
-            "r": state.episode_return,
-            "l": state.step,
+            "episode_return": state.episode_return,
+            "episode_length": state.step,
             "collisions": state.collisions,
             "path_length": state.path_length,
         }

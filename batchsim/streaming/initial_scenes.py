@@ -14,8 +14,9 @@ from batchsim.scenes import LABELS, Scene, SceneError, SceneSource, bake_many
 LOAD_ERRORS = (SceneError, RenderError, OSError)
 """Exceptions that mean that a scene cannot be loaded."""
 
-_ALL_RESIDENT = 128  # by default, sets up to this size are loaded completely
-_RESIDENT_OF_MORE = 32  # default number of resident scenes of larger sets
+# By default, sets of up to the first number of scenes are loaded completely, and the second number of larger ones.
+_BATCH_DEFAULT = (128, 32)
+_SINGLE_DEFAULT = (16, 4)
 
 _log = logging.getLogger(__name__)
 
@@ -90,18 +91,19 @@ class InitialScenes:
         return InitialScenes(sources, {k: source.load() for k, source in enumerate(sources)}, {})._with_one_table()
 
     @staticmethod
-    def load(sources: Sequence[SceneSource], wanted: int | None = None) -> InitialScenes:
+    def load(sources: Sequence[SceneSource], wanted: int | None = None, single: bool = False) -> InitialScenes:
         """Loads the first `wanted` scenes that can be loaded; warns about others.
 
         Args:
             sources: Sources of all scenes of the set.
             wanted: Number of scenes to load. None: all, or 32 if there are more than 128.
+            single: Whether they are for a single environment; then None means all, or 4 if there are more than 16.
 
         Raises:
             SceneError: If no scene can be loaded.
             OptionError: If `wanted` is less than 1, or 1 in a set of several.
         """
-        wanted = _num_resident(wanted, len(sources))
+        wanted = _num_resident(wanted, len(sources), single)
         if len(sources) == 1:
             return InitialScenes(sources, {0: sources[0].load()}, {})
         initial = InitialScenes(sources, {}, {})
@@ -130,10 +132,11 @@ def joint_table(tables: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return (*shared, *sorted({name for table in tables for name in table} - set(shared)))
 
 
-def _num_resident(wanted: int | None, available: int) -> int:
+def _num_resident(wanted: int | None, available: int, single: bool = False) -> int:
     """Returns how many scenes to keep in memory."""
     if wanted is None:
-        return available if available <= _ALL_RESIDENT else _RESIDENT_OF_MORE
+        largest_complete, of_larger = _SINGLE_DEFAULT if single else _BATCH_DEFAULT
+        return available if available <= largest_complete else of_larger
     wanted = whole_number("num_resident_scenes", wanted, 1)
     if wanted == 1 < available:
         raise OptionError(

@@ -20,7 +20,7 @@ from batchsim import defaults
 from batchsim.option_checks import real_number
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
-from batchsim.tasks.sensors import point_goal
+from batchsim.tasks.sensors import MAX_METRES, point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
@@ -63,7 +63,7 @@ class PointNav(Task):
 
     def observation_spaces(self) -> dict[str, gym.Space]:
         """Returns the space of `pointgoal_with_gps_compass`, the direction of the goal."""
-        low, high = np.array([0.0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
+        low, high = np.array([0.0, -math.pi], np.float32), np.array([MAX_METRES, math.pi], np.float32)
         return {"pointgoal_with_gps_compass": gym.spaces.Box(low, high, dtype=np.float32)}
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:

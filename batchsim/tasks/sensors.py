@@ -7,6 +7,9 @@ from torch import Tensor
 
 from batchsim import poses
 
+MAX_METRES = 1e6
+"""Bound of observation spaces in metres, larger than any scene. Gymnasium's checker warns about infinite bounds."""
+
 
 def gps(position: Tensor, start_position: Tensor, start_heading: Tensor) -> Tensor:
     """Returns the position relative to the start pose: metres ahead of it and to the right, float32 `[N, 2]`.

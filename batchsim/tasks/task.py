@@ -15,7 +15,7 @@ from torch import Tensor
 from batchsim.random_streams import pick, uniform
 from batchsim.render.camera import Camera
 from batchsim.scenes import EpisodeSet, Scene
-from batchsim.tasks.sensors import compass, gps
+from batchsim.tasks.sensors import MAX_METRES, compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
@@ -63,7 +63,7 @@ class Task(ABC):
         """Returns the spaces of the sensors that this task adds to the images, for one environment."""
         turn = np.float32(math.pi)
         return {
-            "gps": gym.spaces.Box(-np.inf, np.inf, (2,), np.float32),
+            "gps": gym.spaces.Box(-MAX_METRES, MAX_METRES, (2,), np.float32),
             "compass": gym.spaces.Box(-turn, turn, (1,), np.float32),
         }
 

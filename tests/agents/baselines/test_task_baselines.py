@@ -10,6 +10,7 @@ from batchsim.agents.baselines.registry import baselines_of, default_baselines, 
 from batchsim.agents.evaluation.run_episodes import run_episodes
 from batchsim.scenes import sample_episodes
 from batchsim.tasks import Explore, Flee, PointNav
+from tests.helpers.infos import measures
 
 
 def evaluate(make_env, name, task, scenes, count, **options):
@@ -22,7 +23,7 @@ def evaluate(make_env, name, task, scenes, count, **options):
         *_, truncated, info = env.step(agent.act({}, episode_start, torch.rand(count, generator=draws)))
         episode_start = truncated
     assert truncated.all()
-    return {key: value.numpy() for key, value in info["episode"].items()}
+    return {key: value.numpy() for key, value in measures(info).items()}
 
 
 def test_the_oracle_flees_almost_as_far_as_can_be(make_env, homes, four_rooms):

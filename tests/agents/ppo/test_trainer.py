@@ -138,11 +138,11 @@ def test_a_seeing_agent_trains(make_trainer, homes):
 
 
 def test_sums_over_episodes():
-    sums = EpisodeStatistics(("success", "r", "distance"), 3, torch.device("cpu"))
+    sums = EpisodeStatistics(("success", "episode_return", "distance"), 3, torch.device("cpu"))
     assert sums.totals() == {"episodes": 0, "success": 0, "reward": 0, "distance": 0}
     measures = {
         "success": torch.tensor([1.0, 0.0, 1.0]),
-        "r": torch.tensor([5.0, 1.0, 100.0]),
+        "episode_return": torch.tensor([5.0, 1.0, 100.0]),
         "distance": torch.tensor([2.0, 3.0, torch.inf]),
     }
     sums.add(measures, torch.tensor([True, True, False]))

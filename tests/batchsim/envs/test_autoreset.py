@@ -1,11 +1,10 @@
-"""The three ways of beginning anew, each against environments that are reset by hand."""
+"""The autoreset modes against environments that are reset by hand; see test_sync_vector_env.py for Gymnasium's own."""
 
 import numpy as np
-import pytest
 import torch
-from gymnasium.vector import AutoresetMode
 
 from batchsim import NavEnv
+from tests.helpers.infos import measures
 
 SMALL = {"width": 16, "height": 16, "renderer": "raster", "max_episode_steps": 12}
 
@@ -37,70 +36,22 @@ def test_same_step_against_resets_by_hand(homes, make_env):
         observation, *results, info = same_step.step(action)
         last, *expected, hand_info = by_hand.step(action)
         assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
-        assert equal(info["episode"], hand_info["episode"])
+        assert equal(measures(info), measures(hand_info))
         assert torch.equal(info["position"], hand_info["position"])
         done = expected[1] | expected[2]
         assert torch.equal(info["_final_obs"], done)
         assert torch.equal(info["_final_info"], done)
-        assert torch.equal(info["_episode"], done)
+        assert torch.equal(info["_spl"], ~done)
+        assert hand_info["_spl"].all()
         for name, value in last.items():
             final, exact = info["final_obs"][name][done], value[done]
             assert torch.allclose(final, exact, atol=1e-3) or ((final - exact).abs() < 1e-3).float().mean() > 0.98
-        assert equal(row(info["final_info"]["episode"], done), row(hand_info["episode"], done))
+        assert torch.equal(info["final_info"]["_spl"], done)
         if done.any():
             ended += int(done.sum())
             last, _ = by_hand.reset(options={"reset_mask": done})
         assert close({k: v.numpy() for k, v in observation.items()}, {k: v.numpy() for k, v in last.items()})
     assert ended > 40
-
-
-@pytest.fixture
-def singles(homes, gl_watched):
-    made = [NavEnv(homes, **SMALL) for _ in range(3)]
-    yield made
-    for env in made:
-        env.close()
-
-
-def test_a_slot_lives_through_what_a_single_environment_does(homes, make_env, singles):
-    env = make_env(3, homes, output="numpy", **SMALL)
-    observation, _ = env.reset(seed=20)
-    for i, single in enumerate(singles):
-        assert close(row(observation, i), single.reset(seed=20 + i)[0])
-    for action in random_actions(100, 3):
-        observation, reward, terminated, truncated, info = env.step(action)
-        for i, single in enumerate(singles):
-            alone, alone_reward, alone_terminated, alone_truncated, measures = single.step(action[i])
-            assert reward[i] == pytest.approx(alone_reward, abs=1e-6)
-            assert (bool(terminated[i]), bool(truncated[i])) == (alone_terminated, alone_truncated)
-            assert {k: v[i] for k, v in info["episode"].items()} == pytest.approx(measures)
-            if alone_terminated or alone_truncated:
-                assert close(row(info["final_obs"], i), alone)
-                alone, _ = single.reset()
-            assert close(row(observation, i), alone)
-
-
-def test_next_step_begins_in_the_step_after(homes, make_env, singles):
-    env = make_env(3, homes, output="numpy", autoreset_mode=AutoresetMode.NEXT_STEP, **SMALL)
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    observation, _ = env.reset(seed=20)
-    for i, single in enumerate(singles):
-        assert close(row(observation, i), single.reset(seed=20 + i)[0])
-    ended = [False] * 3
-    for action in random_actions(100, 3):
-        observation, reward, terminated, truncated, info = env.step(action)
-        assert "final_obs" not in info
-        for i, single in enumerate(singles):
-            if ended[i]:  # the action goes unused
-                expected = single.reset()[0], 0.0, False, False
-            else:
-                *expected, measures = single.step(action[i])
-                assert {k: v[i] for k, v in info["episode"].items()} == pytest.approx(measures)
-            assert close(row(observation, i), expected[0])
-            assert reward[i] == pytest.approx(expected[1], abs=1e-6)
-            assert (bool(terminated[i]), bool(truncated[i])) == tuple(expected[2:])
-            ended[i] = expected[2] or expected[3]
-            assert bool(info["_episode"][i]) == ended[i]
 
 
 def test_a_reset_in_between_is_not_repeated_by_next_step(one_room, make_env):
@@ -111,14 +62,8 @@ def test_a_reset_in_between_is_not_repeated_by_next_step(one_room, make_env):
     env.reset(options={"reset_mask": np.array([True, False])})
     *_, info = env.step([1, 1])
     # The first acts, since it was reset by hand; the second only starts its next episode.
-    assert info["episode"]["l"].tolist() == [1, 0]
-
-
-def test_disabled_goes_on_past_the_end(one_room, make_env):
-    env = make_env(2, one_room, sensors=(), autoreset_mode=AutoresetMode.DISABLED, max_episode_steps=3)
-    env.reset(seed=0)
-    ends = [env.step([1, 2])[3].tolist() for _ in range(5)]
-    assert ends == [[False, False]] * 2 + [[True, True]] * 3
+    assert info["episode_length"].tolist() == [1, 0]
+    assert info["_episode_length"].tolist() == [True, False]
 
 
 def test_cast_images_of_a_slot_equal_the_single_environments_bit_for_bit(homes, make_env, gl_watched):

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 
+import gymnasium as gym
 import pytest
 import torch
 
@@ -69,17 +70,15 @@ def resident_mib():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_a_closed_rotation_says_so_instead_of_waiting(rooms):
+def test_a_closed_environment_and_its_loader_say_so(rooms):
     env = NavVectorEnv(4, room_sources(rooms), num_resident_scenes=3, sensors=(), device="cpu", max_episode_steps=3)
     env.reset(seed=0)
     env.close()
-
-    def walk_on():
-        for _ in range(100):
-            env.step(FORWARD)
-
+    for method in (lambda: env.step(FORWARD), env.reset, env.observe, env.render):
+        with pytest.raises(gym.error.ClosedEnvironmentError, match="after close"):
+            method()
     with pytest.raises(OptionError, match="closed"):
-        walk_on()
+        env.simulator.streamer.loader.next()
 
 
 def test_an_interrupted_command_ends_in_one_line_and_takes_its_workers_along(tmp_path):

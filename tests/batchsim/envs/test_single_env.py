@@ -27,7 +27,7 @@ def test_types(one_room, gl_watched):
     observation, reward, terminated, truncated, info = env.step(1)
     assert observation in env.observation_space
     assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
-    assert {"success", "spl", "distance_to_goal", "l"} <= set(info)
+    assert {"success", "spl", "distance_to_goal", "episode_length"} <= set(info)
     assert env.render() is None
     env.close()
     env.close()

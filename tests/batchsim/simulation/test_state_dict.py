@@ -5,6 +5,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from batchsim import OptionError
+from tests.helpers.infos import measures
 
 SMALL = {"width": 16, "height": 16, "renderer": "raycast", "max_episode_steps": 12, "device": "cpu"}
 
@@ -16,7 +17,7 @@ def steps(env, count, seed=0):
         actions = torch.randint(4, (env.num_envs,), generator=generator)
         observation, reward, terminated, truncated, info = env.step(actions)
         yield {"reward": reward, "ended": terminated, "cut": truncated} | {
-            name: value.clone() for name, value in (*observation.items(), *info["episode"].items())
+            name: value.clone() for name, value in (*observation.items(), *measures(info).items())
         }
 
 
@@ -74,7 +75,7 @@ def test_states_of_others_are_refused(homes, one_room, make_env):
         make_env(4, one_room, sensors=()).load_state_dict(saved)
     with pytest.raises(OptionError, match="has 4 environments; expected 3"):
         make_env(3, homes, sensors=()).load_state_dict(saved)
-    with pytest.raises(OptionError, match="waiting"):
+    with pytest.raises(OptionError, match="terminated, truncated, was_reset missing"):
         env.load_state_dict({})
     with pytest.raises(OptionError, match="position"):
         env.load_state_dict({name: value for name, value in saved.items() if name != "simulator.position"})

@@ -8,6 +8,7 @@ import torch
 
 from batchsim.scenes import EpisodeSet
 from batchsim.scenes.maps.top_down import storey_levels
+from tests.helpers.infos import measures
 
 FORWARD, LEFT, RIGHT = range(3)
 
@@ -34,11 +35,11 @@ def test_a_walk_over_three_cells_and_back(one_room, make_env):
     steps = [env.step([action]) for action in [FORWARD] * 8 + [LEFT] * 18 + [FORWARD] * 8]
     worked = [0.25, 0, 0, 0, 0.25, 0, 0, 0] + [0] * 26
     assert [float(step[1]) for step in steps] == worked
-    measures = {name: float(value) for name, value in steps[-1][4]["episode"].items()}
+    found = {name: float(value) for name, value in measures(steps[-1][4]).items()}
     assert steps[-1][3].all()
-    assert measures["cells_visited"] == 3
-    assert measures["explored_share"] == pytest.approx(0.03)  # the room has a hundred
-    assert measures["r"] == 0.5
+    assert found["cells_visited"] == 3
+    assert found["explored_share"] == pytest.approx(0.03)  # the room has a hundred
+    assert found["episode_return"] == 0.5
     # The next episode has seen nothing but its start.
     assert env.simulator.measures()["cells_visited"].tolist() == [1]
     assert float(env.step([FORWARD])[1]) == 0.25
@@ -71,9 +72,9 @@ def test_against_python_sets(homes, four_rooms, make_env):
             place = coverage_cell(scene[i], info["position"][i].numpy())
             assert float(reward[i]) == 0.25 * (place not in visited[i])
             visited[i].add(place)
-            assert int(info["episode"]["cells_visited"][i]) == len(visited[i])
+            assert int(measures(info)["cells_visited"][i]) == len(visited[i])
             share = len(visited[i]) / count[scene[i]]
-            assert float(info["episode"]["explored_share"][i]) == pytest.approx(share)
+            assert float(measures(info)["explored_share"][i]) == pytest.approx(share)
             if truncated[i]:
                 ended += 1
                 visited[i] = {start[i]}

@@ -10,6 +10,7 @@ from batchsim import OptionError
 from batchsim.scenes import EpisodeSet, sample_episodes
 from batchsim.scenes.walking.geodesic import distance_fields
 from batchsim.tasks import Flee
+from tests.helpers.infos import measures
 
 FORWARD, LEFT, RIGHT = range(3)
 ABOUT_TURN = [LEFT] * 18
@@ -38,13 +39,13 @@ def test_a_walk_out_and_half_the_way_back(one_room, make_env):
     rewards = np.array([float(step[1]) for step in steps])
     worked = [0.25] * 8 + [0] * 18 + [-0.25] * 4
     assert rewards == pytest.approx(worked, abs=0.01)
-    measures = {name: float(value) for name, value in steps[-1][4]["episode"].items()}
+    found = {name: float(value) for name, value in measures(steps[-1][4]).items()}
     assert steps[-1][3].all()
-    assert measures["distance_from_start"] == pytest.approx(1.0, abs=0.01)
-    assert measures["max_distance"] == pytest.approx(2.0, abs=0.01)
-    assert measures["r"] == pytest.approx(1.0, abs=0.01)
+    assert found["distance_from_start"] == pytest.approx(1.0, abs=0.01)
+    assert found["max_distance"] == pytest.approx(2.0, abs=0.01)
+    assert found["episode_return"] == pytest.approx(1.0, abs=0.01)
     # The farthest cell of the empty room stands in a corner, 4.9 m off in x and 5.9 m in z.
-    assert measures["flee_ratio"] == pytest.approx(1.0 / np.hypot(4.9, 5.9), abs=0.01)
+    assert found["flee_ratio"] == pytest.approx(1.0 / np.hypot(4.9, 5.9), abs=0.01)
     assert env.simulator.measures()["max_distance"].tolist() == [0]
 
 
@@ -57,9 +58,9 @@ def test_distances_are_walks_around_walls(four_rooms, homes, make_env):
     for action in np.random.default_rng(3).choice(3, (60, 12), p=[0.7, 0.2, 0.1]):
         _, reward, _, truncated, info = env.step(action)
         returns += reward.numpy()
-        farthest = np.maximum(farthest, info["episode"]["distance_from_start"].numpy())
+        farthest = np.maximum(farthest, measures(info)["distance_from_start"].numpy())
     assert truncated.all()
-    found = {name: value.numpy() for name, value in info["episode"].items()}
+    found = {name: value.numpy() for name, value in measures(info).items()}
     end = info["position"].numpy()
     walks = np.array([float(resident[scene[i]].geodesic_distance(start[i], end[i])) for i in range(12)])
     assert walks.max() > 5
@@ -85,7 +86,7 @@ def test_any_start_of_a_fixed_set_has_its_distances(homes, make_env):
     for i, end in enumerate(info["position"].numpy()):
         scene = by_name[episodes.scene_names[episodes.scene_index[i]]]
         walk = float(scene.geodesic_distance(episodes.start_position[i], end))
-        assert float(info["episode"]["distance_from_start"][i]) == pytest.approx(walk, abs=0.06)
+        assert float(measures(info)["distance_from_start"][i]) == pytest.approx(walk, abs=0.06)
 
 
 def test_preparing_twice_adds_nothing(homes):
@@ -107,10 +108,10 @@ def test_each_new_episode_flees_from_its_own_start(homes, make_env):
     env.reset(seed=0)
     for step in range(20):
         _, _, _, truncated, info = env.step(torch.zeros(8, dtype=torch.int64))
-        distance, walked = info["episode"]["distance_from_start"], info["episode"]["path_length"]
+        distance, walked = measures(info)["distance_from_start"], measures(info)["path_length"]
         # Nobody is farther off than the way walked in this episode, and on the straight nobody is nearer.
         assert (distance <= 1.02 * walked + 0.03).all()
-        straight = info["episode"]["collisions"] == 0
+        straight = measures(info)["collisions"] == 0
         assert torch.allclose(distance[straight], walked[straight], rtol=0.02, atol=0.03)
         assert truncated.all() == (step % 5 == 4)
         assert (walked <= 0.25 * (step % 5 + 1) * math.sqrt(2)).all()

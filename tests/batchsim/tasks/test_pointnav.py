@@ -11,6 +11,7 @@ from batchsim.scenes import AgentBody, EpisodeSet, Mesh, bake
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP, PointNav, soft_spl, spl
 from batchsim.tasks.sensors import point_goal
 from batchsim.world.resident_scenes import ResidentScenes
+from tests.helpers.infos import measures
 
 CPU = torch.device("cpu")
 
@@ -129,21 +130,21 @@ def test_stories_of_episodes(one_room, make_env):
             if i not in ended:
                 returns[i] += reward[i]
             if i not in ended and bool(terminated[i] | truncated[i]):
-                measures = {name: float(value[i]) for name, value in info["episode"].items()}
-                ended[i] = (measures, bool(terminated[i]), bool(truncated[i]))
+                found = {name: float(value[i]) for name, value in measures(info).items()}
+                ended[i] = (found, bool(terminated[i]), bool(truncated[i]))
     for i, (name, (actions, success, by_path, soft, left, cut)) in enumerate(STORIES.items()):
-        measures, terminated, truncated = ended[i]
+        found, terminated, truncated = ended[i]
         assert (terminated, truncated) == (actions[-1] == STOP, cut), name
-        assert measures["l"] == len(actions), name
+        assert found["episode_length"] == len(actions), name
         expected = {"success": success, "spl": by_path, "soft_spl": soft, "distance_to_goal": left}
         for key, value in expected.items():
-            assert measures[key] == pytest.approx(value, abs=0.005), (name, key)
+            assert found[key] == pytest.approx(value, abs=0.005), (name, key)
         worked = 2.0 - left - 0.01 * len(actions) + 2.5 * by_path
-        assert measures["r"] == pytest.approx(worked, abs=0.015), name
-        assert float(returns[i]) == pytest.approx(measures["r"], abs=1e-4), name
+        assert found["episode_return"] == pytest.approx(worked, abs=0.015), name
+        assert float(returns[i]) == pytest.approx(found["episode_return"], abs=1e-4), name
     at_goal = ended[count - 1][0]
     assert (at_goal["success"], at_goal["spl"]) == (1, 1)
-    assert at_goal["r"] == pytest.approx(2.49)
+    assert at_goal["episode_return"] == pytest.approx(2.49)
 
 
 def test_returns_telescope(homes, make_env):
@@ -155,12 +156,12 @@ def test_returns_telescope(homes, make_env):
         _, reward, terminated, truncated, info = env.step(rng.choice(4, 32, p=[0.03, 0.57, 0.2, 0.2]))
         returns += reward.numpy()
         done = (terminated | truncated).numpy()
-        m = {name: value.numpy()[done] for name, value in info["episode"].items()}
-        worked = m["start_distance"] - m["distance_to_goal"] - 0.01 * m["l"] + 2.5 * m["spl"]
-        assert np.allclose(m["r"], worked, atol=1e-3)
+        m = {name: value.numpy()[done] for name, value in measures(info).items()}
+        worked = m["start_distance"] - m["distance_to_goal"] - 0.01 * m["episode_length"] + 2.5 * m["spl"]
+        assert np.allclose(m["episode_return"], worked, atol=1e-3)
         assert np.allclose(returns[done], worked, atol=1e-3)
-        assert (m["l"] <= 40).all()
-        assert (m["l"][truncated.numpy()[done]] == 40).all()
+        assert (m["episode_length"] <= 40).all()
+        assert (m["episode_length"][truncated.numpy()[done]] == 40).all()
         assert not m["success"][truncated.numpy()[done]].any()
         returns[done] = 0
         count += done.sum()
@@ -261,5 +262,5 @@ def test_where_no_way_leads_to_the_goal_nothing_is_gained_or_lost(make_env):
     assert not scene.geodesic_distance(state.position[0].numpy(), scene.goals[0]) < np.inf
     _, reward, *_, info = env.step(torch.tensor([LEFT, LEFT]))
     assert torch.allclose(reward, torch.tensor([-0.01, -0.01]))
-    assert torch.allclose(info["episode"]["distance_to_goal"], start)
-    assert not env.step(torch.tensor([STOP, LEFT]))[4]["episode"]["success"].any()
+    assert torch.allclose(measures(info)["distance_to_goal"], start)
+    assert not measures(env.step(torch.tensor([STOP, LEFT]))[4])["success"].any()
