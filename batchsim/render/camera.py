@@ -50,11 +50,15 @@ class Camera:
                 f"width={self.width}, height={self.height} and hfov={self.hfov} give a vertical field of view of "
                 f"{vertical:.1f} degrees: expected at most {_MAX_FIELD_OF_VIEW}."
             )
-        if len(self.position) != 3 or not all(map(math.isfinite, (*self.position, self.yaw, self.pitch))):
-            raise OptionError(
-                f"position={self.position!r}, yaw={self.yaw!r}, pitch={self.pitch!r}: expected three numbers in metres "
-                "and two in degrees."
-            )
+        try:
+            position = [real_number("position", value, -1000, 1000, "metres") for value in self.position]
+        except TypeError:  # not a sequence
+            position = []
+        if len(position) != 3:
+            raise OptionError(f"position={self.position!r}: expected three numbers of metres.")
+        object.__setattr__(self, "position", tuple(position))
+        for name in ("yaw", "pitch"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name), -360, 360, "degrees"))
 
     @property
     def tan_half_width(self) -> float:

@@ -84,7 +84,7 @@ def test_a_closed_environment_and_its_loader_say_so(rooms):
 def test_an_interrupted_command_ends_in_one_line_and_takes_its_workers_along(tmp_path):
     # Where tests run in the background of a script, Ctrl-C is ignored by all processes that do not say otherwise.
     heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    script = "from scenes import cli; sys.exit(cli.run(cli.Generate, None, ['homes:train?count=400']))"
+    script = "from batchsim import scenes_cli; sys.exit(scenes_cli.main(['generate', 'homes:train?count=400']))"
     command = [sys.executable, "-c", heeding + script]
     environment = os.environ | {"BATCHSIM_CACHE": str(tmp_path)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -246,7 +246,7 @@ def test_attributes_of_the_single_environments(one_room, make_env):
     assert env.note == "b"
     with pytest.raises(OptionError, match="3 equal"):
         env.set_attr("note", ["a", "b", "c"])
-    with pytest.raises(OptionError, match="cannot be changed"):
+    with pytest.raises(OptionError, match="option is fixed"):
         env.set_attr("turn_angle", 5)
     with pytest.raises(AttributeError):
         env.get_attr("no_such_thing")

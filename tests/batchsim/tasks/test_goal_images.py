@@ -12,6 +12,7 @@ from batchsim import BatchRenderer, NavVectorEnv, OptionError, poses, scenes
 from batchsim.agents.baselines.oracles import ShortestPathAgent
 from batchsim.scenes import link_goals, sample_episodes
 from batchsim.tasks import InstanceImageNav
+from tests.helpers.infos import measures
 
 HOMES = "homes:train?count=2"
 SMALL = {"width": 24, "height": 16, "renderer": "raycast", "device": "cpu"}
@@ -114,7 +115,7 @@ def test_the_oracle_arrives(task):
     agent, start, success = ShortestPathAgent(env), torch.ones(24, dtype=torch.bool), []
     for _ in range(90):
         observation, _, terminated, truncated, info = env.step(agent.act(observation, start, torch.rand(24)))
-        success += info["episode"]["success"][terminated | truncated].tolist()
+        success += measures(info)["success"][terminated | truncated].tolist()
     assert len(success) > 24
     assert np.mean(success) >= 0.99
 

@@ -6,6 +6,7 @@ import torch
 from batchsim import NavVectorEnv, OptionError
 from batchsim.agents.baselines.oracles import ShortestPathAgent
 from batchsim.tasks import MultiObjectNav
+from tests.helpers.infos import measures
 
 OPTIONS = {"sensors": (), "device": "cpu", "turn_angle": 30, "max_episode_steps": 2500}
 FOUND = 0
@@ -50,13 +51,13 @@ def test_found_leads_on_and_the_last_one_ends(env):
             shortest = shortest + onward
         state.path_length = torch.full((12,), 40.0 * (number + 1))
         _, reward, terminated, _, info = env.step(torch.full((12,), FOUND))
-        measures = info["episode"]
-        assert measures["progress"].tolist() == pytest.approx([(number + 1) / 3] * 12)
+        found = measures(info)
+        assert found["progress"].tolist() == pytest.approx([(number + 1) / 3] * 12)
         assert terminated.all() == (number == 2)
         assert (reward > 2.9).all()
-    assert measures["success"].tolist() == [1.0] * 12
-    torch.testing.assert_close(measures["spl"], shortest / torch.clamp(shortest, min=120.0))
-    torch.testing.assert_close(measures["ppl"], measures["spl"])
+    assert found["success"].tolist() == [1.0] * 12
+    torch.testing.assert_close(found["spl"], shortest / torch.clamp(shortest, min=120.0))
+    torch.testing.assert_close(found["ppl"], found["spl"])
 
 
 def test_a_wrong_found_ends_the_episode(env):
@@ -69,10 +70,10 @@ def test_a_wrong_found_ends_the_episode(env):
     _, _, terminated, _, info = env.step(torch.full((12,), FOUND))
     assert far.any()
     assert terminated[far].all()
-    measures = info["episode"]
-    assert (measures["success"] == 0).all()
-    assert measures["progress"][far].tolist() == pytest.approx([1 / 3] * int(far.sum()))
-    torch.testing.assert_close(measures["ppl"][far], first[far] / 3 / torch.clamp(first[far], min=50.0))
+    found = measures(info)
+    assert (found["success"] == 0).all()
+    assert found["progress"][far].tolist() == pytest.approx([1 / 3] * int(far.sum()))
+    torch.testing.assert_close(found["ppl"][far], first[far] / 3 / torch.clamp(first[far], min=50.0))
 
 
 def test_the_oracle_finds_all(env):
@@ -81,7 +82,7 @@ def test_the_oracle_finds_all(env):
     for _ in range(220):
         observation, _, terminated, truncated, info = env.step(agent.act(observation, start, torch.rand(12)))
         ended = terminated | truncated
-        done += list(zip(info["episode"]["success"][ended], info["episode"]["spl"][ended], strict=True))
+        done += list(zip(measures(info)["success"][ended], measures(info)["spl"][ended], strict=True))
     assert len(done) >= 12
     assert sum(float(s) for s, _ in done) / len(done) >= 0.99
     assert sum(float(s) for _, s in done) / len(done) >= 0.9

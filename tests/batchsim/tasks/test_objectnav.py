@@ -9,6 +9,7 @@ from batchsim import NavVectorEnv, OptionError, scenes
 from batchsim.scenes.categories import CATEGORIES, category_of
 from batchsim.scenes.walking.geodesic import geodesic_distance
 from batchsim.tasks import ObjectNav
+from tests.helpers.infos import measures
 
 HOMES = "homes:train?count=3"
 NO_IMAGES = {"sensors": (), "device": "cpu"}
@@ -67,7 +68,7 @@ def test_success_is_a_stop_within_ten_centimetres_of_a_view_point():
     state.position = torch.cat([torch.tensor(np.array(here[:16])), far])
     _, reward, terminated, _, info = env.step(torch.zeros(32, dtype=torch.int64))
     assert terminated.all()
-    assert info["episode"]["success"].tolist() == [1.0] * 16 + [0.0] * 16
+    assert measures(info)["success"].tolist() == [1.0] * 16 + [0.0] * 16
     assert (reward[:16] > 2.5).all()
     torch.testing.assert_close(reward[16:], torch.full((16,), -0.001), atol=0.03, rtol=0)
 

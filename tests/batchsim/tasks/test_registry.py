@@ -160,7 +160,7 @@ def test_made_by_name(gl_watched, task):
     assert observation in envs.observation_space
     assert set(observation) == {"depth", *envs.task.observation_spaces()}
     *_, info = envs.step(np.zeros(3, int))
-    assert set(envs.task.headline_measures) <= set(info["final_info"] if "final_info" in info else info)
+    assert set(envs.task.headline_measures) <= set(info.get("final_info", info))
     envs.close()
 
 
