@@ -146,7 +146,7 @@ VECTOR = {
     ),
 }
 # Those that read numbers one by one or mix numpy into the arithmetic want numpy; these work on tensors as they are.
-ON_TENSORS = ("FilterObservation", "TransformAction", "TransformObservation", "TransformReward")
+ON_TENSORS = ("TransformAction", "TransformObservation", "TransformReward")
 
 
 def test_all_vector_wrappers_are_listed():
