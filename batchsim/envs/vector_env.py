@@ -49,6 +49,7 @@ class NavVectorEnv(VectorEnv):
       there is nothing.
     - `rgb`: uint8 `[N, height, width, 3]`.
     - `semantic`: int32 `[N, height, width, 1]`, labels; 0 where there is nothing. `label_names` lists their names.
+    - `instance`: int32 `[N, height, width, 1]`, numbers of objects, as in `Scene.instances`; 0 where there is none.
     - PointNav adds `pointgoal_with_gps_compass`: float32 `[N, 2]`, metres to the goal and radians to the left.
 
     Actions are integers `[N]` or `[N, 1]`, numpy or torch; `task.action_names` names them (PointNav: 0 stop, 1 forward,
@@ -82,7 +83,7 @@ class NavVectorEnv(VectorEnv):
             than 128; for a single environment, all, or 4 if the set has more than 16). Others are swapped in as
             episodes end.
         episodes: Run these episodes in order, over and over, instead of sampling episodes without end.
-        sensors: Images to render: any of "depth", "rgb" and "semantic"; `()` renders nothing.
+        sensors: Images to render: any of "depth", "rgb", "semantic" and "instance"; `()` renders nothing.
         width: Image width, pixels.
         height: Image height, pixels.
         hfov: Horizontal field of view, degrees.
@@ -291,6 +292,7 @@ class NavVectorEnv(VectorEnv):
                 "depth": (0.0, 1.0, 1, np.float32) if options.depth_format == "float32" else (0, 255, 1, np.uint8),
                 "rgb": (0, 255, 3, np.uint8),
                 "semantic": (0, labels - 1, 1, np.int32),
+                "instance": (0, 0xFFFF, 1, np.int32),
             }[sensor]
             size = camera.height, camera.width
             return gym.spaces.Box(low, high, (channels, *size) if options.channels_first else (*size, channels), dtype)

@@ -11,7 +11,12 @@ import torch
 from batchsim.render.camera import Camera
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 
-SENSORS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8), "semantic": (1, torch.int32)}
+SENSORS = {
+    "depth": (1, torch.float32),
+    "rgb": (3, torch.uint8),
+    "semantic": (1, torch.int32),
+    "instance": (1, torch.int32),
+}
 """Channels and dtype of each sensor's images."""
 
 
@@ -45,8 +50,8 @@ class MakeBackend(Protocol):
             num_views: The largest number of views in a call of `render`.
             camera: The camera of all views.
             views: `num_views` records of 32 bytes: position x y z float32, scene int32, quaternion x y z w float32.
-            outputs: By sensor, the buffer for its images: "depth" float32, "semantic" int32, "rgb" 3 times uint8, all
-                `[num_views, height, width]`. The size of "rgb" must be a multiple of 12 bytes.
+            outputs: By sensor, the buffer for its images: "depth" float32, "semantic" and "instance" int32, "rgb" 3
+                times uint8, all `[num_views, height, width]`. The size of "rgb" must be a multiple of 12 bytes.
 
         Raises:
             RenderError: A buffer exceeds what the driver allows.

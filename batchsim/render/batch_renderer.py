@@ -49,7 +49,7 @@ class BatchRenderer:
         width: Pixels of every image.
         height: Pixels of every image.
         hfov: Horizontal field of view, degrees.
-        sensors: Names out of "depth", "rgb", "semantic", drawn together.
+        sensors: Names out of "depth", "rgb", "semantic", "instance", drawn together.
         backend: "raycast", "raster", or "auto": times both on views of these scenes, keeps the faster and logs which;
             the attribute `backend` names it. The two agree within rounding, not bit for bit: name one if runs must
             repeat exactly.
@@ -175,9 +175,9 @@ class BatchRenderer:
 
         Returns:
             By sensor: "depth" float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit; "rgb"
-            uint8 `[N, height, width, 3]`; "semantic" int32 `[N, height, width, 1]`, 0 = nothing. With `cameras` one of
-            each for every camera: `NAME_depth`, `NAME_rgb`, `NAME_semantic`. The next call overwrites these tensors:
-            clone what must last.
+            uint8 `[N, height, width, 3]`; "semantic" (labels) and "instance" (objects) int32 `[N, height, width, 1]`,
+            0 = nothing. With `cameras` one of each for every camera, such as `NAME_depth`. The next call overwrites
+            these tensors: clone what must last.
 
         Raises:
             OptionError: The shapes do not fit.

@@ -29,7 +29,8 @@ def parts_for(backend: str, sensors: Sequence[str], goals: bool = False) -> Scen
     return SceneParts(
         tree=backend == "raycast",
         chunks=backend == "raster",
-        labels="semantic" in sensors,
+        labels="semantic" in sensors or "instance" in sensors,
+        instances="instance" in sensors,
         colours="rgb" in sensors or goals,
     )
 

@@ -115,7 +115,7 @@ class RaycastBackend:
         if unknown or not self._outputs:
             raise OptionError(f"sensors={tuple(self._outputs)!r}: expected some of {', '.join(SENSORS)}.")
         pixels = self.num_views * self.camera.height * self.camera.width
-        sizes = {"depth": 4 * pixels, "semantic": 4 * pixels, "rgb": 12 * (-(-pixels // 4))}
+        sizes = {"depth": 4 * pixels, "semantic": 4 * pixels, "instance": 4 * pixels, "rgb": 12 * (-(-pixels // 4))}
         for name, buffer in self._outputs.items():
             if buffer.size < sizes[name]:
                 raise RenderError(f"The buffer for {name} has {buffer.size} bytes; expected at least {sizes[name]}.")

@@ -28,7 +28,7 @@ from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.scene_data.triangle_records import ROW
 from batchsim.render.shaders import load_shader
 
-SENSORS = ("rgb", "semantic")
+SENSORS = ("rgb", "semantic", "instance")
 """The sensors that need shading."""
 
 _MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
@@ -36,10 +36,10 @@ _FEWER_VIEWS = "Use fewer views or smaller images."
 
 
 class Shading:
-    """Fills images of "semantic" and "rgb" from `hits`.
+    """Fills images of "semantic", "instance" and "rgb" from `hits`.
 
     Args:
-        context, num_views, camera, views, outputs: See `MakeBackend`; `outputs` has at least one of the two sensors.
+        context, num_views, camera, views, outputs: See `MakeBackend`; `outputs` has at least one of the three sensors.
         scenes: The scenes, prepared with labels or colours.
 
     Attributes:
@@ -66,7 +66,8 @@ class Shading:
         self._textured = "rgb" in outputs and scenes.textures is not None
         self.hits = empty_storage_buffer(context, "Hits", 4 * num_views * self._pixels, _FEWER_VIEWS)
         self._bindings = {0: views, 5: self.hits}
-        self._bindings |= {place: outputs[name] for place, name in ((6, "semantic"), (7, "rgb")) if name in outputs}
+        places = {"instance": 4, "semantic": 6, "rgb": 7}
+        self._bindings |= {place: outputs[name] for name, place in places.items() if name in outputs}
         self._program = context.compute_shader(
             load_shader(
                 "shade.comp",
@@ -76,6 +77,7 @@ class Shading:
                 RECORD=scenes.records.texels,
                 TAN_HALF_WIDTH=float(camera.tan_half_width),
                 WRITE_SEMANTIC=int("semantic" in outputs),
+                WRITE_INSTANCE=int("instance" in outputs),
                 WRITE_RGB=int("rgb" in outputs),
                 TEXTURED=int(self._textured),
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from batchsim.render.scene_data.texels import square_texels, texture_side
-from batchsim.scenes import Scene
+from batchsim.scenes import Scene, SceneError
 from batchsim.scenes.mesh import NO_TEXTURE, WRAPS, Material
 
 UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
@@ -31,13 +31,15 @@ class SceneParts:
     Attributes:
         tree: `nodes` and `triangles`, for ray casting.
         chunks: `triangles` and `boxes`, for rasterising.
-        labels: `records`, for semantic images.
+        labels: `records`, for semantic and instance images.
+        instances: The objects' numbers in `records`.
         colours: `records`, for colour images.
     """
 
     tree: bool = False
     chunks: bool = False
     labels: bool = False
+    instances: bool = False
     colours: bool = False
 
     @property
@@ -61,10 +63,10 @@ class GpuSceneArrays:
         parts: Which arrays there are.
         arrays: By name. `nodes` uint32 `[M, 12]` (`batchsim.scenes.baking.bvh`); `triangles` float32 `[T, 12]`, three
             corners x y z 0; `boxes` float32 `[C, 8]`, around `CHUNK` triangles each: centre and half extent, each with
-            a 0; `records` uint32 `[T, 16]` or, for labels only, `[T, 4]`: label; texel bias as float bits; material as
-            three numbers of 16 bits, the linear base colour, 12 bits for the texture's layer, once uploaded, and 4
-            for how it wraps; then three linear functions of the position as float bits: distance from the triangle's
-            plane, u and v.
+            a 0; `records` uint32 `[T, 16]` or, without colours, `[T, 4]`: label and object, 16 bits each; texel bias
+            as float bits; material as three numbers of 16 bits, the linear base colour, 12 bits for the texture's
+            layer, once uploaded, and 4 for how it wraps; then three linear functions of the position as float bits:
+            distance from the triangle's plane, u and v.
         textures: uint8 `[height, width, 3]` each, sRGB.
         texels: The textures as squares, uint8 `[side, side, 4]` each.
         texture_of: int32 `[T]`: index into `textures`, or `NO_TEXTURE`.
@@ -98,7 +100,7 @@ def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> GpuSceneArr
     if parts.chunks:
         arrays["boxes"] = _pack_boxes(scene)
     if parts.labels or parts.colours:
-        arrays["records"] = _pack_records(scene, parts.colours)
+        arrays["records"] = _pack_records(scene, parts.colours, parts.instances)
     textures, texture_of = _used_textures(scene) if parts.colours else ((), np.zeros(0, np.int32))
     side = max(side, texture_side(textures))
     texels = tuple(square_texels(image, side) for image in textures)
@@ -121,9 +123,11 @@ def _pack_boxes(scene: Scene) -> np.ndarray:
     return boxes.reshape(-1, 8)
 
 
-def _pack_records(scene: Scene, colours: bool) -> np.ndarray:
+def _pack_records(scene: Scene, colours: bool, instances: bool) -> np.ndarray:
     records = np.zeros((len(scene.triangles), 16 if colours else 4), np.uint32)
-    records[:, 0] = scene.labels.astype(np.uint32)
+    records[:, 0] = _sixteen_bits(scene, "labels", scene.labels)
+    if instances:
+        records[:, 0] |= _sixteen_bits(scene, "objects", scene.instances) << 16
     if not colours or not len(records):
         return records
     planes = _pack_planes(scene)
@@ -135,6 +139,12 @@ def _pack_records(scene: Scene, colours: bool) -> np.ndarray:
     records[:, 3] = words[:, 2] | NO_LAYER << 16 | codes << 28
     records[:, 4:] = planes.astype(np.float32).view(np.uint32).reshape(-1, 12)
     return records
+
+
+def _sixteen_bits(scene: Scene, what: str, numbers: np.ndarray) -> np.ndarray:
+    if numbers.max(initial=0) > 0xFFFF:
+        raise SceneError(f"{scene.name}: has {numbers.max():,} {what}; images show at most 65,535.")
+    return numbers.astype(np.uint32)
 
 
 def _wrap_code(material: Material) -> int:

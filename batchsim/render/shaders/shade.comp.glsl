@@ -7,11 +7,14 @@ layout(local_size_x = 64) in;
 #include "views.glsl"
 #include "rotate.glsl"
 layout(std430, binding = 5) readonly buffer Hits { uint hits[]; };            // triangle + 1, 0 = nothing
-// Each triangle's label, texel bias, and material: base colour, 16 bits each, the texture's layer, 12 bits, and how it
+// Each triangle's label and the object it belongs to, 16 bits each, texel bias, and material: base colour, 16 bits each, the texture's layer, 12 bits, and how it
 // wraps along u and v, 2 bits each. For colours, also three linear functions of the position as float bits: distance from the triangle's plane, u and v.
 layout(rgba32ui, binding = 0) uniform readonly uimage2D records;
 #if WRITE_SEMANTIC
 layout(std430, binding = 6) writeonly buffer Semantic { int semantic[]; };
+#endif
+#if WRITE_INSTANCE
+layout(std430, binding = 4) writeonly buffer Instance { int instance[]; };
 #endif
 #if WRITE_RGB
 layout(std430, binding = 7) writeonly buffer Rgb { uint rgb[]; };
@@ -72,11 +75,14 @@ uvec3 colour(Frame f, uint at, uint triangle) {
 }
 #endif
 
-// Writes the label of one pixel and returns its colour.
+// Writes the label and the object of one pixel and returns its colour.
 uvec3 shade(Frame f, uint at) {
   uint triangle = hits[at];
 #if WRITE_SEMANTIC
-  semantic[at] = triangle == 0u ? 0 : int(record(triangle - 1u, 0u).x);
+  semantic[at] = triangle == 0u ? 0 : int(record(triangle - 1u, 0u).x & 0xFFFFu);
+#endif
+#if WRITE_INSTANCE
+  instance[at] = triangle == 0u ? 0 : int(record(triangle - 1u, 0u).x >> 16u);
 #endif
 #if WRITE_RGB
 #if (WIDTH * HEIGHT) % 4
