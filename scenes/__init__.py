@@ -9,13 +9,15 @@ np.float32(5.0)
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.baking.bake import bake
 from batchsim.scenes.baking.scene import Scene
-from batchsim.scenes.episodes.habitat_files import link_goals, load_episodes, save_episodes
+from batchsim.scenes.episodes.episode_set import EpisodeSet
+from batchsim.scenes.episodes.habitat_files import load_episodes, save_episodes
 from batchsim.scenes.episodes.habitat_object_files import (
     link_object_goals,
     load_object_episodes,
     save_object_episodes,
 )
-from batchsim.scenes.episodes.sampling import EpisodeSet, sample_episodes, standard_episodes
+from batchsim.scenes.episodes.linking import link_goals
+from batchsim.scenes.episodes.sampling import sample_episodes, standard_episodes
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Material, Mesh

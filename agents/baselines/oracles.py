@@ -73,12 +73,12 @@ class ShortestPathAgent:
         self._path = PathFollower(env)
         names = env.task.action_names
         self._stop = names.index("stop" if "stop" in names else "found")
-        self._stop_distance = 0.9 * env.task.success_distance
+        self._success_distance = env.task.success_distance
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decide by the distances to the goal."""
         action = self._path.towards(self._state.task["goal"])
-        near = self._state.task["distance"] < self._stop_distance
+        near = self._state.task["distance"] < 0.9 * self._state.task.get("goal_radius", self._success_distance)
         return torch.where(near, self._stop, action)
 
 

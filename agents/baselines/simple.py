@@ -49,11 +49,11 @@ class GreedyAgent:
     def __init__(self, env: NavVectorEnv) -> None:
         assert isinstance(env.task, PointNav)
         self._half_turn = math.radians(env.simulator.options.turn_angle) / 2
-        self._success_distance = env.task.success_distance
+        self._state = env.simulator.state
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
-        """Decide by the goal sensor alone."""
+        """Decide by the goal sensor, and by the distance at which a stop succeeds."""
         rho, phi = observation["pointgoal_with_gps_compass"].unbind(-1)
         turn = torch.where(phi > 0, LEFT, RIGHT)
         action = torch.where(phi.abs() > self._half_turn + 1e-4, turn, FORWARD)
-        return torch.where(rho < self._success_distance, STOP, action)
+        return torch.where(rho < self._state.task["goal_radius"], STOP, action)

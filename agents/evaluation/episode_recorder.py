@@ -79,10 +79,14 @@ class EpisodeRecorder:
         path = np.concatenate((episodes.start_position[index, None], steps["position"][first:last, env]))
         headings = np.append(episodes.start_heading[index], steps["heading"][first:last, env])
         measures = {name.partition("/")[2]: value for name, value in steps.items() if name.startswith("episode/")}
+        distance = measures.get("start_distance")
         self._records[index] = EpisodeRecord(
             scene=episodes.scene_names[episodes.scene_index[index]],
             episode_id=episodes.episode_id[index],
-            start_distance=float(episodes.geodesic_distance[index]) if "start_distance" in measures else math.nan,
+            # Not that of the episode set, which may be interpolated differently from `distance_to_goal`.
+            start_distance=float(measures["start_distance"][last - 1, env])
+            if "start_distance" in measures
+            else math.nan,
             goal=episodes.goal[index].tolist(),
             measures={_NAMES.get(name, name): float(value[last - 1, env]) for name, value in measures.items()},
             path=path.astype(np.float64).round(3).tolist(),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
 from batchsim.scenes import EpisodeSet, Scene
+from batchsim.scenes.episodes.linking import on_floor
 from batchsim.world.resident_scenes import ResidentScenes
 
 
@@ -18,6 +20,8 @@ class EpisodeSource(Protocol):
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
         """Returns one episode for each environment: `scene`, `position`, `heading` and `goal`, all of length N.
+
+        A source may add more, such as `goal_radius` (metres, nan = the task's).
 
         Args:
             scenes: The resident scenes.
@@ -47,12 +51,18 @@ class FixedEpisodes:
         if missing:
             raise OptionError(f"The episodes need scenes that are not loaded: {', '.join(missing[:5])}.")
         slots = torch.tensor([slot_of_name[name] for name in episodes.scene_names], dtype=torch.int64)
+        start = np.array(episodes.start_position, np.float32)
+        for number, slot in enumerate(slots.tolist()):
+            mine = episodes.scene_index == number
+            # A start above the floor would add the fall to the path of the first step.
+            start[mine] = on_floor(scenes[slot].walkable, start[mine])
         self._columns = {
             "scene": slots[torch.as_tensor(episodes.scene_index, dtype=torch.int64)].to(device),
-            "position": torch.as_tensor(episodes.start_position, dtype=torch.float32, device=device),
+            "position": torch.as_tensor(start, device=device),
             "heading": torch.as_tensor(episodes.start_heading, dtype=torch.float32, device=device),
             "goal": torch.as_tensor(episodes.goal_index, dtype=torch.int64, device=device),
             "image": torch.as_tensor(episodes.goal_image, dtype=torch.int64, device=device),
+            "goal_radius": torch.as_tensor(episodes.goal_radius, dtype=torch.float32, device=device),
         }
         if bool((self._columns["goal"] < 0).any()):
             raise OptionError("Some goals have no distance field: add them with Scene.with_goals first.")

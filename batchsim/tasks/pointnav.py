@@ -39,7 +39,8 @@ class PointNav(Task):
     are thinned out as in Habitat.
 
     Args:
-        success_distance: Distance from the goal within which a stop succeeds, metres.
+        success_distance: Distance from the goal within which a stop succeeds, metres; `EpisodeSet.goal_radius` replaces
+            it.
         success_reward: Reward of a success, multiplied by its SPL.
         slack_reward: Reward of every step.
         min_distance: Smallest distance from start to goal, metres.
@@ -96,18 +97,21 @@ class PointNav(Task):
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
         """Stores the goal and the distance to it."""
-        state.keep(mask, goal=episode["goal"])
-        distance = scenes.goal_distance(state.scene, state.task["goal"], state.position)
+        radius = torch.full_like(state.heading, self.success_distance)
+        if "goal_radius" in episode:
+            radius = torch.where(episode["goal_radius"] > 0, episode["goal_radius"], radius)
+        state.keep(mask, goal=episode["goal"], goal_radius=radius)
+        distance = distance_to_point(scenes, state)
         state.keep(mask, start_distance=distance, distance=distance, success=torch.zeros_like(mask))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the distance gained, plus `slack_reward`, plus `success_reward` times SPL; stop terminates."""
         task = state.task
-        distance = scenes.goal_distance(state.scene, task["goal"], state.position)
+        distance = distance_to_point(scenes, state)
         # At the border of two cells, rounding may put an agent where no path leads to the goal.
         distance = torch.where(distance.isfinite(), distance, task["distance"])
         stopped = action == STOP
-        task["success"] = stopped & (distance < self.success_distance)
+        task["success"] = stopped & (distance < task["goal_radius"])
         reward = self.slack_reward + task["distance"] - distance
         task["distance"] = distance
         reward = reward + self.success_reward * spl(task["success"], task["start_distance"], state.path_length)
@@ -133,6 +137,20 @@ class PointNav(Task):
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
         """Returns both unchanged: the episodes already have goals."""
         return scenes, episodes
+
+
+def distance_to_point(scenes: ResidentScenes, state: State) -> Tensor:
+    """Returns the geodesic distance from each agent to its goal point, float32 `[N]`, metres; inf if there is no path.
+
+    Distances interpolated between cells are not 0 at a goal that is not at the centre of its cell. Within two cells of
+    the goal, the straight line is exact, unless the path takes a detour.
+    """
+    goal = state.task["goal"]
+    distance = scenes.goal_distance(state.scene, goal, state.position)
+    gap = scenes.goal_position(state.scene, goal) - state.position
+    straight = torch.linalg.vector_norm(gap[..., ::2], dim=-1)
+    near = 2 * scenes.smallest_cell
+    return torch.where((straight < near) & (distance < straight + near), straight, distance)
 
 
 def spl(success: Tensor, start_distance: Tensor, path_length: Tensor) -> Tensor:

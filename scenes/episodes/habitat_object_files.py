@@ -20,9 +20,11 @@ import numpy as np
 from batchsim.scenes.atomic_files import write_user_file
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.categories import CATEGORIES, category_name
-from batchsim.scenes.episodes.habitat_files import FAR, BadEpisode, located_scene, read_document, read_numbers
+from batchsim.scenes.episodes.episode_json import read_document, read_numbers
+from batchsim.scenes.episodes.episode_set import EpisodeSet
+from batchsim.scenes.episodes.habitat_files import FAR, located_scene
+from batchsim.scenes.episodes.linking import BadEpisode
 from batchsim.scenes.episodes.object_episodes import rows_of
-from batchsim.scenes.episodes.sampling import EpisodeSet
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.objects.find import objects_from_views
 from batchsim.scenes.objects.image_goals import IMAGE_HFOV

@@ -172,7 +172,7 @@ def geodesic_distance(walkable: Walkable, a: np.ndarray, b: np.ndarray) -> np.nd
         fields = distance_fields(walkable, goals[first : first + size])
         mine = (which.reshape(-1) >= first) & (which.reshape(-1) < first + size)
         pairs = known[mine]
-        result[pairs] = _between(walkable, fields, which.reshape(-1)[mine] - first, a[pairs], b[pairs])
+        result[pairs] = distances_by_fields(walkable, fields, which.reshape(-1)[mine] - first, a[pairs], b[pairs])
     return result.reshape(shape)
 
 
@@ -192,12 +192,24 @@ def distances_to_goal(walkable: Walkable, field: np.ndarray, goal: np.ndarray, p
     result = np.full(len(points), np.inf, np.float32)
     known = walkable.locate(points) >= 0
     goals = np.broadcast_to(np.asarray(goal, np.float64), points.shape)[known]
-    result[known] = _between(walkable, field[None], np.zeros(len(goals), np.int64), points[known], goals)
+    result[known] = distances_by_fields(walkable, field[None], np.zeros(len(goals), np.int64), points[known], goals)
     return result
 
 
-def _between(walkable: Walkable, fields: np.ndarray, which: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns the distance `[P]` from points `a` to goals `b` `[P, 3]`: via the best cell near `a`, or straight."""
+def distances_by_fields(
+    walkable: Walkable, fields: np.ndarray, which: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> np.ndarray:
+    """Returns the geodesic distance in metres from points to goals whose distance fields are known.
+
+    The path leads over the best cell centre near the point, or straight to a goal in the same or a neighbouring cell.
+
+    Args:
+        walkable: The surface, of C cells.
+        fields: float `[G, C]`, as returned by `distance_fields`.
+        which: int `[P]`, the field of each goal.
+        a: float `[P, 3]`, points on the surface.
+        b: float `[P, 3]`, the goals.
+    """
     cell = walkable.locate(a)
     over = np.concatenate([cell[:, None], walkable.neighbors[cell]], 1)
     to_centre = np.hypot(*(walkable.positions[over] - a[:, None])[..., [0, 2]].transpose(2, 0, 1))

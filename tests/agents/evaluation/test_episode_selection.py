@@ -98,7 +98,7 @@ def test_bad_episodes_of_a_file_are_left_out(folder, tmp_path):
     assert reasons.keys() == {"2", "3", "4", "5", "6"}
     assert "missing.obj" in reasons["2"]
     assert "damaged.obj" in reasons["3"]
-    assert "out of reach" in reasons["4"]
+    assert "no path to its goal" in reasons["4"]
     assert "malformed" in reasons["5"]
     assert "start is not on walkable floor" in reasons["6"]
 
@@ -112,8 +112,8 @@ def test_files_that_are_none(folder, tmp_path):
     plain = tmp_path / "plain.json.gz"
     plain.write_text("{}")
     for file, said in (
-        (tmp_path / "nowhere.json.gz", "no such file"),
-        (plain, "not a whole gzip file"),
+        (tmp_path / "nowhere.json.gz", "does not exist"),
+        (plain, "Not a gzipped file"),
         (write(tmp_path / "list.json.gz", [1]), "not an episode file"),
         (write(tmp_path / "empty.json.gz", {"episodes": []}), "holds no episodes"),
         (write(tmp_path / "bad.json.gz", {"episodes": [entry("c.obj", 1)]}), r"all 1 episodes are bad.*c\.obj"),
@@ -126,7 +126,7 @@ def test_nothing_is_left(folder, tmp_path):
     with pytest.raises(AgentError, match=r"None of the 3 episodes.*damaged\.obj"):
         episodes_of_set(str(folder / "damaged.obj"), 3)
     file = write(tmp_path / "val.json.gz", {"episodes": [entry("split.obj", 1, goal=(11.0, 0.0, -2.0))]})
-    with pytest.raises(AgentError, match=r"none of its 1 episodes.*out of reach"):
+    with pytest.raises(AgentError, match=r"none of its 1 episodes.*no path to its goal"):
         episodes_of_file(file, folder)
     with pytest.raises(AgentError, match="episodes is 0; expected 1 to 1,000,000"):
         episodes_of_set("one-room", 0)

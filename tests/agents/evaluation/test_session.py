@@ -229,7 +229,7 @@ def test_the_command_runs_an_episode_file(capsys, tmp_path, one_room):
         (["greedy", "--scenes", "one-room", "--seed", "-5"], "seed is -5"),
         (["greedy", "--scenes", "one-room", "--max-episode-steps", str(10**18)], "expected 1 to 100,000"),
         (["greedy", "--scenes", "one-room", "--max-episode-steps", "0"], "max_episode_steps"),
-        (["greedy", "--episodes-file", "none.json.gz"], "no such file"),
+        (["greedy", "--episodes-file", "none.json.gz"], "does not exist"),
         (["greedy", "--scenes-dir", "folder"], "--episodes-file"),
         (["greedy", "--task", "flee"], "greedy: not a baseline for flee"),
         (["random", "--task", "juggle"], "juggle"),

@@ -1,6 +1,7 @@
 """The goal sensor, the measures, the reward and the drawing of episodes, against numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import torch
 
 from batchsim import poses
 from batchsim.scenes import AgentBody, EpisodeSet, Mesh, bake
+from batchsim.simulation.episode_sources import FixedEpisodes
 from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP, PointNav, soft_spl, spl
 from batchsim.tasks.sensors import point_goal
 from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
 from tests.helpers.infos import measures
 
 CPU = torch.device("cpu")
@@ -145,6 +148,72 @@ def test_stories_of_episodes(one_room, make_env):
     at_goal = ended[count - 1][0]
     assert (at_goal["success"], at_goal["spl"]) == (1, 1)
     assert at_goal["episode_return"] == pytest.approx(2.49)
+
+
+@pytest.mark.parametrize("above", [0.0, 0.2, -0.2])
+def test_a_start_above_or_below_the_floor_costs_nothing(one_room, make_env, above):
+    start, goal = (0.025, above, 1.025), (0.025, 0, -0.975)
+    scene, episodes = episodes_in(one_room, [start], [0.0], [goal])
+    env = make_env(1, scene, episodes=episodes, sensors=(), autoreset_mode="disabled")
+    env.reset(seed=0)
+    for action in [FORWARD] * 8 + [STOP]:
+        *_, info = env.step([action])
+    found = {name: float(value[0]) for name, value in measures(info).items()}
+    assert (found["success"], found["spl"], found["soft_spl"]) == (1, 1, pytest.approx(1, abs=1e-3))
+
+
+def test_the_start_at_the_goal_is_0_m_away_wherever_in_its_cell(one_room, make_env):
+    """Interpolated between centres of cells, it would be up to 3 cm."""
+    places = np.random.default_rng(0).uniform(-3, 3, (32, 3)) * [1, 0, 1]
+    scene, episodes = episodes_in(one_room, places, [0.0] * 32, places)
+    env = make_env(32, scene, episodes=episodes, sensors=(), autoreset_mode="disabled")
+    env.reset(seed=0)
+    *_, info = env.step([STOP] * 32)
+    for name, expected in {"success": 1, "spl": 1, "soft_spl": 1, "distance_to_goal": 0, "start_distance": 0}.items():
+        np.testing.assert_allclose(measures(info)[name].numpy(), expected, atol=1e-6, err_msg=name)
+
+
+def test_distances_near_the_goal_are_exact_and_do_not_jump(one_room, make_env):
+    rng = np.random.default_rng(0)
+    goals = rng.uniform(-3, 3, (400, 3)) * [1, 0, 1]
+    angle, away = rng.uniform(-np.pi, np.pi, 400), np.linspace(0, 0.3, 400)
+    starts = goals + away[:, None] * np.stack([np.cos(angle), np.zeros(400), np.sin(angle)], 1)
+    scene, episodes = episodes_in(one_room, starts, [0.0] * 400, goals)
+    env = make_env(400, scene, episodes=episodes, sensors=(), autoreset_mode="disabled")
+    env.reset(seed=0)
+    *_, info = env.step([STOP] * 400)
+    distance = measures(info)["distance_to_goal"].numpy()
+    np.testing.assert_allclose(distance[away < 0.1], away[away < 0.1], atol=1e-6)
+    np.testing.assert_allclose(distance, away, atol=0.01)
+
+
+def test_no_straight_line_through_a_thin_wall():
+    """A body without width starts 7 cm from the goal, behind a wall 2 m wide and 1 cm thick."""
+    floor = [(-2, 0, -2), (-2, 0, 2), (2, 0, 2), (2, 0, -2)]
+    sides = [[(-1, 0, z), (1, 0, z), (1, 2, z), (-1, 2, z)] for z in (0.02, 0.03)]
+    quads = np.array([floor, *sides], np.float32)
+    scene = bake(Mesh.from_triangles(quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)), "wall", AgentBody(radius=0))
+    scene, episodes = episodes_in(scene, [(0.01, 0, -0.01)], [0.0], [(0.01, 0, 0.06)])
+    resident = ResidentScenes([scene], CPU)
+    source = FixedEpisodes(episodes, [scene], 1, CPU)
+    task, zero = PointNav(), torch.zeros(1, dtype=torch.int64)
+    episode = source.sample(resident, zero, zero)
+    state = State.empty(1, CPU)
+    state.position[:], state.scene[:] = episode["position"], episode["scene"]
+    task.begin(resident, state, torch.ones(1, dtype=torch.bool), episode)
+    assert float(state.task["start_distance"]) > 1.98
+
+
+def test_the_goal_radius_of_an_episode_replaces_that_of_the_task(one_room, make_env):
+    start, goal = (0.025, 0, 1.025), (0.025, 0, -0.975)
+    scene, episodes = episodes_in(one_room, [start] * 3, [0.0] * 3, [goal] * 3)
+    episodes = replace(episodes, goal_radius=np.array([np.nan, 0.3, 0.6], np.float32))
+    for steps, success in ((8, [1, 1, 1]), (7, [0, 1, 1]), (6, [0, 0, 1]), (5, [0, 0, 0])):
+        env = make_env(3, scene, episodes=episodes, sensors=(), autoreset_mode="disabled")
+        env.reset(seed=0)
+        for action in [FORWARD] * steps + [STOP]:
+            *_, info = env.step([action] * 3)
+        assert measures(info)["success"].tolist() == success
 
 
 def test_returns_telescope(homes, make_env):

@@ -1,38 +1,20 @@
-import gzip
-import json
-
 import numpy as np
 import pytest
 
-from batchsim import scenes
 from batchsim.scenes import (
     EpisodeSet,
     SceneError,
-    link_goals,
-    load_episodes,
     sample_episodes,
-    save_episodes,
     standard_episodes,
 )
-from batchsim.scenes.episodes import habitat_files
+from tests.helpers.episode_files import assert_same
 
 WORLDS = ["one-room", "four-rooms"]
 
 
 @pytest.fixture(scope="module")
-def worlds():
-    return [scenes.load(name) for name in WORLDS]
-
-
-@pytest.fixture(scope="module")
 def many(worlds):
     return sample_episodes(worlds, 2000, seed=3)
-
-
-def assert_same(a: EpisodeSet, b: EpisodeSet, **tolerance):
-    assert (a.scene_names, a.episode_id) == (b.scene_names, b.episode_id)
-    for name in ("scene_index", "start_position", "start_heading", "goal", "geodesic_distance"):
-        np.testing.assert_allclose(getattr(a, name), getattr(b, name), err_msg=name, **(tolerance or {"rtol": 0}))
 
 
 def test_episodes_obey_habitats_rules(worlds, many):
@@ -133,126 +115,3 @@ def test_lengths_must_agree(many):
 def test_concatenate_merges_scenes_of_one_name(many):
     both = EpisodeSet.concatenate([many.select(slice(0, 3)), many.select(slice(3, 5))])
     assert_same(both, many.select(slice(0, 5)))
-
-
-def test_habitat_file_round_trip(many, tmp_path):
-    few = many.select(slice(0, 40))
-    save_episodes(few, tmp_path / "val.json.gz")
-    read = load_episodes(tmp_path / "val.json.gz")
-    assert_same(few, read, atol=1e-5)
-    assert (read.goal_index == -1).all()
-    save_episodes(few, tmp_path / "again.json.gz")
-    assert (tmp_path / "val.json.gz").read_bytes() == (tmp_path / "again.json.gz").read_bytes()
-
-
-def test_link_goals_finds_baked_goals_and_bakes_new_ones(worlds, many, tmp_path):
-    save_episodes(many.select(slice(0, 6)), tmp_path / "val.json.gz")
-    read = load_episodes(tmp_path / "val.json.gz")
-    linked, whole, bad = link_goals(read, worlds)
-    assert not bad
-    np.testing.assert_array_equal(linked.goal_index, many.goal_index[:6])
-    assert [len(scene.goals) for scene in whole] == [len(scene.goals) for scene in worlds]
-    goal = read.goal.copy()
-    goal[0] = [1, 0, 1]
-    goal[2] = [20, 0, 0]
-    moved = EpisodeSet(
-        *(read.scene_names, read.scene_index, read.start_position, read.start_heading, goal, read.goal_index),
-        *(read.geodesic_distance, read.episode_id),
-    )
-    linked, whole, bad = link_goals(moved, worlds)
-    assert [(b.scene_name, b.episode_id, b.reason) for b in bad] == [
-        ("one-room", "1", "its goal is not on walkable floor")
-    ]
-    assert len(linked) == 5
-    assert len(whole[0].goals) == len(worlds[0].goals) + 1
-    np.testing.assert_allclose(whole[0].goals[linked.goal_index[0]], [1, 0, 1])
-    beeline = np.linalg.norm(linked.start_position[0] - linked.goal[0])
-    assert linked.geodesic_distance[0] == pytest.approx(beeline, rel=0.02, abs=0.05)
-
-
-def entry(scene_id="gibson/A.obj", **changes):
-    return {
-        "episode_id": 7,
-        "scene_id": scene_id,
-        "start_position": [1.0, 0.0, -1.0],
-        # A quarter turn to the left, as a quaternion x, y, z, w.
-        "start_rotation": [0.0, 0.5**0.5, 0.0, 0.5**0.5],
-        "goals": [{"position": [3.0, 0.0, -3.0], "radius": 0.2}],
-        "info": {"geodesic_distance": 2.83},
-    } | changes
-
-
-def write(path, document):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = document if isinstance(document, str) else json.dumps(document)
-    path.write_bytes(gzip.compress(text.encode()))
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "data/gibson").mkdir(parents=True)
-    (tmp_path / "data/gibson/A.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\nf 1 2 3 4\n")
-    (tmp_path / "outside.obj").write_text("")
-    return tmp_path / "data"
-
-
-@pytest.mark.parametrize("scene_id", ["gibson/A.obj", "data/scene_datasets/gibson/A.obj", "somewhere\\gibson\\A.obj"])
-def test_split_with_content_folder_and_scenes_of_any_prefix(folder, tmp_path, scene_id):
-    split = write(tmp_path / "val" / "val.json.gz", {"episodes": []})
-    write(tmp_path / "val" / "content" / "A.json.gz", {"episodes": [entry(scene_id), entry(scene_id, episode_id="8")]})
-    episodes = load_episodes(split, folder)
-    assert episodes.scene_names == (str(folder / "gibson/A.obj"),)
-    assert episodes.episode_id == ("7", "8")
-    assert episodes.start_heading[0] == pytest.approx(np.pi / 2)
-    linked, _, bad = link_goals(episodes)
-    assert not bad
-    assert linked.geodesic_distance[0] == pytest.approx(8**0.5, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    "scene_id", ["../outside.obj", "gibson/../../outside.obj", "/etc/hostname", "B.glb", "", "homes:val", "homes:x/1"]
-)
-def test_scene_ids_stay_inside_the_folder(folder, tmp_path, scene_id):
-    with pytest.raises(SceneError, match=r"val\.json\.gz: "):
-        load_episodes(write(tmp_path / "val.json.gz", {"episodes": [entry(scene_id)]}), folder)
-
-
-def test_files_need_a_folder(tmp_path):
-    with pytest.raises(SceneError, match="scene_folder"):
-        load_episodes(write(tmp_path / "val.json.gz", {"episodes": [entry()]}))
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        ("{", "malformed JSON"),
-        ("[" * 100_000, "malformed JSON"),
-        ([], "not an episode file"),
-        ({"episodes": 3}, "not an episode file"),
-        ({"episodes": []}, "holds no episodes"),
-        ({"episodes": [3]}, "episode 0 is malformed"),
-        ({"episodes": [entry(goals=[])]}, "episode 0 is malformed"),
-        ({"episodes": [entry(), entry(start_position=[1, 2])]}, "episode 1 is malformed"),
-        ({"episodes": [entry(start_rotation="no")]}, "episode 0 is malformed"),
-        ('{"episodes": [{"scene_id": "A", "start_position": [NaN, 0, 0]}]}', "episode 0 is malformed"),
-    ],
-)
-def test_malformed_files_say_where(folder, tmp_path, document, message):
-    with pytest.raises(SceneError, match=message) as caught:
-        load_episodes(write(tmp_path / "val.json.gz", document), folder)
-    assert "val.json.gz" in str(caught.value)
-
-
-def test_what_is_no_gzip_or_unpacks_to_too_much(tmp_path, monkeypatch):
-    path = tmp_path / "val.json.gz"
-    for data in (b"", b"plain text", gzip.compress(b"x" * 1000)[:-20]):
-        path.write_bytes(data)
-        with pytest.raises(SceneError, match=r"val\.json\.gz"):
-            load_episodes(path)
-    monkeypatch.setattr(habitat_files, "MAX_UNPACKED_BYTES", 1 << 16)
-    path.write_bytes(gzip.compress(b"0" * (1 << 20)))
-    with pytest.raises(SceneError, match="unpacks to more than"):
-        load_episodes(path)
-    with pytest.raises(SceneError, match="no such file"):
-        load_episodes(tmp_path / "nowhere.json.gz")
