@@ -83,10 +83,8 @@ class EpisodeRecorder:
         self._records[index] = EpisodeRecord(
             scene=episodes.scene_names[episodes.scene_index[index]],
             episode_id=episodes.episode_id[index],
-            # Not that of the episode set, which may be interpolated differently from `distance_to_goal`.
-            start_distance=float(measures["start_distance"][last - 1, env])
-            if "start_distance" in measures
-            else math.nan,
+            # As `distance_to_goal`; the distance of the episode set may be interpolated differently.
+            start_distance=math.nan if distance is None else float(distance[last - 1, env]),
             goal=episodes.goal[index].tolist(),
             measures={_NAMES.get(name, name): float(value[last - 1, env]) for name, value in measures.items()},
             path=path.astype(np.float64).round(3).tolist(),
