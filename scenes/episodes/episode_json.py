@@ -221,9 +221,7 @@ def _document(path: Path, data: bytes) -> _File:
 def _check_task(path: Path, task: str | None) -> None:
     if task:
         hint = " Use load_object_episodes." if task in ("ObjectNav", "InstanceImageNav") else ""
-        raise SceneError(
-            f"{path} holds episodes of {task}; expected PointNav episodes, whose goals are positions.{hint}"
-        )
+        raise SceneError(f"{path} holds episodes of {task}; expected PointNav episodes, with positions as goals.{hint}")
 
 
 def _task_of(item: bytes) -> str | None:
