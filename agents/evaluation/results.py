@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from batchsim.scenes.categories import CATEGORIES
+
 COUNTED = ("collisions", "episode_length", "reward")
 """Measures of every task."""
 MEASURES = ("success", "spl", "soft_spl", "distance_to_goal", *COUNTED)
@@ -116,6 +118,14 @@ class Evaluation:
             table[scene] |= {name: float(self.values(name)[chosen].mean()) for name in self.measures}
         return table
 
+    def per_category(self) -> dict[str, dict[str, Any]]:
+        """As `summary`, by the category of the object that was the goal; empty for tasks without."""
+        if any("category" not in record.measures for record in self.records):
+            return {}
+        number = self.values("category").astype(int)
+        names = {k: CATEGORIES[k] if k < len(CATEGORIES) else f"category {k}" for k in np.unique(number).tolist()}
+        return {name: self._statistics(number == k) for k, name in names.items()}
+
     def per_distance(self) -> list[dict[str, Any]]:
         """As `summary`, for episodes with a geodesic start distance in [`from`, `to`) metres, one row per bin.
 
@@ -134,6 +144,8 @@ class Evaluation:
         data = {"agent": self.agent, "scenes": self.scenes, "seed": self.seed, "deterministic": self.deterministic}
         data |= {"setting": self.setting} if self.setting else {}
         data |= {**self.summary(), "per_scene": self.per_scene(), "per_distance": self.per_distance()}
+        by_category = self.per_category()
+        data |= {"per_category": by_category} if by_category else {}
         return finite_or_none(data | {"measures": self.measures, "left_out": [asdict(each) for each in self.left_out]})
 
     def _scenes(self) -> np.ndarray:

@@ -17,7 +17,10 @@ _VIEWS = (
     "View points are found by this project's baking (places at most 1 m away from which the object can be seen by "
     "turning), unless an episode file brings Habitat's."
 )
-_POSES = "Habitat draws goal headings with Python's salted hash, which cannot be repeated; here they follow from the episode."
+_POSES = (
+    "Habitat draws goal headings with Python's salted hash, which cannot be repeated; here they follow from start and "
+    "goal."
+)
 
 
 def _body(height: float, radius: float, camera_height: float) -> dict[str, Any]:
