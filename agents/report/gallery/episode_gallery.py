@@ -12,6 +12,7 @@ from batchsim.agents.report.formatting import as_changes, finite, series, style_
 from batchsim.agents.report.gallery.controls import Controls, gallery_controls
 from batchsim.agents.report.gallery.drawing import EpisodeDrawing, Thumbnail, draw_episode
 from batchsim.agents.report.gallery.episode_choice import EpisodeChoice, choose_episodes
+from batchsim.agents.report.gallery.failure_causes import Cause, CauseCount, count_causes
 from batchsim.agents.report.gallery.fog import AgentView, FogMap
 from batchsim.agents.report.gallery.maps import MapImage, draw_map
 from batchsim.agents.report.replays.replay_video import ReplayVideo
@@ -39,6 +40,7 @@ class Card:
     Attributes:
         rank: Its place from worst to best, which also identifies it.
         outcome: "success", "failure" or "none".
+        cause: Why it failed; None if unknown.
         values: The measures by which cards are sorted, as JSON.
         map_index: The index of its scene's map; None without one.
         thumbnail: The path on the map.
@@ -55,6 +57,7 @@ class Card:
 
     rank: int
     outcome: str
+    cause: Cause | None
     values: str
     map_index: int | None
     thumbnail: Thumbnail
@@ -76,6 +79,7 @@ class Gallery:
     Attributes:
         note: Which episodes are shown.
         controls: Filters, sort orders and legend.
+        causes: How many of the failures shown have which cause.
         maps: The shared maps.
         hfov: The agent's horizontal field of view, degrees.
         cards: The episodes, worst first.
@@ -85,6 +89,7 @@ class Gallery:
 
     note: str
     controls: Controls
+    causes: tuple[CauseCount, ...]
     maps: tuple[MapImage, ...]
     hfov: float
     cards: tuple[Card, ...]
@@ -154,6 +159,7 @@ def episode_gallery(evaluations: Sequence[Evaluation], drawn: DrawnEpisodes, vid
     return Gallery(
         note=_note(drawn.choice, first, len(videos.videos)),
         controls=gallery_controls(first),
+        causes=count_causes([runs[0][1] for runs in drawn.runs], [drawing.cause for drawing in drawn.drawings]),
         maps=tuple(drawn.maps.values()),
         hfov=hfov,
         cards=tuple(cards),
@@ -190,6 +196,7 @@ def _card(
     return Card(
         rank=rank,
         outcome=_outcome(record),
+        cause=drawing.cause,
         values=json.dumps(values),
         map_index=map_index,
         thumbnail=drawing.thumbnail(),

@@ -111,7 +111,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
   for (const button of filters) {
     button.addEventListener("click", () => {
       filters.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-      cards.forEach((card) => { card.hidden = ![card.dataset.outcome, "all"].includes(button.dataset.filter); });
+      cards.forEach((card) => { card.hidden = ![card.dataset.outcome, card.dataset.cause, "all"].includes(button.dataset.filter); });
     });
   }
 })();
