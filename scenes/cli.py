@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import warnings
@@ -15,7 +16,7 @@ import numpy as np
 import tyro
 
 from batchsim.scenes.agent_body import AgentBody
-from batchsim.scenes.baking.bake import DEFAULT_NUM_GOALS
+from batchsim.scenes.baking.bake import DEFAULT_NUM_GOALS, MAX_GOALS
 from batchsim.scenes.baking.cache import cache_folder
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
@@ -45,6 +46,7 @@ class Generate:
 
     def run(self) -> dict:
         """Bakes the scenes and returns where they are."""
+        _check_goals(self.num_goals)
         scene_set = resolve(self.scenes, AgentBody(radius=self.agent_radius), self.num_goals)
         bake_many(scene_set, self.workers)
         files = []
@@ -52,6 +54,11 @@ class Generate:
             for source in scene_set:
                 files.append(_file_in(self.out, source.name))
                 source.load().save(files[-1])
+        elif lost := [source.name for source in scene_set if not source.is_ready]:
+            raise SceneError(
+                f"{len(lost)} of {len(scene_set)} scenes, such as {lost[0]}, could not be stored in {cache_folder()}. "
+                "Set BATCHSIM_CACHE to a writable folder with free space, or use --out."
+            )
         return {"scenes": len(scene_set), "cache": str(cache_folder()), "files": [str(file) for file in files]}
 
     def say(self, result: dict) -> str:
@@ -91,6 +98,7 @@ class Import:
         """Imports all files and describes each."""
         if not self.files:
             raise SceneError("No file given. Name one or more .glb, .gltf, .obj or .ply files, or a folder.")
+        _check_goals(self.num_goals)
         body = AgentBody(radius=self.agent_radius)
         sources = [source for file in self.files for source in resolve(self._spec(file), body, self.num_goals)]
         if len(sources) > 1:
@@ -201,9 +209,18 @@ def run(commands: Any, description: str | None, arguments: Sequence[str] | None)
     """
     command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files may have characters that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     result = command.run()
     print(json.dumps(result) if command.json else command.say(result))
     return 0
+
+
+def _check_goals(count: int) -> None:
+    if not 1 <= count <= MAX_GOALS:
+        raise SceneError(f"--num-goals is {count}; expected 1 to {MAX_GOALS:,}.")
 
 
 def _file_in(folder: Path, name: str) -> Path:

@@ -19,6 +19,7 @@ from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_c
 DEFAULT_BODY = AgentBody()
 # With 64 goals, a home of 60 square metres and 30,000 triangles takes 2 MB on disk and 6 MB in memory.
 DEFAULT_NUM_GOALS = 64
+MAX_GOALS = 4096
 # 150 square metres at 5 cm.
 MAX_CELLS = 60_000
 COARSEST_CELL = 0.15
@@ -39,7 +40,8 @@ def bake(
         mesh: The triangles.
         name: Name of the scene.
         body: The agent's body.
-        num_goals: Number of goals to sample from the floor, each with a distance field of 2 bytes per cell.
+        num_goals: Number of goals to sample from the floor, 1 to `MAX_GOALS`, each with a distance field of 2 bytes per
+            cell.
         seed: Seed of the goals.
         label_names: Name of each semantic label.
         cell_size: Width of a cell of the walkable grid, metres. None takes 5 cm, and up to 15 cm for floors that would
@@ -93,8 +95,8 @@ def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -
 def _check(mesh: Mesh, name: str, num_goals: int, label_names: tuple[str, ...]) -> None:
     if not len(mesh):
         raise SceneError(f"{name}: the mesh has no triangles, so there is nothing to bake.")
-    if num_goals < 1:
-        raise SceneError(f"{name}: num_goals is {num_goals}; at least 1 is needed.")
+    if not 1 <= num_goals <= MAX_GOALS:
+        raise SceneError(f"{name}: num_goals is {num_goals}; expected 1 to {MAX_GOALS:,}.")
     if not 0 <= mesh.labels.min() <= mesh.labels.max() < len(label_names):
         raise SceneError(
             f"{name}: labels run from {mesh.labels.min()} to {mesh.labels.max()}, but {len(label_names)} label "

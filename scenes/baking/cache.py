@@ -35,12 +35,21 @@ _BAKING = (
 
 
 def cache_folder() -> Path:
-    """Returns the folder of baked scenes, which may not exist yet."""
-    if folder := os.environ.get("BATCHSIM_CACHE"):
-        return Path(folder).expanduser()
-    if folder := os.environ.get("XDG_CACHE_HOME"):
-        return Path(folder) / "batchsim"
-    return Path.home() / ".cache" / "batchsim"
+    """Returns the folder of baked scenes, which may not exist yet.
+
+    Raises:
+        SceneError: If it is in the home folder, and the user has none.
+    """
+    try:
+        if folder := os.environ.get("BATCHSIM_CACHE"):
+            return Path(folder).expanduser()
+        if folder := os.environ.get("XDG_CACHE_HOME"):
+            return Path(folder) / "batchsim"
+        return Path.home() / ".cache" / "batchsim"
+    except RuntimeError as error:
+        raise SceneError(
+            f"The folder for baked scenes cannot be determined ({error}) Set BATCHSIM_CACHE to a writable folder."
+        ) from error
 
 
 @dataclass(frozen=True)

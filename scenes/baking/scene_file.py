@@ -71,7 +71,9 @@ def write_scene_file(path: Path, header: SceneHeader, arrays: dict[str, np.ndarr
     arrays = arrays | {name: differences(arrays[name]) for name in _DISTANCES}
     layout = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
     metadata = {"format": FORMAT, "version": str(FORMAT_VERSION)}
-    metadata["scene"] = json.dumps(asdict(header) | {"arrays": layout})
+    # A name may come from a path that is not UTF-8, which JSON cannot hold.
+    name = header.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    metadata["scene"] = json.dumps(asdict(header) | {"name": name, "arrays": layout})
     data = save({name: pack(array) for name, array in arrays.items()}, metadata)
     unpacked = sum(array.nbytes for array in arrays.values()) + BYTES_PER_CELL * len(arrays["walkable.heights"])
     _check_unpacked_size(path, unpacked, len(data))

@@ -124,7 +124,7 @@ def _cells_of_use(scene: Scene) -> np.ndarray:
 
 
 def _sample_in(scene: Scene, count: int, seed: int, rules: _Rules) -> EpisodeSet:
-    rng = np.random.default_rng([seed, crc32(scene.name.encode())])
+    rng = np.random.default_rng([seed, crc32(scene.name.encode("utf-8", "surrogateescape"))])
     cells_of_use = _cells_of_use(scene)
     kept: list[tuple[np.ndarray, ...]] = []
     found, fruitless = 0, 0

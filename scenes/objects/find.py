@@ -43,7 +43,7 @@ def find_objects(
     label_of = np.zeros(count + 1, np.int32)
     label_of[instances] = labels
     label_of = label_of[1:]
-    rng = np.random.default_rng(crc32(name.encode()))
+    rng = np.random.default_rng(crc32(name.encode("utf-8", "surrogateescape")))
     sight = SightLines.of(nodes, triangles, instances)
     category = categories_of_labels(label_names)
     wanted = np.array([category[label] is not None for label in label_of])

@@ -227,12 +227,14 @@ class _Cells:
 def _check(triangles: np.ndarray, body: AgentBody, cell_size: float) -> None:
     if np.ndim(triangles) != 3 or np.shape(triangles)[1:] != (3, 3) or not len(triangles):
         raise SceneError(f"triangles has shape {np.shape(triangles)}; expected (T, 3, 3) with at least one triangle.")
-    if not cell_size > 0:
-        raise SceneError(f"cell_size is {cell_size} m; it must be positive.")
-    if body.radius < 0 or not 0 <= body.max_slope < 90:
-        raise SceneError(f"{body} is invalid: radius must be at least 0 and max_slope in [0, 90) degrees.")
-    if not 0 < 2 * body.max_step <= body.height:
-        raise SceneError(f"{body} is invalid: max_step must be positive and at most half the height.")
+    if not 1e-3 <= cell_size <= 1e3:
+        raise SceneError(f"cell_size is {cell_size} m; expected 0.001 to 1,000 m.")
+    if not (0 <= body.radius <= 100 and 0 <= body.max_slope < 90):
+        raise SceneError(f"{body} is invalid: radius must be 0 to 100 m, and max_slope in [0, 90) degrees.")
+    if not 0 < 2 * body.max_step <= body.height <= 1000:
+        raise SceneError(
+            f"{body} is invalid: max_step must be positive and at most half the height, height at most 1,000 m."
+        )
     extent = np.ptp(triangles.reshape(-1, 3)[:, [0, 2]].astype(np.float64), axis=0) / cell_size
     if extent.prod() > 64 * MAX_COLUMNS:
         raise SceneError(

@@ -1,5 +1,8 @@
 import json
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +165,65 @@ def test_help_explains_every_option(capsys):
         assert "--json" in text
         assert "stdout" in text
     assert run(capsys, "frobnicate")[0] == 2
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "4097", str(10**18), "9" * 400])
+def test_numbers_of_goals_that_cannot_be_are_refused_at_once(capsys, number):
+    code, out, err = run(capsys, "generate", "one-room", "--num-goals", number)
+    assert (code, out) == (2, "")
+    assert "expected 1 to 4,096" in err
+
+
+@pytest.mark.parametrize("radius", ["nan", "inf", "-1", "1e18"])
+def test_bodies_that_cannot_be_are_refused(capsys, radius):
+    code, out, err = run(capsys, "generate", "one-room", "--agent-radius", radius)
+    assert (code, out) == (2, "")
+    assert "radius must be 0 to 100 m" in err
+
+
+def test_generate_does_not_claim_what_could_not_be_stored(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BATCHSIM_CACHE", str(tmp_path / "file" / "cache"))
+    code, out, err = run(capsys, "generate", "one-room", "--num-goals", "4")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("batchsim-scenes: 1 of 1 scenes, such as one-room, could not be stored in ")
+    code, out, _ = run(capsys, "generate", "one-room", "--num-goals", "4", "--out", tmp_path / "out")
+    assert code == 0
+    assert f"1 scenes are ready in {tmp_path / 'out'}" in out
+
+
+def command(arguments, **environment):
+    """Runs the command in a process of its own with these variables, None = not set."""
+    variables = {name: value for name, value in (os.environ | environment).items() if value is not None}
+    program = [sys.executable, "-m", "batchsim.scenes_cli", *arguments]
+    return subprocess.run(program, capture_output=True, env=variables, timeout=100)
+
+
+def test_a_user_without_home_is_told_what_to_set(capsys, monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BATCHSIM_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    code, out, err = run(capsys, "info", "maze")
+    assert (code, out) == (2, "")
+    assert "Could not determine home directory.) Set BATCHSIM_CACHE to a writable folder" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["möbel 椅子.obj".encode(), b"latin-1-\xe9.obj"], ids=["utf-8", "latin-1"])
+@pytest.mark.parametrize("utf8_mode", ["0", None])
+def test_names_beyond_ascii_in_any_locale(tmp_path, name, utf8_mode):
+    path = os.path.join(os.fsencode(tmp_path), name)
+    with open(path, "w") as file:
+        file.write(FLOOR)
+    variables = {"LC_ALL": "C", "PYTHONUTF8": utf8_mode, "BATCHSIM_CACHE": str(tmp_path / "cache")}
+    done = command(["import", path, "--num-goals", "4"], **variables)
+    assert done.returncode == 0, done.stderr
+    done = command(["info", path[:-4] + b".scene"], **variables)
+    assert done.returncode == 0, done.stderr
+    assert b"triangles:  2" in done.stdout
+    done = command(["info", path + b"x"], **variables)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
