@@ -72,7 +72,7 @@ def sample_episodes(
     return together.select(np.lexsort((together.scene_index, turn)))
 
 
-def standard_episodes(spec: str, count: int, floors: str = "same") -> EpisodeSet:
+def standard_episodes(spec: Spec, count: int, floors: str = "same") -> EpisodeSet:
     """Returns the first `count` standard episodes of a named set, such as "homes:val": the same for everyone.
 
     They change only with `STANDARD_VERSION` and with the home generator. `floors` is as in `sample_episodes`.

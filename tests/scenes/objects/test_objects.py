@@ -90,10 +90,8 @@ def test_view_points_lie_within_a_metre(home):
         own = home.triangles[home.instances == row + 1]
         for cell in rng.permutation(objects.view_cells_of(row))[:1]:
             feet = positions[cell].astype(np.float64)
-            heights = np.linspace(0, EYE_HEIGHT, 14)
-            gaps = [
-                np.linalg.norm(nearest_points(own, feet + [0, y, 0]) - feet - [0, y, 0], axis=1).min() for y in heights
-            ]
+            eyes = [feet + np.array([0, y, 0]) for y in np.linspace(0, EYE_HEIGHT, 14)]
+            gaps = [np.linalg.norm(nearest_points(own, eye) - eye, axis=1).min() for eye in eyes]
             assert min(gaps) <= REACH + 2e-3
 
 
