@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from batchsim.agents.baselines.registry import BASELINES
+from batchsim.agents.baselines.registry import BASELINES, baselines_of
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import main
@@ -21,6 +21,7 @@ from batchsim.agents.report import write_evaluation
 from batchsim.agents.runs.checkpoint import save_checkpoint
 from batchsim.agents.training.build import make_trainer
 from batchsim.scenes import sample_episodes, save_episodes
+from batchsim.tasks import PointNav
 
 SMALL = TrainConfig(scenes="one-room", num_envs=2, rollout_steps=4, width=16, height=16, hidden_size=16)
 SMALL = replace(SMALL, renderer="raycast", visual_channels=(8, 8), ppo=replace(SMALL.ppo, minibatches=1))
@@ -135,7 +136,7 @@ def test_a_checkpoint_of_another_task_is_refused(runs, session):
         session.run(replace(candidate, policy=other))
 
 
-@pytest.mark.parametrize("name", ["sees", "blind", *BASELINES])
+@pytest.mark.parametrize("name", ["sees", "blind", *baselines_of(PointNav())])
 def test_chosen_episodes_are_run_again_alike(runs, session, name):
     (candidate,) = find_candidates([str(next((run for run in runs if run.name == name), name))])
     whole = session.run(candidate)
