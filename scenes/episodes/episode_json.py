@@ -167,6 +167,20 @@ def read_episodes(path: Path) -> Iterator[JsonEpisode | MalformedEpisode]:
         yield episode
 
 
+def episode_task(path: Path) -> tuple[str | None, bool]:
+    """Finds out which task a file is for, without building its episodes.
+
+    Returns:
+        The task, such as "ObjectNav", None if it may be PointNav; and whether the file has episodes.
+
+    Raises:
+        SceneError: If it is not an episode file.
+    """
+    document = _document(path, _unpacked(path))
+    first = next(_items(document.episodes), b"")
+    return document.task() or _task_of(first), bool(first)
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """Returns the whole content of an episode file of any task: an object with a list `episodes`.
 

@@ -20,7 +20,7 @@ import numpy as np
 from batchsim.scenes.atomic_files import write_user_file
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.categories import CATEGORIES, category_name
-from batchsim.scenes.episodes.episode_json import read_document, read_numbers
+from batchsim.scenes.episodes.episode_json import episode_task, read_document, read_numbers
 from batchsim.scenes.episodes.episode_set import EpisodeSet
 from batchsim.scenes.episodes.habitat_files import FAR, located_scene
 from batchsim.scenes.episodes.linking import BadEpisode
@@ -449,9 +449,8 @@ def holds_objects(path: str | PathLike[str]) -> bool:
         SceneError: If it is no episode file.
     """
     path = Path(path)
-    document = read_document(path)
-    if not document["episodes"]:
-        first = next(iter(sorted((path.parent / "content").glob("*.json.gz"))), None)
-        document = document if first is None else read_document(first)
-    entry = next(iter(document["episodes"]), None)
-    return isinstance(entry, dict) and "object_category" in entry
+    task, has_episodes = episode_task(path)
+    content = sorted((path.parent / "content").glob("*.json.gz"))
+    if task is None and not has_episodes and content:
+        task, _ = episode_task(content[0])
+    return task in ("ObjectNav", "InstanceImageNav")
