@@ -78,7 +78,8 @@ class NavVectorEnv(VectorEnv):
         num_envs: N, the number of environments.
         scenes: Where to navigate: a set such as "homes:train", a file, a folder, a `Scene`, or a list of these (see
             `batchsim.scenes.resolve`).
-        task: "pointnav", "flee", "explore", "module:Class" for a class of your own, or a `batchsim.Task`.
+        task: A name in `batchsim.tasks.TASKS` ("pointnav", "objectnav", "imagenav", ...), "module:Class" for a class of
+            your own, or a `batchsim.Task`.
         num_resident_scenes: At most this many scenes are in memory at a time (default: all, or 32 if the set has more
             than 128; for a single environment, all, or 4 if the set has more than 16). Others are swapped in as
             episodes end.
