@@ -15,8 +15,11 @@ from batchsim.scenes import (
     sample_episodes,
     save_object_episodes,
 )
+from batchsim.scenes.episodes import episode_json
+from batchsim.scenes.episodes.habitat_object_files import holds_objects
 from batchsim.scenes.homes import generate_home
 from batchsim.tasks import InstanceImageNav, ObjectNav
+from tests.helpers import episode_files as files
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +143,24 @@ def test_damaged_files_are_named(tmp_path, change, message):
 def test_goals_that_are_no_objects_are_refused(home, tmp_path):
     with pytest.raises(SceneError, match="the goals are points"):
         save_object_episodes(sample_episodes([home], 2), [home], tmp_path / "val.json.gz")
+
+
+def test_a_null_category_does_not_make_object_episodes(tmp_path):
+    point = files.entry("A.glb", object_category=None)
+    chair = files.entry("A.glb", object_category="chair", goals=[])
+    assert not holds_objects(files.write(tmp_path / "point.json.gz", {"episodes": [point]}))
+    assert holds_objects(files.write(tmp_path / "chair.json.gz", {"episodes": [chair]}))
+    split = files.write(tmp_path / "val" / "val.json.gz", {"episodes": []})
+    assert not holds_objects(split)
+    files.write(tmp_path / "val" / "content" / "A.json.gz", {"episodes": [chair]})
+    assert holds_objects(split)
+
+
+def test_object_files_with_too_many_values_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(episode_json, "MAX_VALUES", 1000)
+    entry = files.entry("A.glb", object_category="chair", goals=[])
+    path = files.write(
+        tmp_path / "val.json.gz", {"episodes": [entry], "goals_by_category": {"A.glb_chair": [[]] * 2000}}
+    )
+    with pytest.raises(SceneError, match=r"val\.json\.gz holds about .* values, more than 1,000"):
+        load_object_episodes(path, tmp_path)
