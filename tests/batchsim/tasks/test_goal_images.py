@@ -1,4 +1,4 @@
-"""ImageNav and InstanceImageNav: images show the goals, are drawn once, and last for an episode and a checkpoint."""
+"""ImageNav and InstanceImageNav: pictures show the goals, are drawn once, and last through an episode."""
 
 import math
 
