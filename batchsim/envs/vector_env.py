@@ -284,8 +284,8 @@ class NavVectorEnv(VectorEnv):
 
         goals = {}
         if self.simulator.goal_images is not None:
-            picture = self.simulator.goal_images.camera
-            size = (3, picture.height, picture.width) if options.channels_first else (picture.height, picture.width, 3)
+            camera = self.simulator.goal_images.camera
+            size = (3, camera.height, camera.width) if options.channels_first else (camera.height, camera.width, 3)
             goals = {self.task.goal_image: gym.spaces.Box(0, 255, size, np.uint8)}
 
         def space(camera: Camera, sensor: str) -> gym.Space:

@@ -116,7 +116,7 @@ SETTINGS: dict[str, Setting] = {
                 _VIEWS,
                 _SPEED,
                 "The depth camera sees as wide as the colour camera, 42 degrees; Habitat's sees 58.",
-                "All pictures of goals are 79 degrees wide; Habitat's are 65 to 92.",
+                "All goal images are 79 degrees wide; Habitat's are 65 to 92.",
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""`GoalImages`: pictures of goals, drawn once when an episode starts and kept until it ends."""
+"""`GoalImages`: goal images, drawn once when an episode starts and kept until it ends."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _NAME = "goal_image"
 
 
 class GoalImages:
-    """The picture that shows each environment its goal.
+    """The goal image that shows each environment its goal.
 
     Args:
         task: A task with a `goal_image`.
         cameras: The cameras of an agent; if the task has no camera for goals, there must be one.
         num_envs: N.
-        device: Where to store the pictures.
+        device: Where to store the images.
 
     Attributes:
-        camera: The camera that takes the pictures.
+        camera: The camera that takes the images.
 
     Raises:
-        OptionError: If it is not clear which camera takes the pictures.
+        OptionError: If it is not clear which camera takes the images.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class GoalImages:
 
     @property
     def observation(self) -> dict[str, Tensor]:
-        """The current pictures, uint8 `[N, H, W, 3]`."""
+        """The current images, uint8 `[N, H, W, 3]`."""
         return {self._name: self._images}
 
     def update(self, drawn: Tensor | None, started: EnvIndex | None, mask: Tensor) -> dict[str, Tensor]:
-        """Stores the pictures of episodes that start.
+        """Stores the images of episodes that start.
 
         Args:
-            drawn: The pictures of the goals of `started`.
+            drawn: The goal images of `started`.
             started: Environments whose goals were rendered; None: none.
             mask: bool `[N]`, the environments that start an episode.
 
         Returns:
-            The pictures of the episodes before, `[N, H, W, 3]`; other rows are meaningless.
+            The images of the episodes before, `[N, H, W, 3]`; other rows are meaningless.
         """
         if started is None or drawn is None:
             return self.observation
@@ -79,7 +79,7 @@ class GoalImages:
         return {self._name: self._last}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns a copy of the pictures."""
+        """Returns a copy of the images."""
         return {_NAME: self._images.clone()}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
@@ -91,5 +91,7 @@ class GoalImages:
         saved = tensors.pop(_NAME, None)
         if saved is None or saved.shape != self._images.shape:
             found = "none" if saved is None else str(tuple(saved.shape))
-            raise OptionError(f"The saved pictures of goals are {found}; expected shape {tuple(self._images.shape)}.")
+            raise OptionError(
+                f"The saved goal images have the shape {found}; expected shape {tuple(self._images.shape)}."
+            )
         self._images = saved.to(self._images.device, copy=True)

@@ -62,7 +62,7 @@ class Transition:
         camera_height: Height of the cameras' mount above the floor, metres.
         max_episode_steps: Steps after which an episode is truncated.
         control: What actions mean; None: steps of 0.25 m and turns of 10 degrees.
-        has_goal_images: Whether pictures of the goals are rendered.
+        has_goal_images: Whether goal images are rendered.
 
     Attributes:
         poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes

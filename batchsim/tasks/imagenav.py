@@ -1,6 +1,6 @@
-"""ImageNav: walk to the place where a picture was taken and stop there.
+"""ImageNav: walk to the place where an image was taken and stop there.
 
-As in Zhu et al., "Target-driven Visual Navigation" (ICRA 2017) and Habitat's ImageNav: the picture is what the agent's
+As in Zhu et al., "Target-driven Visual Navigation" (ICRA 2017) and Habitat's ImageNav: the image is what the agent's
 own camera sees from the goal, in a random direction.
 """
 
@@ -28,7 +28,7 @@ from batchsim.world.state import State
 class ImageNav(GoalNavigation):
     """Image-goal navigation; the goal is a point, shown by `imagegoal`.
 
-    The picture's heading follows from the start and the goal alone, so that an episode is the same in every process.
+    The goal image's heading follows from the start and the goal alone, so that an episode is the same in every process.
     """
 
     goal_image: ClassVar[str] = "imagegoal"
@@ -47,7 +47,7 @@ class ImageNav(GoalNavigation):
         return {"scene": scene, "heading": draw_heading(draws[:, 2]), "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Stores the start pose, the goal, the distance to it and the picture's heading."""
+        """Stores the start pose, the goal, the distance to it and the image's heading."""
         super().begin(scenes, state, mask, episode)
         draw = episode_draw(state, state.task["goal"])
         state.keep(mask, goal_heading=draw * (2 * math.pi) - math.pi)

@@ -1,6 +1,6 @@
-"""InstanceImageNav: walk to the one object that a picture shows and stop where it can be seen.
+"""InstanceImageNav: walk to the one object that an image shows and stop where it can be seen.
 
-As in Krantz et al., "Instance-Specific Image Goal Navigation" (2022): the picture is taken by a camera of its own; the
+As in Krantz et al., "Instance-Specific Image Goal Navigation" (2022): the image is taken by a camera of its own; the
 object is in view and large enough (`batchsim.scenes.objects.image_goals`).
 """
 
@@ -36,8 +36,8 @@ class InstanceImageNav(GoalNavigation):
 
     Args:
         success_distance: Walking distance from one of the object's view points within which a stop succeeds, metres.
-        image_size: Width and height of the picture, pixels; 512 in Habitat.
-        image_hfov: Horizontal field of view of the picture, degrees, given as `instance_imagegoal_hfov`.
+        image_size: Width and height of the image, pixels; 512 in Habitat.
+        image_hfov: Horizontal field of view of the image, degrees, given as `instance_imagegoal_hfov`.
     """
 
     success_distance: float = 0.1
@@ -50,7 +50,7 @@ class InstanceImageNav(GoalNavigation):
 
     @property
     def goal_camera(self) -> Camera:
-        """The camera that takes the pictures."""
+        """The camera that takes the images."""
         return Camera(self.image_size, self.image_size, self.image_hfov)
 
     def for_scenes(self, categories: Sequence[str], has: Callable[[str], bool]) -> InstanceImageNav:
@@ -61,18 +61,18 @@ class InstanceImageNav(GoalNavigation):
         """
         if not any(has(name) for name in categories):
             raise OptionError(
-                "The scenes have no objects that pictures could show. Use generated homes, or files whose parts have "
+                "The scenes have no objects that images could show. Use generated homes, or files whose parts have "
                 f"names such as {', '.join(map(repr, HM3D_CATEGORIES[:3]))}."
             )
         return self
 
     def observation_spaces(self) -> dict[str, gym.Space]:
-        """Returns the spaces of `instance_imagegoal_hfov`, `gps` and `compass`; the simulator adds the picture."""
+        """Returns the spaces of `instance_imagegoal_hfov`, `gps` and `compass`; the simulator adds the image."""
         hfov = {"instance_imagegoal_hfov": gym.spaces.Box(0.0, 360.0, (1,), np.float32)}
         return hfov | super().observation_spaces()
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
-        """Draws a category, a scene, an object that pictures show, a start and a heading."""
+        """Draws a category, a scene, an object that images show, a start and a heading."""
         draws = uniform(seed, episode, 3 + CANDIDATES)
         objects = scenes.objects
         scene = draw_scene_with_images(scenes, draws[:, 0])
@@ -83,7 +83,7 @@ class InstanceImageNav(GoalNavigation):
         return {"scene": scene, "heading": draw_heading(draws[:, 2]), "goal": goal, "position": position}
 
     def begin(self, scenes: ResidentScenes, state: State, mask: Tensor, episode: dict[str, Tensor]) -> None:
-        """Stores the start pose, the goal, the distance to it and which picture shows it."""
+        """Stores the start pose, the goal, the distance to it and which image shows it."""
         super().begin(scenes, state, mask, episode)
         objects, goal = scenes.objects, state.task["goal"]
         number = goal - objects.first_object[state.scene]
@@ -99,7 +99,7 @@ class InstanceImageNav(GoalNavigation):
         return {"instance_imagegoal_hfov": hfov} | super().observe(scenes, state)
 
     def goal_poses(self, scenes: ResidentScenes, state: State, camera_height: float) -> Tensor:
-        """Returns the poses of the cameras that took the pictures."""
+        """Returns the poses of the cameras that took the images."""
         pose = scenes.objects.image_pose(state.scene, state.task["image"])
         turned = poses.heading_to_quaternion(pose[:, 3])
         return torch.cat((pose[:, :3], poses.tilted(turned, pose[:, 4])), -1)
@@ -121,7 +121,7 @@ class LevelInstanceImageNav(InstanceImageNav):
 
 
 def draw_scene_with_images(scenes: ResidentScenes, draw: Tensor) -> Tensor:
-    """Maps uniform draws in [0, 1) to scenes (int64) in which pictures show objects, all equally likely."""
+    """Maps uniform draws in [0, 1) to scenes (int64) in which images show objects, all equally likely."""
     has = scenes.start_mask & (scenes.objects.image_count > 0)
     count = has.cumsum(0)
     target = (draw * count[-1]).floor().clamp(max=(count[-1] - 1).clamp(min=0))

@@ -24,8 +24,8 @@ class ObjectGoals:
         category_floors: float32 `[K, 2]`, lowest and highest view point of each category, metres.
         object_categories: Name of the category of each of the J single objects.
         object_floors: float32 `[J, 2]`, as `category_floors`.
-        images: int64 `[Q]`: which of the single objects each picture shows, in order.
-        image_poses: float32 `[Q, 5]`: x, y, z (metres), heading and pitch (radians) of the camera of each picture.
+        images: int64 `[Q]`: which of the single objects each image shows, in order.
+        image_poses: float32 `[Q, 5]`: x, y, z (metres), heading and pitch (radians) of the camera of each image.
     """
 
     categories: tuple[str, ...]

@@ -16,7 +16,7 @@ _NONE = -1
 
 
 class ResidentObjects:
-    """Which goals of each slot are objects of which category, and the pictures that show single objects.
+    """Which goals of each slot are objects of which category, and the images that show single objects.
 
     Goals are the numbers that `ResidentScenes.goal_distance` takes. Categories are positions in `categories`: the
     standard ones, then those that the first scenes bring; other names of scenes that come later are not goals.
@@ -31,7 +31,7 @@ class ResidentObjects:
         category_goal: int64 `[K, categories]`, the goal that stands for any object of a category, -1 if there is none.
         category_floor: float32 `[K, categories, 2]`, height of its lowest and highest view point, metres.
         object_count: int64 `[K]`, number of single objects; `first_object` int64 `[K]`, the goal of the first of them.
-        image_count: int64 `[K]`, number of pictures.
+        image_count: int64 `[K]`, number of images.
     """
 
     def __init__(self, per_scene: Sequence[NavigationData], device: torch.device, replaceable: bool) -> None:
@@ -78,12 +78,12 @@ class ResidentObjects:
         return self._images.data[self._images.offset[scene] + image]
 
     def images_of(self, scene: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the first picture (int64) that shows each single object `number`, and how many do."""
+        """Returns the first image (int64) that shows each single object `number`, and how many do."""
         span = self._image_spans.data[self._image_spans.offset[scene] + number]
         return span[..., 0], span[..., 1]
 
     def image_pose(self, scene: Tensor, image: Tensor) -> Tensor:
-        """Returns x, y, z (metres), heading and pitch (radians), float32 `[..., 5]`, of each picture's camera."""
+        """Returns x, y, z (metres), heading and pitch (radians), float32 `[..., 5]`, of each image's camera."""
         return self._image_poses.data[self._image_poses.offset[scene] + image]
 
     def grow(self, data: NavigationData) -> Iterator[int]:

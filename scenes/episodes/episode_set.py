@@ -21,7 +21,7 @@ class EpisodeSet:
     - `goal` float32 `[E, 3]`; `goal_index` int32 `[E]`: which of the scene's baked goals it is, -1 if none.
     - `geodesic_distance` float32 `[E]`: from start to goal, inf if there is no path.
     - `episode_id`: strings, unique within each scene.
-    - `goal_image` int32 `[E]`: which picture of a single object shows the goal; -1 (the default) leaves it to the task.
+    - `goal_image` int32 `[E]`: which image of a single object shows the goal; -1 (the default) leaves it to the task.
     - `goal_radius` float32 `[E]`: distance from the goal within which a stop succeeds; nan (the default for all) leaves
       that to the task.
     - `offset` float64 `[E, 3]`: positions plus `offset` are positions in the frame of the scene's file, metres

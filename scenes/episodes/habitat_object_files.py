@@ -41,7 +41,7 @@ class FileGoal:
         category: Its category.
         position: float64 `[3]`, metres.
         view_points: float64 `[V, 3]`, metres, on the floor.
-        image_poses: float64 `[Q, 5]`: x, y, z of the camera, heading and pitch, of the pictures that show it.
+        image_poses: float64 `[Q, 5]`: x, y, z of the camera, heading and pitch, of the images that show it.
     """
 
     category: str
@@ -62,7 +62,7 @@ class ObjectEpisodes:
     Attributes:
         episodes: Starts and headings; goals are still missing (`goal_index` is -1).
         asked: What each episode asks for: the key of its goals. Episodes of one category share a key.
-        image: Number of the picture of the goal for each episode; -1 for ObjectNav.
+        image: Number of the image of the goal for each episode; -1 for ObjectNav.
         goals: By scene name and key, the objects.
     """
 
@@ -375,7 +375,7 @@ def _content(scene: Scene, episodes: EpisodeSet, mine: np.ndarray, single: bool)
 
 
 def _goal_entry(scene: Scene, row: int, number: int | None) -> dict[str, Any]:
-    """An object as Habitat writes it; `number`: its place among single goals, for its pictures."""
+    """An object as Habitat writes it; `number`: its place among single goals, for its images."""
     objects, category = scene.objects, _category(scene, row)
     offset = np.array(scene.offset)
     center = objects.centers[row] + offset
@@ -397,7 +397,7 @@ def _goal_entry(scene: Scene, row: int, number: int | None) -> dict[str, Any]:
     }
     if number is None:
         return entry
-    pictures = np.flatnonzero(objects.image_goals == number)
+    shown_by = np.flatnonzero(objects.image_goals == number)
     entry["object_surface_area"] = float(objects.areas[row])
     entry["image_goals"] = [
         {
@@ -408,7 +408,7 @@ def _goal_entry(scene: Scene, row: int, number: int | None) -> dict[str, Any]:
             "frame_coverage": float(objects.image_coverage[q, 0]),
             "object_coverage": float(objects.image_coverage[q, 1]),
         }
-        for q in pictures
+        for q in shown_by
     ]
     return entry
 

@@ -50,7 +50,7 @@ def assign_objects(
     max_distance: float = 30.0,
     max_floor_gap: float = 0.5,
 ) -> EpisodeSet:
-    """Gives each start an object that pictures show, evenly by category, by the rules of `assign_categories`."""
+    """Gives each start an object that images show, evenly by category, by the rules of `assign_categories`."""
 
     def options(scene: Scene) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
         objects, found = scene.objects, []
@@ -61,7 +61,7 @@ def assign_objects(
             found.append((name, number, objects.goal_distances[j], objects.view_cells_of(row)))
         return found
 
-    what = "that a picture shows"
+    what = "that a goal image shows"
     return _assign(episodes, scenes, options, min_distance, max_distance, max_floor_gap, what)
 
 

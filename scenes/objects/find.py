@@ -1,4 +1,4 @@
-"""From triangles with instance numbers to `SceneObjects`: view points, pictures, and distances to them."""
+"""From triangles with instance numbers to `SceneObjects`: view points, images, and distances to them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def objects_from_views(
     goal_fields, category_fields = _fields(walkable, views, goals, members)
     poses = [image_poses[row] for row in goals] if image_poses is not None else []
     of_goal = np.repeat(np.arange(len(goals)), [len(part) for part in poses]).astype(np.int32)
-    pictures = np.concatenate([*poses, np.zeros((0, 5))]).astype(np.float32)
+    image_poses_of_all = np.concatenate([*poses, np.zeros((0, 5))]).astype(np.float32)
     return SceneObjects(
         labels=labels,
         centers=centers,
@@ -142,6 +142,6 @@ def objects_from_views(
         goals=np.array(goals, np.int32),
         goal_distances=goal_fields,
         image_goals=of_goal,
-        image_poses=pictures,
-        image_coverage=np.zeros((len(pictures), 2), np.float32),
+        image_poses=image_poses_of_all,
+        image_coverage=np.zeros((len(image_poses_of_all), 2), np.float32),
     )

@@ -1,4 +1,4 @@
-"""Pictures of objects: poses from which an object is in view, large enough to be known again."""
+"""Images of objects: poses from which an object is in view, large enough to be known again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batchsim.scenes.objects.visibility import SightLines
 from batchsim.scenes.walking.walkable import Walkable
 
 IMAGE_HFOV = 79.0
-"""Degrees; of the square picture that coverage is measured in."""
+"""Degrees; of the square image that coverage is measured in."""
 IMAGES_PER_OBJECT = 4
 MIN_FRAME_COVERAGE = 0.05
 MIN_OBJECT_COVERAGE = 0.2
@@ -30,7 +30,7 @@ def find_image_goals(
     """`SceneObjects.image_goals`, `image_poses` and `image_coverage` for the objects in the rows `goals`.
 
     Of `_TRIES` random places around each object, those count from which it fills at least `MIN_FRAME_COVERAGE` of the
-    picture and at least `MIN_OBJECT_COVERAGE` of what faces the camera is not hidden; the `IMAGES_PER_OBJECT` best are
+    image and at least `MIN_OBJECT_COVERAGE` of what faces the camera is not hidden; the `IMAGES_PER_OBJECT` best are
     kept. The camera looks at the middle of the object.
     """
     eye = eye_height(walkable)
@@ -63,7 +63,7 @@ def _looking_at(eyes: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _coverage(samples: SurfaceSamples, rows: np.ndarray, poses: np.ndarray, sight: SightLines) -> np.ndarray:
-    """Share `[P, 2]` of the picture that the objects fill, and of their facing surface that is not hidden.
+    """Share `[P, 2]` of the image that the objects fill, and of their facing surface that is not hidden.
 
     A patch of area dA at depth z, seen along r, covers dA |n r| / z^3 of the image plane at distance 1.
     """

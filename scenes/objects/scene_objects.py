@@ -22,9 +22,9 @@ class SceneObjects:
       each cell to the nearest view point of any object of the category, inf where there is no way.
     - `goals` int32 `[J]`: rows of the objects that can be goals by themselves; `goal_distances` float16 `[J, C]`: to
       the nearest view point of each.
-    - `image_goals` int32 `[Q]`: positions in `goals`, in order, of the objects that pictures show; `image_poses`
+    - `image_goals` int32 `[Q]`: positions in `goals`, in order, of the objects that images show; `image_poses`
       float32 `[Q, 5]`: position x y z of the camera, its heading and its pitch; `image_coverage` float32 `[Q, 2]`: the
-      share of a square picture, `IMAGE_HFOV` degrees wide, that the object fills, and how much of its surface is seen.
+      share of a square image, `IMAGE_HFOV` degrees wide, that the object fills, and how much of its surface is seen.
     """
 
     labels: np.ndarray
