@@ -3,6 +3,7 @@
 PYTHON ?= python3
 OUT ?= runs/quickstart
 ARGS ?=
+WORKERS ?= 2
 
 bin := .venv/bin
 
@@ -11,7 +12,7 @@ bin := .venv/bin
 
 help:
 	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT)); resumes if stopped"
-	@echo "make test        run ruff, codespell, mypy and pytest (ARGS='-k name' selects tests)"
+	@echo "make test        run ruff, codespell, mypy and pytest (ARGS='-k name' selects tests, WORKERS=4 runs more at once)"
 	@echo "make docs        build the documentation as a web site in site/"
 	@echo "make gpu-check   run all GPU tests and measurements, in at most nine minutes (OUT=gpu-check)"
 	@echo "                 ARGS=--training measures training on a GPU instead"
@@ -29,7 +30,7 @@ test: .venv/.ready-dev
 	$(bin)/ruff format --check .
 	$(bin)/codespell
 	tools/typecheck.sh
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 docs: .venv/.ready-dev
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)

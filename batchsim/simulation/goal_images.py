@@ -90,8 +90,6 @@ class GoalImages:
         """
         saved = tensors.pop(_NAME, None)
         if saved is None or saved.shape != self._images.shape:
-            found = "none" if saved is None else str(tuple(saved.shape))
-            raise OptionError(
-                f"The saved goal images have the shape {found}; expected shape {tuple(self._images.shape)}."
-            )
+            found = "none" if saved is None else f"of shape {tuple(saved.shape)}"
+            raise OptionError(f"Saved goal images: {found}; expected shape {tuple(self._images.shape)}.")
         self._images = saved.to(self._images.device, copy=True)

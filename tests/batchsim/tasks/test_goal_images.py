@@ -96,7 +96,7 @@ def test_pictures_are_part_of_a_checkpoint():
     other.reset(seed=50)
     other.load_state_dict(saved)
     assert torch.equal(other.observe()["imagegoal"], observation["imagegoal"])
-    with pytest.raises(OptionError, match="saved pictures of goals are none"):
+    with pytest.raises(OptionError, match="Saved goal images: none; expected shape"):
         other.load_state_dict({k: v for k, v in saved.items() if not k.endswith("goal_image")})
 
 
