@@ -84,4 +84,5 @@ def test_who_is_compared():
     class Own(Flee):
         pass
 
-    assert set(baselines_of(Own())) == {"random", "forward"}
+    # A task has the baselines of the one that it is derived from.
+    assert set(baselines_of(Own())) == {"random", "forward", "oracle"}

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from batchsim import NavVectorEnv, OptionError
-from batchsim.agents.baselines.registry import BASELINES, make_baseline
+from batchsim.agents.baselines.registry import baselines_of, make_baseline
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.evaluation.results import MEASURES
 from batchsim.agents.evaluation.run_episodes import episode_streams, run_episodes
 from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.scenes import sample_episodes
+from batchsim.tasks import PointNav
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_the_likeliest_actions_are_the_same_however_many_run_beside(make_env, ho
     assert found[0].records != drawn_alone.records
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", baselines_of(PointNav()))
 def test_baselines_do_the_same_however_many_run_beside(make_env, homes, episodes, name):
     found = []
     for num_envs in (2, 11):
