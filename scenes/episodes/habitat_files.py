@@ -19,6 +19,7 @@ from batchsim.scenes.episodes.episode_json import JsonEpisode, MalformedEpisode,
 from batchsim.scenes.episodes.episode_set import EpisodeSet
 from batchsim.scenes.episodes.linking import BadEpisode
 from batchsim.scenes.errors import SceneError, first_line
+from batchsim.scenes.sources.habitat.locate import handle_spec, stage_spec
 from batchsim.scenes.sources.library import WORLDS, resolve
 
 FAR = 1000.0
@@ -177,5 +178,8 @@ def _scene_name(path: Path, scene_id: str, folder: Path | None) -> str:
     for first in range(max(0, len(parts) - _MOST_PARTS), len(parts)):
         candidate = root.joinpath(*parts[first:]).resolve()
         if candidate.is_file() and candidate.is_relative_to(root):
-            return str(folder / candidate.relative_to(root))
+            return stage_spec(folder / candidate.relative_to(root), folder)
+    named = handle_spec(scene_id, folder)
+    if named is not None:
+        return named
     raise SceneError(f"{path}: scene {shown} is not in {folder}.")

@@ -8,11 +8,19 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from batchsim.scenes.agent_body import AgentBody
-from batchsim.scenes.baking.bake import DEFAULT_BODY
+from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
 from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.assembly.placement import UP_AXES
 from batchsim.scenes.sources.assembly.transparency import ALPHA_POLICIES
+from batchsim.scenes.sources.habitat.templates import SEMANTIC_MESHES
+from batchsim.scenes.sources.habitat_source import (
+    HabitatSource,
+    habitat_folder,
+    habitat_sources,
+    is_habitat_file,
+    without_repeats,
+)
 from batchsim.scenes.sources.importer import MESH_SUFFIXES
 from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
 
@@ -26,7 +34,39 @@ _YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": 
 def file_source(
     path: Path, options: dict[str, str], body: AgentBody | None = None, num_goals: int | None = None
 ) -> SceneSource:
-    """Returns the source of a 3D file or baked scene; `SceneError` for an unknown kind or option."""
+    """Returns the source of a 3D file or baked scene; `SceneError` for an unknown kind or option.
+
+    A dataset of Habitat must hold one scene, or the option `scene` must name one; see `file_sources`.
+    """
+    found = file_sources(path, options, body, num_goals)
+    if len(found) != 1:
+        raise SceneError(f"{path}: holds {len(found)} scenes; name one: '{path}?scene={found[0].name}'.")
+    return found[0]
+
+
+def file_sources(
+    path: Path, options: dict[str, str], body: AgentBody | None = None, num_goals: int | None = None
+) -> list[SceneSource]:
+    """Returns the sources of a file: several for a dataset of Habitat, one for any other."""
+    if is_habitat_file(path) or "habitat" in options:
+        return list(_habitat_sources(path, options, body, num_goals))
+    return [_plain_source(path, options, body, num_goals)]
+
+
+def _habitat_sources(
+    path: Path, options: dict[str, str], body: AgentBody | None, num_goals: int | None
+) -> list[HabitatSource]:
+    text = f"{path}?" + "&".join(f"{key}={value}" for key, value in options.items())
+    force = _yes(text, options, "force")
+    if "habitat" in options and not _yes(text, options, "habitat"):
+        raise SceneError(f"{text!r}: leave habitat out where it is not meant.")
+    known = ("habitat", "force", "scene")
+    refuse_rest(text, {key: value for key, value in options.items() if key not in known}, known)
+    found = habitat_sources(path, options.get("scene"), force, body or DEFAULT_BODY, num_goals or DEFAULT_NUM_GOALS)
+    return list(found)
+
+
+def _plain_source(path: Path, options: dict[str, str], body: AgentBody | None, num_goals: int | None) -> SceneSource:
     suffix = path.suffix.lower()
     if suffix == SCENE_SUFFIX:
         refuse_rest(str(path), options, ())
@@ -61,8 +101,15 @@ def folder_sources(
     text = f"{folder}?" + "&".join(f"{key}={value}" for key, value in options.items())
     deep = _yes(text, options, "subfolders")
     rest = {key: value for key, value in options.items() if key != "subfolders"}
+    inside = sorted(folder.rglob("*") if deep else folder.iterdir())
+    of_habitat = habitat_folder(inside)
+    if of_habitat:
+        sources = [source for path in of_habitat for source in file_sources(path, dict(rest), body, num_goals)]
+        return list(without_repeats(sources))
     by_stem: dict[Path, list[Path]] = {}
-    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
+    for path in inside:
+        if path.name.lower().endswith(SEMANTIC_MESHES):
+            continue
         if path.suffix.lower() in _SUFFIXES and path.is_file():
             by_stem.setdefault(path.with_suffix(""), []).append(path)
     chosen: list[Path] = []

@@ -92,19 +92,36 @@ def import_file(
         return Imported(*assemble(reader(files), path, Placement(up, scale, force), alpha))
 
 
+def read_surfaces(path: str | PathLike[str]) -> list[Surface]:
+    """Reads a 3D file as it is, in its own units and axes; raises `SceneError` if it cannot be used."""
+    path = Path(path)
+    reader = _READERS[_kind(path)]
+    files = _open(path, None)
+    with reading(path, f"a {_kind(path)} file"):
+        return list(reader(files))
+
+
 def files_of(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> list[Path]:
     """Returns `path` and the files it refers to (buffers, images, material libraries) that exist.
 
     Raises:
         SceneError: If `path` is damaged, or refers to a file outside the folders that may be read (see `import_file`).
     """
-    path = Path(path)
+    return _found(Path(path), root).found
+
+
+def missing_of(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> list[str]:
+    """Returns the names of the files that `path` refers to and that do not exist; raises as `files_of` does."""
+    return _found(Path(path), root).missing
+
+
+def _found(path: Path, root: str | PathLike[str] | None) -> SourceFiles:
     finder = _FINDERS.get(_kind(path))
     files = _open(path, root)
     if finder is not None:
         with reading(path, f"a {_kind(path)} file"):
             finder(files)
-    return files.found
+    return files
 
 
 def _open(path: Path, root: str | PathLike[str] | None) -> SourceFiles:

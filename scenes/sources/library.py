@@ -7,6 +7,8 @@ A spec is one of:
 - `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
 - a 3D file: .glb .gltf .obj .ply .stl .off .dae .usd .usda .usdc .usdz, with options `"?up=z&scale=0.01"` (also
   `alpha`, `root` and `force`: see `importer.import_file`), or a baked .scene;
+- Habitat's files: a `*.scene_instance.json`, a `*.stage_config.json`, a `*.scene_dataset_config.json` (all its scenes,
+  or one with `"?scene=apt_0"`), a .glb with the option `habitat=yes` (z up, semantics beside it);
 - a folder: all such files in it, sorted by name; if a baked file has the same stem, only the baked one;
   `"?subfolders=yes"` searches subfolders too;
 - a `Scene`, a `SceneSource`, a `SceneSet`, or a list of any of these.
@@ -27,7 +29,7 @@ from batchsim.scenes.baking.bake import DEFAULT_BODY, DEFAULT_NUM_GOALS
 from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.bake_many import bake_many
-from batchsim.scenes.sources.file_sources import file_source, folder_sources, listed, parse_options, refuse_rest
+from batchsim.scenes.sources.file_sources import file_sources, folder_sources, listed, parse_options, refuse_rest
 from batchsim.scenes.sources.scene_source import HomeSource, MemorySource, SceneSource, WorldSource
 
 DETAILS = ("low", "medium", "high")
@@ -147,12 +149,12 @@ def _from_text(text: str, baking: _Baking) -> list[SceneSource]:
     if path.is_dir():
         return folder_sources(path, {}, baking.body, baking.num_goals)
     if path.is_file():
-        return [file_source(path, {}, baking.body, baking.num_goals)]
+        return file_sources(path, {}, baking.body, baking.num_goals)
     name, _, query = text.partition("?")
     if query and Path(name).is_dir():
         return folder_sources(Path(name), parse_options(text, query), baking.body, baking.num_goals)
     if query and Path(name).is_file():
-        return [file_source(Path(name), parse_options(text, query), baking.body, baking.num_goals)]
+        return file_sources(Path(name), parse_options(text, query), baking.body, baking.num_goals)
     raise SceneError(
         f"{text!r} is neither a file, a folder nor a known name. Known names are {listed(_set_names())} and "
         f"{listed(WORLDS)}."

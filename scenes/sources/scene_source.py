@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -177,7 +178,7 @@ class MeshFileSource(BakedSource):
         """Returns the hashes of the file and of those it refers to."""
         from batchsim.scenes.sources.importer import files_of
 
-        digests = [_file_digest(path, *_stamp(path)) for path in files_of(self.path, self.root)]
+        digests = file_digests(files_of(self.path, self.root))
         return f"file|{digests}|{self.up}|{self.scale}|{self.alpha}|{self.root}"
 
     def code(self) -> tuple[str, ...]:
@@ -244,6 +245,11 @@ def _rebaked(scene: Scene, body: AgentBody | None) -> Scene:
     if body is None or body == scene.body:
         return scene
     return bake(scene.mesh, scene.name, body, max(1, len(scene.goals)), label_names=scene.label_names)
+
+
+def file_digests(paths: Iterable[Path]) -> list[str]:
+    """Returns the hash of each file's bytes."""
+    return [_file_digest(path, *_stamp(path)) for path in paths]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

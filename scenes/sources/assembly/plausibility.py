@@ -56,7 +56,7 @@ def check_plausible(triangles: np.ndarray, path: Path, up: str, scale: float) ->
             f"{path}: measures {size}, which looks like {unit}: --scale {scale * UNITS[unit]:g}. "
             "--force imports it as it is."
         )
-    if up == "y" and _stands_on_its_side(triangles, extent):
+    if up == "y" and stands_on_its_side(triangles):
         raise SceneError(
             f"{path}: its floors and ceilings face along z ({size}), which looks like a file with z up: --up z. "
             "--force imports it as it is."
@@ -83,8 +83,11 @@ def _likely_unit(width: float, height: float) -> str:
     return min(UNITS, key=unlikeliness)
 
 
-def _stands_on_its_side(triangles: np.ndarray, extent: np.ndarray) -> bool:
+def stands_on_its_side(triangles: np.ndarray) -> bool:
     """Whether the space is that of a building turned by a quarter about x: much floor, and room height, along z."""
+    if len(triangles) > _SAMPLE:
+        triangles = _sampled(triangles)
+    extent = np.ptp(triangles.reshape(-1, 3), axis=0)
     if extent[1] < 1.3 * extent[2] or not 1.5 < extent[2] < 12:
         return False
     normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]) / 2

@@ -54,6 +54,8 @@ def read_ply(files: SourceFiles) -> Iterator[Surface]:
     looks = _looks(files, header.textures, has_uvs=uvs is not None)
     number = _per_triangle(face, ("texnumber",), triangles)
     objects = _per_triangle(face, _OBJECT_NAMES, triangles)
+    if objects is None:
+        objects = _of_first_corner(vertex, _OBJECT_NAMES, triangles)
     classes = object_classes(files) if objects is not None else {}
     key = np.stack(
         [np.zeros(len(triangles.face), np.int64) if values is None else values for values in (number, objects)], 1
@@ -80,8 +82,8 @@ def ply_files(files: SourceFiles) -> None:
     for name in header.textures:
         if files.search(name, by_name_alone=True) is None:
             files.missing.append(name)
-    face = header.element("face")
-    if face is not None and {entry.name for entry in face.properties} & set(_OBJECT_NAMES):
+    elements = [element for name in ("face", "vertex") if (element := header.element(name)) is not None]
+    if any({entry.name for entry in element.properties} & set(_OBJECT_NAMES) for element in elements):
         object_classes(files)
 
 
@@ -156,6 +158,11 @@ def _looks(files: SourceFiles, names: Sequence[str], has_uvs: bool) -> list[Look
 def _per_triangle(face: Table, names: Sequence[str], triangles: _Triangles) -> np.ndarray | None:
     found = next((values for name in names if isinstance(values := face.get(name), np.ndarray)), None)
     return None if found is None or not len(found) else found.astype(np.int64)[triangles.face]
+
+
+def _of_first_corner(vertex: Table, names: Sequence[str], triangles: _Triangles) -> np.ndarray | None:
+    found = next((values for name in names if isinstance(values := vertex.get(name), np.ndarray)), None)
+    return None if found is None or not len(found) else found.astype(np.int64)[triangles.vertices[:, 0]]
 
 
 def _columns(table: Table, names: Sequence[str]) -> np.ndarray | None:

@@ -28,12 +28,13 @@ def read_image(path: Path) -> np.ndarray:
     return decode_image(data, str(path))
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
+def decode_image(data: bytes, name: str, full_size: bool = False) -> np.ndarray:
     """Decodes an image (PNG, JPEG, WebP, KTX2, ... whatever Pillow reads).
 
     Args:
         data: The file's bytes.
         name: What messages call the image.
+        full_size: Do not scale the image down, because its colours are codes and must not be mixed.
 
     Returns:
         uint8 `[height, width, 3]`, or `[height, width, 4]` if it has alpha; at most `MAX_TEXTURE_SIZE` wide and high.
@@ -43,7 +44,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     """
     try:
         image = _decode_ktx2(data, name) if data[:12] == _KTX2 else _decode_with_pillow(data)
-        image.thumbnail((MAX_TEXTURE_SIZE, MAX_TEXTURE_SIZE))
+        if not full_size:
+            image.thumbnail((MAX_TEXTURE_SIZE, MAX_TEXTURE_SIZE))
         return np.array(image)
     except SceneError:
         raise

@@ -1,0 +1,209 @@
+"""A Habitat scene dataset: its stages, objects and scenes by handle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.sources.habitat.configs import (
+    DATASET_SUFFIX,
+    INSTANCE_SUFFIX,
+    OBJECT_SUFFIX,
+    STAGE_SUFFIX,
+    DatasetConfig,
+    DerivedConfig,
+    TemplateSection,
+)
+from batchsim.scenes.sources.habitat.templates import (
+    Template,
+    asset_template,
+    derived_template,
+    new_template,
+    read_template,
+)
+from batchsim.scenes.user_files import read_json
+
+_MAX_FILES = 200_000
+_OWN_KEYS = ("default_attributes", "paths", "configs")
+
+
+@dataclass
+class Dataset:
+    """A scene dataset. Files are listed at once; a template's configuration is read when it is first used.
+
+    Attributes:
+        path: The configuration of the dataset, or the folder that is taken for one.
+        folder: The folder that its paths are relative to.
+        config: What the configuration says.
+        stages: Configuration or 3D file of each stage, by handle.
+        objects: The same of objects.
+        scenes: The `*.scene_instance.json` of each scene, by handle.
+    """
+
+    path: Path
+    folder: Path
+    config: DatasetConfig
+    stages: dict[str, Path]
+    objects: dict[str, Path]
+    scenes: dict[str, Path]
+    _templates: dict[tuple[str, str], Template] = field(default_factory=dict)
+
+    def scene_handles(self) -> list[str]:
+        """Returns the handles of the scenes: the scene instances, or, if there are none, the stages."""
+        return sorted(self.scenes) or sorted({*self.stages, *_derived(self.config.stages)})
+
+    def stage(self, name: str, used_in: Path) -> Template:
+        """Returns the stage that a scene in the file `used_in` calls `name`."""
+        return self._template("stage", name, self.config.stages, self.stages, STAGE_SUFFIX, used_in)
+
+    def object(self, name: str, used_in: Path) -> Template:
+        """Returns the object that a scene in the file `used_in` calls `name`."""
+        return self._template("object", name, self.config.objects, self.objects, OBJECT_SUFFIX, used_in)
+
+    def stage_of_asset(self, asset: Path) -> str | None:
+        """Returns the handle of the stage that is the 3D file `asset`, or None."""
+        wanted = asset.resolve()
+        for handle, path in self.stages.items():
+            if path.name.endswith(STAGE_SUFFIX):
+                if self.stage(handle, self.path).asset.resolve() == wanted:
+                    return handle
+            elif path.resolve() == wanted:
+                return handle
+        return None
+
+    def semantic_files(self) -> dict[str, Path]:
+        """Returns the semantic scene descriptors by handle."""
+        found: dict[str, Path] = {}
+        stated = self.config.semantic_scene_descriptor_instances
+        for handle, value in stated.items():
+            if handle not in _OWN_KEYS and isinstance(value, str):
+                found[handle] = self.folder / value
+        return {handle: path for handle, path in found.items() if path.is_file()}
+
+    def _template(
+        self, kind: str, name: str, section: TemplateSection, files: dict[str, Path], suffix: str, used_in: Path
+    ) -> Template:
+        if (kind, name) not in self._templates:
+            handle = _match(name.removesuffix(suffix), [*_derived(section), *files])
+            if handle is None:
+                raise SceneError(f"{used_in}: the {kind} {name!r} is not in {self.path}.")
+            self._templates[kind, name] = self._read(kind, handle, section, files, suffix)
+        return self._templates[kind, name]
+
+    def _read(self, kind: str, handle: str, section: TemplateSection, files: dict[str, Path], suffix: str) -> Template:
+        derived, defaults = _derived(section).get(handle), section.default_attributes
+        if derived is None:
+            path = files[handle]
+            if path.name.endswith(suffix):
+                return read_template(path, suffix, defaults, handle)
+            return asset_template(path, defaults, handle, kind == "stage")
+        if derived.original_file is None:
+            return new_template(derived.attributes, defaults, self.folder, handle, self.path)
+        original = _match(derived.original_file.removesuffix(suffix), list(files))
+        if original is None:
+            raise SceneError(f"{self.path}: the {kind} {handle!r} is made from {derived.original_file!r}, not found.")
+        base = self._read(kind, original, TemplateSection(defaults), files, suffix)
+        return derived_template(base, derived.attributes, base.stated_in.parent, handle, self.path)
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Reads a `*.scene_dataset_config.json` and lists its files.
+
+    Raises:
+        SceneError: If the file is damaged.
+    """
+    status = path.stat() if path.is_file() else None
+    if status is None:
+        raise SceneError(f"{path}: no such file.")
+    return _read_dataset(path, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _read_dataset(path: Path, modified_ns: int) -> Dataset:
+    config: DatasetConfig = read_json(path, DatasetConfig, "a Habitat scene dataset configuration")
+    folder = path.parent
+    return Dataset(
+        path,
+        folder,
+        config,
+        _listed(folder, config.stages.paths, STAGE_SUFFIX, path),
+        _listed(folder, config.objects.paths, OBJECT_SUFFIX, path),
+        _listed(folder, config.scene_instances.paths, INSTANCE_SUFFIX, path),
+    )
+
+
+def folder_dataset(folder: Path) -> Dataset:
+    """Takes a folder without a dataset configuration for a dataset: all configurations in it and in its subfolders."""
+    listed = sorted(folder.rglob("*_*.json"))
+
+    def found(suffix: str) -> dict[str, Path]:
+        return {_handle(folder, path, suffix): path for path in listed if path.name.endswith(suffix)}
+
+    return Dataset(folder, folder, DatasetConfig(), found(STAGE_SUFFIX), found(OBJECT_SUFFIX), found(INSTANCE_SUFFIX))
+
+
+def dataset_of(instance: Path) -> Dataset:
+    """Returns the dataset that a `*.scene_instance.json` belongs to, searched upwards from its folder."""
+    above = list(instance.absolute().parents)[:4]
+    for folder in above:
+        for path in sorted(folder.glob(f"*{DATASET_SUFFIX}")):
+            dataset = read_dataset(path)
+            if any(found.resolve() == instance.resolve() for found in dataset.scenes.values()):
+                return dataset
+    return folder_dataset(above[min(1, len(above) - 1)])
+
+
+def _listed(folder: Path, paths: dict[str, list[str]], suffix: str, config: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for extension, patterns in paths.items():
+        ending = suffix if extension == ".json" else extension
+        for pattern in patterns:
+            for path in _globbed(folder, pattern, config):
+                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                    if file.name.endswith(ending):
+                        found.setdefault(_handle(folder, file, ending), file)
+    return found
+
+
+def _globbed(folder: Path, pattern: str, config: Path) -> Iterator[Path]:
+    pattern = pattern.replace("\\", "/").rstrip("/") or "."
+    if not any(character in pattern for character in "*?["):
+        found = [folder / pattern] if (folder / pattern).exists() else []
+    elif Path(pattern).is_absolute():
+        raise SceneError(f"{config}: {pattern!r} is an absolute path; expected one relative to the file.")
+    else:
+        found = sorted(folder.glob(pattern))
+    if len(found) > _MAX_FILES:
+        raise SceneError(f"{config}: {pattern!r} names more than {_MAX_FILES:,} files.")
+    yield from found
+
+
+def _handle(folder: Path, path: Path, ending: str) -> str:
+    relative = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+    return relative.as_posix().removesuffix(ending).removesuffix(".basis")
+
+
+def _derived(section: TemplateSection) -> dict[str, DerivedConfig]:
+    found = {}
+    for entry in section.configs:
+        handle = entry.template_handle or (entry.original_file or "").removesuffix(STAGE_SUFFIX)
+        if handle:
+            found[handle.removesuffix(OBJECT_SUFFIX)] = entry
+    return found
+
+
+def _match(name: str, handles: list[str]) -> str | None:
+    """The handle that `name` means: the same, else one that ends in it after a slash, else one that contains it."""
+    name = name.replace("\\", "/").removeprefix("./")
+    if name in handles:
+        return name
+    last = [handle for handle in handles if handle.endswith(f"/{name}") or name.endswith(f"/{handle}")]
+    if last:
+        return min(last, key=len)
+    if not name:
+        return None
+    folded = name.casefold()
+    return min((handle for handle in handles if folded in handle.casefold()), key=lambda h: (len(h), h), default=None)

@@ -1,0 +1,157 @@
+"""Opens the scenes of Habitat datasets: which 3D files they show, where, and which files say so."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from batchsim.scenes.errors import SceneError
+from batchsim.scenes.sources.habitat.configs import (
+    DATASET_SUFFIX,
+    INSTANCE_SUFFIX,
+    STAGE_SUFFIX,
+    Instance,
+    SceneInstance,
+)
+from batchsim.scenes.sources.habitat.dataset import Dataset, dataset_of, read_dataset
+from batchsim.scenes.sources.habitat.orientation import frame_rotation, rotation_of, scale_of
+from batchsim.scenes.sources.habitat.templates import Template, asset_template, read_template
+from batchsim.scenes.user_files import read_json
+
+_NO_STAGE = ("", "NONE")
+_ORIGINS = ("asset_local", "com", "default")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A template in a scene: a point p of its 3D file is at `matrix @ p + translation`, metres.
+
+    `matrix` is float64 `[3, 3]`. If `from_center` is set, `translation` is where the centre of the turned and scaled
+    object is, not its origin.
+    """
+
+    template: Template
+    matrix: np.ndarray
+    translation: np.ndarray
+    from_center: bool = False
+
+
+@dataclass(frozen=True)
+class HabitatScene:
+    """A scene, not loaded yet.
+
+    Attributes:
+        path: The file that states it, for messages.
+        stage: The stage, if there is one.
+        objects: The objects, in the order of the file.
+        descriptor: The file that names semantic classes, if there is one.
+        files: The configuration files that were read.
+    """
+
+    path: Path
+    stage: Placed | None
+    objects: tuple[Placed, ...]
+    descriptor: Path | None
+    files: tuple[Path, ...]
+
+    @property
+    def placed(self) -> tuple[Placed, ...]:
+        """The stage, if there is one, and the objects."""
+        return (*((self.stage,) if self.stage else ()), *self.objects)
+
+    def assets(self) -> list[Path]:
+        """Returns the 3D files, each once."""
+        return list(dict.fromkeys(placed.template.asset for placed in self.placed))
+
+
+def scene_handles(path: Path) -> list[str]:
+    """Returns the handles of the scenes of a `*.scene_dataset_config.json`; `SceneError` if there are none."""
+    handles = read_dataset(path).scene_handles()
+    if not handles:
+        raise SceneError(f"{path}: names no scene and no stage that exists. Are its files beside it?")
+    return handles
+
+
+def open_scene(path: Path, handle: str = "") -> HabitatScene:
+    """Opens a scene without reading its 3D files.
+
+    Args:
+        path: A `*.scene_instance.json`, `*.stage_config.json`, 3D file or, with `handle`, a
+            `*.scene_dataset_config.json`.
+        handle: The scene of the dataset.
+
+    Raises:
+        SceneError: If a file is missing or damaged, or a stage or object is not in the dataset.
+    """
+    if path.name.endswith(DATASET_SUFFIX):
+        return _of_dataset(path, handle)
+    if path.name.endswith(INSTANCE_SUFFIX):
+        return _of_instance(path, dataset_of(path))
+    template = read_template(path, STAGE_SUFFIX) if path.name.endswith(STAGE_SUFFIX) else asset_template(path)
+    return _of_stage(path, template, ())
+
+
+def _of_dataset(path: Path, handle: str) -> HabitatScene:
+    dataset = read_dataset(path)
+    if handle in dataset.scenes:
+        return _of_instance(dataset.scenes[handle], dataset)
+    return _of_stage(path, dataset.stage(handle, path), (path,))
+
+
+def _of_stage(path: Path, template: Template, files: tuple[Path, ...]) -> HabitatScene:
+    stage = _placed(template, Instance(template.handle), "", path)
+    return HabitatScene(path, stage, (), template.descriptor, (*files, *template.files))
+
+
+def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
+    scene: SceneInstance = read_json(path, SceneInstance, "a Habitat scene instance")
+    origin = _origin(scene.translation_origin, path)
+    stage = None
+    if scene.stage_instance.template_name not in _NO_STAGE:
+        template = dataset.stage(scene.stage_instance.template_name, path)
+        # Stages are not moved to a centre of mass, whatever the file says.
+        stage = _placed(template, scene.stage_instance, "asset_local", path)
+    objects = [
+        _placed(dataset.object(instance.template_name, path), instance, origin, path)
+        for instance in scene.object_instances
+    ]
+    if scene.articulated_object_instances:
+        warnings.warn(
+            f"{path}: {len(scene.articulated_object_instances)} articulated objects (.urdf) are left out.", stacklevel=2
+        )
+    files = [path, *([dataset.path] if dataset.path.is_file() else [])]
+    for placed in ([stage] if stage else []) + objects:
+        files += placed.template.files
+    descriptor = _descriptor(scene, dataset, path) or (stage.template.descriptor if stage else None)
+    return HabitatScene(path, stage, tuple(objects), descriptor, tuple(dict.fromkeys(files)))
+
+
+def _descriptor(scene: SceneInstance, dataset: Dataset, path: Path) -> Path | None:
+    handle = scene.semantic_scene_instance
+    return None if not handle else dataset.semantic_files().get(handle)
+
+
+def _placed(template: Template, instance: Instance, origin: str, path: Path) -> Placed:
+    attributes, stated_in = template.attributes, template.stated_in
+    units = 1.0 if attributes.units_to_meters is None else attributes.units_to_meters
+    if not 0 < units < np.inf:
+        raise SceneError(f"{stated_in}: units_to_meters is {units}; expected a positive number.")
+    frame = frame_rotation(attributes.up, attributes.front, stated_in)
+    scale = scale_of(attributes.scale or (1.0, 1.0, 1.0), instance, path)
+    rotation = rotation_of(instance.rotation, path)
+    translation = np.array(instance.translation, np.float64)
+    from_mass = (_origin(instance.translation_origin, path) or origin) == "com"
+    if from_mass and attributes.COM is not None:
+        translation = translation - rotation @ (scale * np.array(attributes.COM))
+    matrix = rotation @ (scale[:, None] * frame) * units
+    return Placed(template, matrix, translation, from_mass and attributes.COM is None)
+
+
+def _origin(stated: str | None, path: Path) -> str:
+    origin = (stated or "default").lower()
+    if origin not in _ORIGINS:
+        raise SceneError(f"{path}: translation_origin is {stated!r}; expected 'asset_local' or 'com'.")
+    return "" if origin == "default" else origin
