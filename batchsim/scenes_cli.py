@@ -1,4 +1,4 @@
-"""Generates, imports, inspects and draws scenes."""
+"""Generates, imports, checks, inspects and draws scenes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from batchsim.errors import BatchSimError
 from batchsim.process.command_line import run_command
 from batchsim.scenes import SceneError, load
 from batchsim.scenes.atomic_files import write_user_file
+from batchsim.scenes.check import Check
 from batchsim.scenes.cli import Generate, Import, Info, run
 
 
@@ -102,6 +103,7 @@ class Settings:
 _Command = (
     Annotated[Generate, tyro.conf.subcommand("generate")]
     | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Preview, tyro.conf.subcommand("preview")]
     | Annotated[Settings, tyro.conf.subcommand("settings")]

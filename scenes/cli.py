@@ -205,7 +205,7 @@ def run(commands: Any, description: str | None, arguments: Sequence[str] | None)
         arguments: The command line; None for that of the process.
 
     Returns:
-        The exit code, 0.
+        The exit code: that of the command's `exit_code`, if it has one, else 0.
     """
     command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
@@ -215,7 +215,7 @@ def run(commands: Any, description: str | None, arguments: Sequence[str] | None)
             stream.reconfigure(errors="backslashreplace")
     result = command.run()
     print(json.dumps(result) if command.json else command.say(result))
-    return 0
+    return command.exit_code(result) if hasattr(command, "exit_code") else 0
 
 
 def _check_goals(count: int) -> None:

@@ -128,6 +128,11 @@ class Shell:
 
             floor = trimesh.creation.box((6, 0.2, 6))
             floor.export("building.glb")
+        if "check" in arguments:
+            import trimesh
+
+            Path(arguments[-1]).mkdir(parents=True)
+            trimesh.creation.box((6, 0.2, 6)).export(Path(arguments[-1]) / "floor.glb")
         arguments = [re.sub(r"homes:\S+", "one-room", word) for word in arguments]
         _exits_well(scenes_cli.main, arguments)
 

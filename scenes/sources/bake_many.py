@@ -46,7 +46,7 @@ def bake_many(
     Raises:
         SceneError: If a scene cannot be baked and `skip_failures` is off; the error names the first such scene.
     """
-    missing = [source for source in sources if not source.is_ready]
+    missing = [source for source in sources if not _is_ready(source)]
     if not missing:
         return
     workers = min(workers or available_cores(), len(missing))
@@ -55,6 +55,13 @@ def bake_many(
     with Progress(*columns, console=console, disable=not progress or not console.is_terminal) as bar:
         task = bar.add_task("Baking scenes", total=len(missing))
         _run(missing, workers, lambda: bar.advance(task), skip_failures)
+
+
+def _is_ready(source: SceneSource) -> bool:
+    try:
+        return source.is_ready
+    except SceneError:
+        return False  # baking says what is wrong
 
 
 def available_cores() -> int:

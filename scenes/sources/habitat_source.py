@@ -50,6 +50,14 @@ class HabitatSource(BakedSource):
         folders = (*IMPORT_FOLDERS, "habitat")
         return ("user_files.py", "sources/importer.py", *(f"sources/{folder}/*.py" for folder in folders))
 
+    def missing_files(self) -> list[str]:
+        """Returns the names of 3D files, and of the textures of the others, that were not found."""
+        from batchsim.scenes.sources.importer import missing_of
+
+        assets = self.open().assets()
+        missing = [str(asset) for asset in assets if not asset.is_file()]
+        return missing + [name for asset in assets if asset.is_file() for name in missing_of(asset)]
+
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Puts the scene together."""
         from batchsim.scenes.sources.habitat.build import build_scene

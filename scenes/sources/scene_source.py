@@ -47,6 +47,10 @@ class SceneSource(ABC):
         """Categories that the scene's objects may have (`scenes.categories`); None where only loading tells."""
         return None
 
+    def missing_files(self) -> list[str]:
+        """Returns the names of files that the scene refers to and that were not found."""
+        return []
+
     @abstractmethod
     def baked_for(self, body: AgentBody | None, num_goals: int | None) -> SceneSource:
         """Returns this source with another body and number of goals to bake with; None leaves either unchanged."""
@@ -184,6 +188,12 @@ class MeshFileSource(BakedSource):
     def code(self) -> tuple[str, ...]:
         """Returns the files of the importer."""
         return ("user_files.py", "sources/importer.py", *(f"sources/{folder}/*.py" for folder in IMPORT_FOLDERS))
+
+    def missing_files(self) -> list[str]:
+        """Returns the names of textures and libraries that were not found."""
+        from batchsim.scenes.sources.importer import missing_of
+
+        return missing_of(self.path, self.root)
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Imports the file."""

@@ -53,6 +53,8 @@ def build_scene(scene: HabitatScene, read: SurfaceReader, force: bool = False) -
             raise SceneError(f"{scene.stage.template.stated_in}: its 3D file {scene.stage.template.asset} is missing.")
         surfaces += _stage(scene.stage, descriptor, read, scene.path)
     surfaces += _objects(scene, descriptor, read)
+    if scene.num_articulated:
+        warnings.warn(f"{scene.path}: {scene.num_articulated} articulated objects (.urdf) are left out.", stacklevel=2)
     check_count(scene.path, sum(len(surface.triangles) for surface in surfaces))
     return assemble(surfaces, scene.path, Placement(force=force), "auto")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +48,7 @@ class HabitatScene:
         objects: The objects, in the order of the file.
         descriptor: The file that names semantic classes, if there is one.
         files: The configuration files that were read.
+        num_articulated: Number of articulated objects (.urdf), which are not shown.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class HabitatScene:
     objects: tuple[Placed, ...]
     descriptor: Path | None
     files: tuple[Path, ...]
+    num_articulated: int = 0
 
     @property
     def placed(self) -> tuple[Placed, ...]:
@@ -118,18 +119,15 @@ def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
         _placed(dataset.object(instance.template_name, path), instance, origin, path)
         for instance in scene.object_instances
     ]
-    if scene.articulated_object_instances:
-        warnings.warn(
-            f"{path}: {len(scene.articulated_object_instances)} articulated objects (.urdf) are left out.", stacklevel=2
-        )
     files = [path, *([dataset.path] if dataset.path.is_file() else [])]
     for placed in ([stage] if stage else []) + objects:
         files += placed.template.files
-    descriptor = _descriptor(scene, dataset, path) or (stage.template.descriptor if stage else None)
-    return HabitatScene(path, stage, tuple(objects), descriptor, tuple(dict.fromkeys(files)))
+    descriptor = _descriptor(scene, dataset) or (stage.template.descriptor if stage else None)
+    articulated = len(scene.articulated_object_instances)
+    return HabitatScene(path, stage, tuple(objects), descriptor, tuple(dict.fromkeys(files)), articulated)
 
 
-def _descriptor(scene: SceneInstance, dataset: Dataset, path: Path) -> Path | None:
+def _descriptor(scene: SceneInstance, dataset: Dataset) -> Path | None:
     handle = scene.semantic_scene_instance
     return None if not handle else dataset.semantic_files().get(handle)
 
