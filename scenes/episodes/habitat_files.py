@@ -174,11 +174,11 @@ def _scene_name(path: Path, scene_id: str, folder: Path | None) -> str:
     parts = PurePosixPath(scene_id.replace("\\", "/")).parts
     if ".." in parts:
         raise SceneError(f"{path}: scene {shown} is outside of {folder}; scene ids must stay inside.")
-    root = folder.resolve()
     for first in range(max(0, len(parts) - _MOST_PARTS), len(parts)):
-        candidate = root.joinpath(*parts[first:]).resolve()
-        if candidate.is_file() and candidate.is_relative_to(root):
-            return stage_spec(folder / candidate.relative_to(root), folder)
+        candidate = folder.joinpath(*parts[first:])
+        # Links in the folder are the user's own: Habitat's downloads put links to data sets there.
+        if candidate.is_relative_to(folder) and candidate.is_file():
+            return stage_spec(candidate, folder)
     named = handle_spec(scene_id, folder)
     if named is not None:
         return named

@@ -107,6 +107,9 @@ def _stage(placed: Placed, descriptor: Descriptor, read: SurfaceReader, path: Pa
     if mesh is None or mesh.resolve() == template.asset.resolve():
         return [_described(surface, descriptor) for surface in surfaces]
     semantic = read_semantic_mesh(SourceFiles(mesh), descriptor)
+    if semantic is None:
+        warnings.warn(f"{mesh}: has no colours and no object_id; its labels are left out.", stacklevel=2)
+        return surfaces
     local = np.concatenate([surface.triangles for surface in surfaces]) - placed.translation
     frame = fitting_frame(local, semantic, _semantic_frames(placed, mesh))
     if frame is None:

@@ -18,6 +18,7 @@ from batchsim.scenes.sources.habitat.configs import (
     TemplateSection,
 )
 from batchsim.scenes.sources.habitat.templates import (
+    SEMANTIC_MESHES,
     Template,
     asset_template,
     derived_template,
@@ -49,7 +50,7 @@ class Dataset:
     stages: dict[str, Path]
     objects: dict[str, Path]
     scenes: dict[str, Path]
-    _templates: dict[tuple[str, str], Template] = field(default_factory=dict)
+    _templates: dict[tuple[str, str], tuple[Template, list[int]]] = field(default_factory=dict)
 
     def scene_handles(self) -> list[str]:
         """Returns the handles of the scenes: the scene instances, or, if there are none, the stages."""
@@ -67,10 +68,9 @@ class Dataset:
         """Returns the handle of the stage that is the 3D file `asset`, or None."""
         wanted = asset.resolve()
         for handle, path in self.stages.items():
-            if path.name.endswith(STAGE_SUFFIX):
-                if self.stage(handle, self.path).asset.resolve() == wanted:
-                    return handle
-            elif path.resolve() == wanted:
+            is_config = path.name.endswith(STAGE_SUFFIX)
+            shown = self.stage(handle, self.path).asset if is_config else path
+            if shown.name == asset.name and shown.resolve() == wanted:
                 return handle
         return None
 
@@ -86,12 +86,16 @@ class Dataset:
     def _template(
         self, kind: str, name: str, section: TemplateSection, files: dict[str, Path], suffix: str, used_in: Path
     ) -> Template:
-        if (kind, name) not in self._templates:
-            handle = _match(name.removesuffix(suffix), [*_derived(section), *files])
-            if handle is None:
-                raise SceneError(f"{used_in}: the {kind} {name!r} is not in {self.path}.")
-            self._templates[kind, name] = self._read(kind, handle, section, files, suffix)
-        return self._templates[kind, name]
+        known = self._templates.get((kind, name))
+        if known is not None and known[1] == _times(known[0].files):
+            return known[0]
+        handle = _match(name.removesuffix(suffix), [*_derived(section), *files])
+        if handle is None:
+            _read_dataset.cache_clear()  # so that the file is found once it is there
+            raise SceneError(f"{used_in}: the {kind} {name!r} is not in {self.path}.")
+        template = self._read(kind, handle, section, files, suffix)
+        self._templates[kind, name] = template, _times(template.files)
+        return template
 
     def _read(self, kind: str, handle: str, section: TemplateSection, files: dict[str, Path], suffix: str) -> Template:
         derived, defaults = _derived(section).get(handle), section.default_attributes
@@ -163,7 +167,7 @@ def _listed(folder: Path, paths: dict[str, list[str]], suffix: str, config: Path
         for pattern in patterns:
             for path in _globbed(folder, pattern, config):
                 for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                    if file.name.endswith(ending):
+                    if file.name.endswith(ending) and not file.name.endswith(SEMANTIC_MESHES):
                         found.setdefault(_handle(folder, file, ending), file)
     return found
 
@@ -184,6 +188,10 @@ def _globbed(folder: Path, pattern: str, config: Path) -> Iterator[Path]:
 def _handle(folder: Path, path: Path, ending: str) -> str:
     relative = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
     return relative.as_posix().removesuffix(ending).removesuffix(".basis")
+
+
+def _times(files: tuple[Path, ...]) -> list[int]:
+    return [file.stat().st_mtime_ns if file.is_file() else 0 for file in files]
 
 
 def _derived(section: TemplateSection) -> dict[str, DerivedConfig]:

@@ -53,11 +53,14 @@ class _Part:
     codes: np.ndarray
 
 
-def read_semantic_mesh(files: SourceFiles, descriptor: Descriptor) -> SemanticMesh:
+def read_semantic_mesh(files: SourceFiles, descriptor: Descriptor) -> SemanticMesh | None:
     """Reads a .glb with colours of vertices or textures (HM3D), or a .ply with numbers (Gibson, MP3D, Replica).
 
+    Returns:
+        The mesh, or None if it has neither.
+
     Raises:
-        SceneError: If the file is damaged, of another kind, or tells no objects apart.
+        SceneError: If the file is damaged or of another kind.
     """
     kind = files.path.suffix.lower()
     if kind in (".glb", ".gltf"):
@@ -70,7 +73,7 @@ def read_semantic_mesh(files: SourceFiles, descriptor: Descriptor) -> SemanticMe
     else:
         raise SceneError(f"{files.path}: a semantic mesh must be a .glb, .gltf or .ply.")
     if not parts:
-        raise SceneError(f"{files.path}: tells no objects apart, by colours or by object_id.")
+        return None
     starts = np.cumsum([0] + [len(part.triangles) for part in parts])
     return SemanticMesh(
         np.concatenate([part.triangles for part in parts]),

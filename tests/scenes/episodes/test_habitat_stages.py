@@ -64,6 +64,13 @@ def test_a_dataset_configuration(episodes, folder):
     check(episodes, folder, "g.scene_dataset_config.json?scene=room")
 
 
+def test_a_folder_of_links(tmp_path, episodes, folder):
+    """Habitat's downloads are linked into the folder of scenes."""
+    (folder / "gibson").rename(tmp_path / "gibson-1.0")
+    (folder / "gibson").symlink_to(tmp_path / "gibson-1.0")
+    check(episodes, folder, "room.glb?habitat=yes")
+
+
 def test_a_scene_by_its_handle(tmp_path, episodes, folder):
     write_json(folder / "gibson" / "g.scene_dataset_config.json", {"stages": {"paths": {".glb": ["*.glb"]}}})
     document = json.loads(gzip.decompress(episodes.read_bytes()))

@@ -99,6 +99,40 @@ def test_names_of_scenes(dataset):
         read(instance)
 
 
+def test_a_changed_configuration_is_read_again(dataset):
+    (source,) = resolve(str(dataset))
+    assert source.read_mesh()[0].bounds[1, 1] == pytest.approx(3)
+    path = dataset.parent / "stages" / "room.stage_config.json"
+    write_json(path, json.loads(path.read_text()) | {"scale": [1, 1.5, 1]})
+    assert source.read_mesh()[0].bounds[1, 1] == pytest.approx(4.5)
+
+
+def test_a_dataset_as_hm3d_writes_it(tmp_path):
+    """Stages without configurations, which default attributes describe; two datasets of the same scans."""
+    for name in ("00800-Aa", "00801-Bb"):
+        stage = tmp_path / "val" / name / f"{name[-2:]}.basis.glb"
+        write_triangles(stage, room_triangles(8, 6, 3) @ Z_TO_Y)
+        write_triangles(
+            stage.with_name(f"{name[-2:]}.semantic.glb"), room_triangles(8, 6, 3) @ Z_TO_Y, np.ones((12, 3))
+        )
+        stage.with_name(f"{name[-2:]}.semantic.txt").write_text('HM3D Semantic Annotations\n1,FFFFFF,"wall",0\n')
+    own = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
+    defaults = {"up": [0, 0, 1], "front": [0, 1, 0], "semantic_asset": f"{own}.semantic.glb"}
+    defaults["semantic_descriptor_filename"] = f"{own}.semantic.txt"
+    stages = {"default_attributes": defaults, "paths": {".glb": ["val/*/*.glb"]}}
+    for name in ("hm3d_annotated_basis", "hm3d_basis"):
+        write_json(tmp_path / f"{name}.scene_dataset_config.json", {"stages": stages})
+    found = resolve(str(tmp_path))
+    first = tmp_path / "hm3d_annotated_basis.scene_dataset_config.json"
+    assert found.names == [f"{first}?scene=val/00800-Aa/Aa", f"{first}?scene=val/00801-Bb/Bb"]
+    scene = found[0].open()
+    assert scene.descriptor.name == "Aa.semantic.txt"
+    assert scene.stage.template.semantic_mesh.name == "Aa.semantic.glb"
+    mesh, labels = read(found.names[1])
+    np.testing.assert_allclose(mesh.bounds, [[-4, 0, -3], [4, 3, 3]], atol=1e-5)
+    assert set(labels) == {"wall"}
+
+
 def test_a_mirrored_object_shows_its_front_faces(dataset):
     scene = dataset.parent / "scenes" / "flat.scene_instance.json"
     write_json(scene, {"object_instances": [{"template_name": "small", "non_uniform_scale": [-1, 1, 1]}]})
