@@ -23,6 +23,8 @@ from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.maps.top_down import storey_levels
 from batchsim.scenes.sources.bake_many import bake_many
+from batchsim.scenes.sources.habitat.templates import plain_name
+from batchsim.scenes.sources.habitat_source import HabitatSource
 from batchsim.scenes.sources.library import load, resolve
 from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
 
@@ -119,10 +121,10 @@ class Import:
         return f"{name}?{options}" if options else name
 
     def _import(self, source: SceneSource) -> dict:
-        if not isinstance(source, MeshFileSource | SceneFileSource):
+        if not isinstance(source, MeshFileSource | SceneFileSource | HabitatSource):
             raise SceneError(f"{source.name}: is not a file; bake it with 'batchsim-scenes generate'.")
         scene = source.load()
-        target = (self.out or source.path.parent) / (source.path.stem + SCENE_SUFFIX)
+        target = (self.out or source.path.parent) / (_stem(source) + SCENE_SUFFIX)
         scene.save(target)
         return {"file": str(source.path), "baked": str(target)} | describe(scene)
 
@@ -221,6 +223,13 @@ def run(commands: Any, description: str | None, arguments: Sequence[str] | None)
 def _check_goals(count: int) -> None:
     if not 1 <= count <= MAX_GOALS:
         raise SceneError(f"--num-goals is {count}; expected 1 to {MAX_GOALS:,}.")
+
+
+def _stem(source: MeshFileSource | SceneFileSource | HabitatSource) -> str:
+    """The name of a baked file: that of the scene in its dataset, else that of the file."""
+    if isinstance(source, HabitatSource):
+        return Path(source.handle).name or plain_name(source.path)
+    return source.path.stem
 
 
 def _file_in(folder: Path, name: str) -> Path:

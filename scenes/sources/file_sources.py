@@ -13,6 +13,7 @@ from batchsim.scenes.baking.scene_file import SCENE_SUFFIX
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.assembly.placement import UP_AXES
 from batchsim.scenes.sources.assembly.transparency import ALPHA_POLICIES
+from batchsim.scenes.sources.habitat.configs import CONFIG_SUFFIXES
 from batchsim.scenes.sources.habitat.templates import SEMANTIC_MESHES
 from batchsim.scenes.sources.habitat_source import (
     HabitatSource,
@@ -71,6 +72,8 @@ def _plain_source(path: Path, options: dict[str, str], body: AgentBody | None, n
     if suffix == SCENE_SUFFIX:
         refuse_rest(str(path), options, ())
         return SceneFileSource(str(path), path, body)
+    if suffix == ".json":
+        raise SceneError(f"{path}: names no scene. Of Habitat's files, those that end in {listed(CONFIG_SUFFIXES)} do.")
     if suffix not in MESH_SUFFIXES:
         raise SceneError(
             f"{path}: files with {f'the extension {suffix}' if suffix else 'no extension'} cannot be imported. "

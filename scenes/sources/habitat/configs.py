@@ -18,6 +18,7 @@ DATASET_SUFFIX = ".scene_dataset_config.json"
 INSTANCE_SUFFIX = ".scene_instance.json"
 STAGE_SUFFIX = ".stage_config.json"
 OBJECT_SUFFIX = ".object_config.json"
+SEMANTIC_SUFFIX = ".semantic_config.json"
 CONFIG_SUFFIXES = (DATASET_SUFFIX, INSTANCE_SUFFIX, STAGE_SUFFIX)
 """The files that name scenes."""
 
@@ -50,7 +51,7 @@ class Attributes(Struct, frozen=True):
 class DerivedConfig(Struct, frozen=True):
     """A template that a dataset defines by itself, from a file or from nothing."""
 
-    attributes: Attributes
+    attributes: Attributes = Attributes()
     original_file: str | None = None
     template_handle: str | None = None
 
@@ -61,6 +62,12 @@ class TemplateSection(Struct, frozen=True):
     default_attributes: Attributes = Attributes()
     paths: dict[str, list[str]] = {}
     configs: list[DerivedConfig] = []
+
+
+class SemanticConfig(Struct, frozen=True):
+    """A `*.semantic_config.json`: where the descriptor is; its regions are not used."""
+
+    semantic_descriptor_filename: str | None = None
 
 
 class SceneDefaults(Struct, frozen=True):

@@ -12,17 +12,21 @@ from batchsim.scenes.sources.habitat.configs import (
     DATASET_SUFFIX,
     INSTANCE_SUFFIX,
     OBJECT_SUFFIX,
+    SEMANTIC_SUFFIX,
     STAGE_SUFFIX,
     DatasetConfig,
     DerivedConfig,
+    SemanticConfig,
     TemplateSection,
 )
 from batchsim.scenes.sources.habitat.templates import (
+    OWN_NAME,
     SEMANTIC_MESHES,
     Template,
     asset_template,
     derived_template,
     new_template,
+    plain_name,
     read_template,
 )
 from batchsim.scenes.user_files import read_json
@@ -74,14 +78,32 @@ class Dataset:
                 return handle
         return None
 
-    def semantic_files(self) -> dict[str, Path]:
-        """Returns the semantic scene descriptors by handle."""
-        found: dict[str, Path] = {}
-        stated = self.config.semantic_scene_descriptor_instances
-        for handle, value in stated.items():
-            if handle not in _OWN_KEYS and isinstance(value, str):
-                found[handle] = self.folder / value
-        return {handle: path for handle, path in found.items() if path.is_file()}
+    def descriptor(self, stated: str | None, scene: Path) -> Path | None:
+        """Returns the file that names semantic classes, or None.
+
+        Args:
+            stated: The scene's own `semantic_scene_instance`; None takes the dataset's default or, if it has exactly
+                one descriptor, that.
+            scene: The file of the scene.
+        """
+        section = self.config.semantic_scene_descriptor_instances
+        files = {
+            handle: self.folder / value
+            for handle, value in section.items()
+            if handle not in _OWN_KEYS and isinstance(value, str)
+        }
+        stated = stated or self.config.scene_instances.default_attributes.semantic_scene_instance
+        name = (stated or "").replace(OWN_NAME, plain_name(scene))
+        chosen = files.get(name, self.folder / name if name else None)
+        if chosen is None and len(files) == 1:
+            (chosen,) = files.values()
+        if chosen is None or not chosen.is_file():
+            return None
+        if not chosen.name.endswith(SEMANTIC_SUFFIX):
+            return chosen
+        config: SemanticConfig = read_json(chosen, SemanticConfig, "a Habitat semantic configuration")
+        inner = chosen.parent / config.semantic_descriptor_filename if config.semantic_descriptor_filename else None
+        return inner if inner is not None and inner.is_file() else None
 
     def _template(
         self, kind: str, name: str, section: TemplateSection, files: dict[str, Path], suffix: str, used_in: Path

@@ -122,14 +122,11 @@ def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
     files = [path, *([dataset.path] if dataset.path.is_file() else [])]
     for placed in ([stage] if stage else []) + objects:
         files += placed.template.files
-    descriptor = _descriptor(scene, dataset) or (stage.template.descriptor if stage else None)
+    descriptor = dataset.descriptor(scene.semantic_scene_instance, path) or (
+        stage.template.descriptor if stage else None
+    )
     articulated = len(scene.articulated_object_instances)
     return HabitatScene(path, stage, tuple(objects), descriptor, tuple(dict.fromkeys(files)), articulated)
-
-
-def _descriptor(scene: SceneInstance, dataset: Dataset) -> Path | None:
-    handle = scene.semantic_scene_instance
-    return None if not handle else dataset.semantic_files().get(handle)
 
 
 def _placed(template: Template, instance: Instance, origin: str, path: Path) -> Placed:

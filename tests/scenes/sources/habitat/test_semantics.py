@@ -109,7 +109,8 @@ def test_mp3d_categories(tmp_path):
     assert found.segments == {41: 0, 42: 0, 57: 1}
 
 
-def test_classes_of_objects_from_a_lexicon(tmp_path):
+@pytest.mark.parametrize("stated", ["words", None, "default", "config"])
+def test_classes_of_objects_from_a_lexicon(tmp_path, stated):
     """ReplicaCAD and HSSD: an object states the number of its class."""
     write_triangles(tmp_path / "hall.glb", room_triangles(8, 6, 3))
     write_json(tmp_path / "hall.stage_config.json", {"render_asset": "hall.glb"})
@@ -119,14 +120,22 @@ def test_classes_of_objects_from_a_lexicon(tmp_path):
     scene = {
         "stage_instance": {"template_name": "hall"},
         "object_instances": [{"template_name": "0a1b2c3d4e5f60718293"}],
-        "semantic_scene_instance": "words",
+        **({"semantic_scene_instance": stated} if stated in ("words", "config") else {}),
     }
+    defaults = {"default_attributes": {"semantic_scene_instance": "%%CONFIG_NAME_AS_ASSET_FILENAME%%.json"}}
+    if stated == "default":
+        (tmp_path / "lexicon.json").rename(tmp_path / "one.json")
+    write_json(tmp_path / "my.semantic_config.json", {"semantic_descriptor_filename": "lexicon.json"})
     write_json(tmp_path / "one.scene_instance.json", scene)
     config = write_json(
         tmp_path / "d.scene_dataset_config.json",
         {
-            **{name: {"paths": {".json": ["."]}} for name in ("stages", "objects", "scene_instances")},
-            "semantic_scene_descriptor_instances": {"words": "lexicon.json", "paths": {".json": ["*"]}},
+            **{name: {"paths": {".json": ["."]}} for name in ("stages", "objects")},
+            "scene_instances": {"paths": {".json": ["."]}} | (defaults if stated == "default" else {}),
+            "semantic_scene_descriptor_instances": {
+                "paths": {".json": ["*"]},
+                **({"config": "my.semantic_config.json"} if stated == "config" else {"words": "lexicon.json"}),
+            },
         },
     )
     (source,) = resolve(str(config))
