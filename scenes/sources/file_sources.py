@@ -14,7 +14,7 @@ from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.assembly.placement import UP_AXES
 from batchsim.scenes.sources.assembly.transparency import ALPHA_POLICIES
 from batchsim.scenes.sources.habitat.configs import CONFIG_SUFFIXES
-from batchsim.scenes.sources.habitat.templates import SEMANTIC_MESHES
+from batchsim.scenes.sources.habitat.templates import is_semantic_mesh
 from batchsim.scenes.sources.habitat_source import (
     HabitatSource,
     habitat_folder,
@@ -111,7 +111,7 @@ def folder_sources(
         return list(without_repeats(sources))
     by_stem: dict[Path, list[Path]] = {}
     for path in inside:
-        if path.name.lower().endswith(SEMANTIC_MESHES):
+        if is_semantic_mesh(path):
             continue
         if path.suffix.lower() in _SUFFIXES and path.is_file():
             by_stem.setdefault(path.with_suffix(""), []).append(path)

@@ -24,6 +24,7 @@ from batchsim.scenes.sources.habitat.semantic_mesh import NO_OBJECT, read_semant
 from batchsim.scenes.sources.habitat.transfer import fitting_frame, objects_of_triangles
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
 from batchsim.scenes.sources.surfaces.surface import Surface, check_count
+from batchsim.scenes.user_files import reading
 
 SurfaceReader = Callable[[Path], list[Surface]]
 """Reads a 3D file; `SceneError` if that fails."""
@@ -106,7 +107,8 @@ def _stage(placed: Placed, descriptor: Descriptor, read: SurfaceReader, path: Pa
     mesh = template.semantic_mesh
     if mesh is None or mesh.resolve() == template.asset.resolve():
         return [_described(surface, descriptor) for surface in surfaces]
-    semantic = read_semantic_mesh(SourceFiles(mesh), descriptor)
+    with reading(mesh, "a semantic mesh"):
+        semantic = read_semantic_mesh(SourceFiles(mesh), descriptor)
     if semantic is None:
         warnings.warn(f"{mesh}: has no colours and no object_id; its labels are left out.", stacklevel=2)
         return surfaces

@@ -21,10 +21,10 @@ from batchsim.scenes.sources.habitat.configs import (
 )
 from batchsim.scenes.sources.habitat.templates import (
     OWN_NAME,
-    SEMANTIC_MESHES,
     Template,
     asset_template,
     derived_template,
+    is_semantic_mesh,
     new_template,
     plain_name,
     read_template,
@@ -189,7 +189,7 @@ def _listed(folder: Path, paths: dict[str, list[str]], suffix: str, config: Path
         for pattern in patterns:
             for path in _globbed(folder, pattern, config):
                 for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                    if file.name.endswith(ending) and not file.name.endswith(SEMANTIC_MESHES):
+                    if file.name.endswith(ending) and not is_semantic_mesh(file):
                         found.setdefault(_handle(folder, file, ending), file)
     return found
 

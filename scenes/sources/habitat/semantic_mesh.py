@@ -134,6 +134,7 @@ def _part(read: Triangles, transform: np.ndarray, texture: np.ndarray | None) ->
     points = np.einsum("sc,scx->sx", weights, triangles[triangle])
     if texture is not None and read.uvs is not None:
         uv = np.einsum("sc,scx->sx", weights, read.uvs[read.faces][triangle].astype(np.float64))
+        uv = np.nan_to_num(uv, posinf=0, neginf=0)
         uv -= np.floor(uv)
         height, width = texture.shape[:2]
         row = np.minimum((uv[:, 1] * height).astype(np.int64), height - 1)

@@ -19,7 +19,8 @@ OWN_NAME = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
 _PATHS = ("render_asset", "semantic_asset", "semantic_descriptor_filename")
 _DESCRIPTORS = (".semantic.txt", "_semantic.txt", ".house", ".scn", "_semantic.json")
 SEMANTIC_MESHES = (".semantic.glb", "_semantic.glb", "_semantic.ply", ".semantic.ply")
-"""How the names of semantic meshes end; they are no scenes."""
+"""How the names of semantic meshes end."""
+_STAGE_ENDINGS = (".glb", ".basis.glb", ".gltf", ".ply", ".obj")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,16 @@ def new_template(stated: Attributes, defaults: Attributes, folder: Path, handle:
     if not attributes.render_asset:
         raise SceneError(f"{config}: the template {handle!r} names no render_asset, the 3D file to show.")
     return Template(handle, Path(attributes.render_asset), attributes, config)
+
+
+def is_semantic_mesh(path: Path) -> bool:
+    """Whether a file is the semantic mesh of a stage beside it, and so no scene of its own."""
+    name = path.name.lower()
+    for ending in SEMANTIC_MESHES:
+        if name.endswith(ending):
+            base = path.name[: -len(ending)]
+            return any(path.with_name(base + other).is_file() for other in _STAGE_ENDINGS if base)
+    return False
 
 
 def plain_name(path: Path) -> str:

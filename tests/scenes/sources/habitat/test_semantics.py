@@ -169,3 +169,18 @@ def test_damaged_descriptors_are_named(tmp_path, name, text, message):
         read_descriptor(tmp_path / name)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_damaged_semantic_mesh_is_named(tmp_path):
+    path = stage(tmp_path)
+    (tmp_path / "a.semantic.txt").write_text(HM3D)
+    (tmp_path / "a.semantic.glb").write_bytes(b"")
+    with pytest.raises(SceneError, match=r"a\.semantic\.glb"):
+        read(path, SHOWN)
+
+
+def test_folders_list_semantic_meshes_only_without_their_stage(tmp_path):
+    path = stage(tmp_path)
+    write_ply(tmp_path / "a_semantic.ply", floor_tiles(), [1, 1, 2, 2], "object_id")
+    write_ply(tmp_path / "mesh_semantic.ply", floor_tiles(), [1, 1, 2, 2], "object_id")  # as Replica calls its scans
+    assert resolve(str(tmp_path)).names == [str(path), str(tmp_path / "mesh_semantic.ply")]
