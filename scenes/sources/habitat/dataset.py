@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +55,7 @@ class Dataset:
     objects: dict[str, Path]
     scenes: dict[str, Path]
     _templates: dict[tuple[str, str], tuple[Template, list[int]]] = field(default_factory=dict)
+    _indexes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def scene_handles(self) -> list[str]:
         """Returns the handles of the scenes: the scene instances, or, if there are none, the stages."""
@@ -111,7 +112,9 @@ class Dataset:
         known = self._templates.get((kind, name))
         if known is not None and known[1] == _times(known[0].files):
             return known[0]
-        handle = _match(name.removesuffix(suffix), [*_derived(section), *files])
+        if kind not in self._indexes:
+            self._indexes[kind] = _by_last_part([*_derived(section), *files])
+        handle = _match(name.removesuffix(suffix), self._indexes[kind])
         if handle is None:
             _read_dataset.cache_clear()  # so that the file is found once it is there
             raise SceneError(f"{used_in}: the {kind} {name!r} is not in {self.path}.")
@@ -128,7 +131,7 @@ class Dataset:
             return asset_template(path, defaults, handle, kind == "stage")
         if derived.original_file is None:
             return new_template(derived.attributes, defaults, self.folder, handle, self.path)
-        original = _match(derived.original_file.removesuffix(suffix), list(files))
+        original = _match(derived.original_file.removesuffix(suffix), _by_last_part(files))
         if original is None:
             raise SceneError(f"{self.path}: the {kind} {handle!r} is made from {derived.original_file!r}, not found.")
         base = self._read(kind, original, TemplateSection(defaults), files, suffix)
@@ -225,15 +228,25 @@ def _derived(section: TemplateSection) -> dict[str, DerivedConfig]:
     return found
 
 
-def _match(name: str, handles: list[str]) -> str | None:
+def _by_last_part(handles: Iterable[str]) -> dict[str, list[str]]:
+    """Handles by what follows their last slash; a dataset may have tens of thousands."""
+    found: dict[str, list[str]] = {}
+    for handle in handles:
+        found.setdefault(handle.rpartition("/")[2], []).append(handle)
+    return found
+
+
+def _match(name: str, index: dict[str, list[str]]) -> str | None:
     """The handle that `name` means: the same, else one that ends in it after a slash, else one that contains it."""
     name = name.replace("\\", "/").removeprefix("./")
-    if name in handles:
+    alike = index.get(name.rpartition("/")[2], [])
+    if name in alike:
         return name
-    last = [handle for handle in handles if handle.endswith(f"/{name}") or name.endswith(f"/{handle}")]
-    if last:
-        return min(last, key=len)
+    ending = [handle for handle in alike if handle.endswith(f"/{name}") or name.endswith(f"/{handle}")]
+    if ending:
+        return min(ending, key=len)
     if not name:
         return None
     folded = name.casefold()
-    return min((handle for handle in handles if folded in handle.casefold()), key=lambda h: (len(h), h), default=None)
+    containing = [handle for handles in index.values() for handle in handles if folded in handle.casefold()]
+    return min(containing, key=lambda handle: (len(handle), handle), default=None)
