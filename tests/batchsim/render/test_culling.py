@@ -41,7 +41,7 @@ def draw(make_renderer, worlds, **size):
 @pytest.mark.parametrize("size", [{}, {"width": 48, "height": 20, "hfov": 60.0}, {"width": 9, "height": 30}], ids=str)
 @pytest.mark.parametrize("lanes", [1, 32])
 def test_images_are_those_of_all_triangles(worlds, make_renderer, monkeypatch, size, lanes):
-    monkeypatch.setattr(raster, "_lanes", lambda _: lanes)
+    monkeypatch.setattr(raster, "_is_cpu", lambda _: lanes == 1)
     images, drawn = draw(make_renderer, worlds, **size)
 
     def boundless(scene):
