@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ class Trainer:
         self.num_envs = len(envs) * self.env.num_envs
         state_size = policy.initial_state(1).shape[1]
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
-        size = policy.config.num_actions if policy.config.continuous else 0
+        actions = self.env.single_action_space
+        size = math.prod(actions.shape) if isinstance(actions, gym.spaces.Box) else 0  # numbers of an action
         self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, size)
         columns = self.rollout.split(len(envs))
         self.collectors = [

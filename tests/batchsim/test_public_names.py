@@ -23,13 +23,23 @@ def test_light_packages_import_neither_torch_nor_opengl(package):
 
 def test_import_registers_the_environments():
     code = "import gymnasium, batchsim; print(*(name for name in gymnasium.registry if name.startswith('batchsim/')))"
-    assert run(code) == ["batchsim/PointNav-v0", "batchsim/Flee-v0", "batchsim/Explore-v0"]
+    assert run(code) == [
+        "batchsim/PointNav-v0",
+        "batchsim/Flee-v0",
+        "batchsim/Explore-v0",
+        "batchsim/ObjectNav-v0",
+        "batchsim/ImageNav-v0",
+        "batchsim/InstanceImageNav-v0",
+        "batchsim/MultiObjectNav-v0",
+    ]
 
 
 def test_registered_step_limit_is_the_default():
+    from inspect import signature
+
     from batchsim import NavVectorEnv, defaults
 
-    assert NavVectorEnv.__init__.__kwdefaults__["max_episode_steps"] == defaults.MAX_EPISODE_STEPS == 500
+    assert signature(NavVectorEnv).parameters["max_episode_steps"].default == defaults.MAX_EPISODE_STEPS == 500
 
 
 def test_public_names_are_loaded_on_demand():

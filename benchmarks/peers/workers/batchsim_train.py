@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 
 # Imported before torch, which `networks` imports: see batchsim.openmp.
+from batchsim.agents.networks.policy import PolicyConfig
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim import NavVectorEnv
@@ -29,6 +30,7 @@ class ImagePolicy(nn.Module):
     def __init__(self, network: str, num_actions: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
+        self.config = PolicyConfig(num_actions=num_actions)
         self.features = networks.make_features(network)
         self.actor = nn.Linear(networks.FEATURES[network], num_actions)
         self.critic = nn.Linear(networks.FEATURES[network], 1)
@@ -37,6 +39,10 @@ class ImagePolicy(nn.Module):
     def initial_state(self, num_envs: int) -> Tensor:
         """Return the recurrent state that the trainer expects; unused."""
         return torch.zeros(num_envs, 1)
+
+    def blank_action(self, *shape: int) -> Tensor:
+        """Return the action before an episode's first step; unused."""
+        return torch.zeros(*shape, dtype=torch.int64)
 
     def step(
         self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor

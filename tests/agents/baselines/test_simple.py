@@ -92,4 +92,4 @@ def test_unknown_baselines_are_named(make_env, one_room):
         make_baseline("clever", make_env(1, one_room, sensors=()))
     with pytest.raises(AgentError, match=r"'greedy' is not a baseline for the task Flee.*random, forward, oracle"):
         make_baseline("greedy", make_env(1, one_room, task="flee", sensors=()))
-    assert set(BASELINES) == {"random", "forward", "greedy", "oracle"}
+    assert set(BASELINES) == {"random", "forward", "greedy", "frontier", "oracle"}

@@ -11,7 +11,7 @@ if {keep}:
     assert keep_freed_memory()
 def touch():
     torch.ones(8 << 20)  # 32 MiB, freed at once
-for _ in range(5):
+for _ in range(20):
     touch()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):

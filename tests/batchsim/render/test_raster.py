@@ -82,6 +82,7 @@ def test_image_sizes_and_numbers_of_views(homes, make_renderer, width, height, c
         "depth": ((height, width, 1), torch.float32),
         "rgb": ((height, width, 3), torch.uint8),
         "semantic": ((height, width, 1), torch.int32),
+        "instance": ((height, width, 1), torch.int32),
     }
     if width * height * count >= 1000:
         assert_alike(images, make_renderer(homes, count, backend="raycast", **options).render(where, index))
