@@ -32,9 +32,12 @@ def typical_scenes(scenes: Sequence[Scene]) -> list[Scene]:
         count -= 1
 
 
-def sample_views(scenes: Sequence[Scene], count: int) -> tuple[Tensor, Tensor]:
-    """Returns random poses `[count, 7]` at eye height and scene numbers `[count]`, the same in every call."""
-    rng = np.random.default_rng(0)
+def sample_views(scenes: Sequence[Scene], count: int, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Returns random poses `[count, 7]` at eye height on walkable floor, and scene numbers `[count]`.
+
+    All scenes have equally many views. Without `rng`, every call returns the same views.
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
     scene_index = np.arange(count) % len(scenes)
     feet = np.zeros((count, 3), np.float32)
     for number, scene in enumerate(scenes[:count]):

@@ -13,12 +13,11 @@ from batchsim.agents.benchmarks.measure import Timing, synchronizer, time_steps
 from batchsim.agents.benchmarks.options import BenchOptions
 from batchsim.agents.benchmarks.record import BenchRecord, stage_times
 from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second, traversal_rays_per_second
-from batchsim.poses import heading_to_quaternion
+from batchsim.render.backend_autotune import sample_views
 from batchsim.render.batch_renderer import NO_SCENE
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import Scene
 
-_EYE_HEIGHT = 1.25  # metres
 _BATCHES = 8  # different views, drawn in turn: repeating one batch would favour caches
 
 
@@ -76,21 +75,7 @@ def random_views(scenes: list[Scene], count: int, seed: int, device: torch.devic
     rng = np.random.default_rng(seed)
     batches = []
     for _ in range(_BATCHES):
-        scene_index = rng.permutation(np.arange(count) % len(scenes))
-        feet = np.empty((count, 3), np.float32)
-        for number in np.unique(scene_index):
-            mine = scene_index == number
-            feet[mine] = _places(scenes[number], int(mine.sum()), rng)
-        heading = torch.as_tensor(rng.uniform(-np.pi, np.pi, count), dtype=torch.float32)
-        eyes = torch.as_tensor(feet) + torch.tensor([0.0, _EYE_HEIGHT, 0.0])
-        poses = torch.cat((eyes, heading_to_quaternion(heading)), -1)
-        batches.append((poses.to(device), torch.as_tensor(scene_index, dtype=torch.int64).to(device)))
+        poses, scene_index = sample_views(scenes, count, rng)
+        order = torch.as_tensor(rng.permutation(count))
+        batches.append((poses[order].to(device), scene_index[order].to(device)))
     return batches
-
-
-def _places(scene: Scene, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw random walkable points; the middle of a scene without walkable floor."""
-    standing = scene.walkable.positions
-    if not len(standing):
-        return np.broadcast_to(scene.bounds.mean(0), (count, 3))
-    return standing[rng.integers(len(standing), size=count)]
