@@ -100,6 +100,8 @@ class StepBench(_SimulationBench):
     """Replay the simulator's step (without rendering) as a CUDA graph. No effect on a CPU."""
     compile_simulator: bool = False
     """Compile the simulator's step (without rendering) with torch.compile."""
+    reuse_buffers: bool = True
+    """Let each step overwrite the images of the one before, as batchsim-train does; off: return new tensors."""
 
     def measure(self, typed: str) -> BenchRecord:
         """Run the benchmark; `typed` is the command line to record."""

@@ -38,7 +38,7 @@ class BenchOptions:
 
     Attributes:
         triangles: Subdivide each scene to about this many triangles; images stay the same.
-        num_resident_scenes, simulator_cuda_graph, compile_simulator: As in `NavVectorEnv`; for `step` only.
+        num_resident_scenes, simulator_cuda_graph, compile_simulator, reuse_buffers: See `NavVectorEnv`; of `step` only.
         command: The command line, for the record.
     """
 
@@ -53,6 +53,7 @@ class BenchOptions:
     device: str = "auto"
     simulator_cuda_graph: bool = True
     compile_simulator: bool = False
+    reuse_buffers: bool = True
     limits: bool = True
     steps: int | None = None
     seconds: float = 1.0

@@ -35,6 +35,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
         device=options.device,
         simulator_cuda_graph=options.simulator_cuda_graph,
         compile_simulator=options.compile_simulator,
+        reuse_buffers=options.reuse_buffers,
     )
     try:
         return _measure(env, options)

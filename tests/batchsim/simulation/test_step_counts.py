@@ -58,8 +58,8 @@ def test_bytes_are_those_of_the_images_and_the_views(count_step, renderer):
     """A view is 32 bytes, of depth a pixel has 4 and of rgb 3; a list of patches begins with 16."""
     one, two = (count_step(n, renderer=renderer, sensors=("depth", "rgb")).bytes_moved for n in (100, 200))
     images = 16 * 8 * (4 + 3)
-    # the triangles that pixels see go from the framebuffer to where they are shaded
-    seen = 16 * 8 * 4 if renderer == "raster" else 0
+    # The triangles that pixels see, and the depth, are copied from the framebuffer to where they are converted.
+    seen = 16 * 8 * (4 + 4) if renderer == "raster" else 0
     assert 100 * images < two - one <= 100 * (images + seen + 32)
     assert 0 <= 2 * one - two <= 16
 

@@ -297,13 +297,15 @@ def test_every_value_of_the_header_is_checked(scene, tmp_path, change):
 
 
 LOAD = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from batchsim.scenes import Scene, SceneError
 try:
     Scene.load(sys.argv[1])
 except SceneError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not ru_maxrss, which starts at what the parent had in use.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
