@@ -36,7 +36,7 @@ def world(request, cache_of_this_session):
 
 
 def test_never_shorter_than_the_straight_line(world):
-    scene, points, walk = world
+    _, points, walk = world
     # Along the floor: a path that goes over stairs is measured along their slope.
     straight = np.linalg.norm(points[:, None, [0, 2]] - points[None][..., [0, 2]], axis=-1)
     assert (walk >= straight - 1e-4).all()

@@ -125,7 +125,7 @@ def test_the_sweep_sees_walls():
     inside = np.array([[-2.0, 0, -1.5]])
     beyond = np.array([[2.0, 0, -1.5]])
     assert hits(world, scene, inside, beyond) > 0
-    assert hits(world, scene, inside, inside + [0.1, 0, 0]) == 0
+    assert hits(world, scene, inside, inside + np.array([0.1, 0, 0])) == 0
 
 
 @pytest.fixture(autouse=True)
