@@ -16,12 +16,12 @@ from batchsim.scenes import AgentBody
 
 WORLDS = ("four-rooms", "homes:train/1")  # the home has two storeys
 RADII = (0.1, 0.2, 0.3)
-COUNT, STEPS = 32, 20
+COUNT = 32
 
 
 @cache
 def loaded(radius):
-    return [scenes.load(name, AgentBody(radius=radius), num_goals=2) for name in WORLDS]
+    return [scenes.load(name, AgentBody(radius=radius), num_goals=8) for name in WORLDS]
 
 
 @cache
@@ -79,7 +79,7 @@ def walk(radius, forward_step, turn_angle, sliding, mode, seed):
     rng = np.random.default_rng(seed)
     state, resident = env.simulator.state, env.simulator.scenes
     recorder, found, collided = Recorder(resident), 0, 0
-    for _ in range(STEPS):
+    for _ in range(12 if forward_step > 0.3 else 40):
         recorder.path.clear()
         begun = state.position.double().numpy()
         if mode == "velocity":
@@ -104,7 +104,7 @@ def walk(radius, forward_step, turn_angle, sliding, mode, seed):
 @example(radius=0.3, forward_step=1.5, turn_angle=30.0, sliding=False, mode="discrete", seed=1)
 @example(radius=0.2, forward_step=0.05, turn_angle=90.0, sliding=True, mode="discrete", seed=2)
 @example(radius=0.1, forward_step=0.7, turn_angle=1.0, sliding=True, mode="velocity", seed=3)
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(
     radius=st.sampled_from(RADII),
     forward_step=st.floats(0.05, 1.5),
@@ -113,10 +113,11 @@ def walk(radius, forward_step, turn_angle, sliding, mode, seed):
     mode=st.sampled_from(["discrete", "velocity"]),
     seed=st.integers(0, 2**31),
 )
-def test_no_segment_crosses_a_triangle(radius, forward_step, turn_angle, sliding, mode, seed, cache_of_this_session):
+def test_no_segment_crosses_a_triangle(radius, forward_step, turn_angle, sliding, mode, seed):
     found, collided = walk(radius, forward_step, turn_angle, sliding, mode, seed)
     assert found == 0
-    assert collided > 0
+    if forward_step >= 0.25:  # short steps, turning about, may meet no wall
+        assert collided > 0
 
 
 def test_the_sweep_sees_walls():
