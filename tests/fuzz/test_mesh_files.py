@@ -1,0 +1,119 @@
+"""Damaged .glb, .gltf, .obj and .ply files."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchsim.scenes.sources.importer import files_of, import_file
+from tests.fuzz.mutations import contents, damaged_file, write_contents
+from tests.fuzz.outcomes import fuzz, own_error
+from tests.helpers.gltf_builder import SQUARE, SQUARE_CORNERS, SQUARE_UVS, GltfBuilder
+
+PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+OBJ = """mtllib square.mtl
+o floor
+v -2 0 2
+v 2 0 2 1 0 0
+v 2 0 -2
+v -2 0 -2
+vt 0 1
+vt 1 1
+vt 1 0
+vn 0 1 0
+g part
+usemtl wood
+s off
+f 1/1/1 2/2/1 3/3/1
+f -4//1 -2//1 -1//1
+f 1 2 3 4
+"""
+MTL = """newmtl wood
+Kd 0.5 0.25 1
+Tr 0.2
+map_Kd -s 1 1 1 picture.png
+newmtl other
+d 0.4
+"""
+PLY = """ply
+format {kind} 1.0
+comment made by hand
+element vertex 4
+property float x
+property float y
+property float z
+property uchar red
+property uchar green
+property uchar blue
+element face 2
+property list uchar int vertex_indices
+end_header
+"""
+
+
+def gltf(path):
+    built = GltfBuilder()
+    material = built.textured(built.image(PIXELS), {"texCoord": 0}, name="wood", alphaMode="MASK", alphaCutoff=0.5)
+    colors = np.full((4, 4), 200, np.uint8)
+    built.square(SQUARE_UVS, {"COLOR_0": built.accessor(colors, normalized=True)}, material=material)
+    built.header["nodes"][0] |= {"translation": [0, 1, 0], "rotation": [0, 0, 0, 1], "scale": [1, 1, 1]}
+    built.header["nodes"].append({"children": [0], "name": "room", "matrix": np.eye(4).ravel().tolist()})
+    built.header["scenes"] = [{"nodes": [1]}]
+    built.write(path)
+
+
+def obj(path):
+    path.write_text(OBJ)
+    path.with_suffix(".mtl").write_text(MTL)
+    Image.fromarray(PIXELS).save(path.with_name("picture.png"))
+
+
+def ply(path):
+    vertices = "".join(f"{x} {y} {z} 9 99 255\n" for x, y, z in SQUARE.tolist())
+    path.write_text(PLY.format(kind="ascii") + vertices + "3 0 1 2\n3 0 2 3\n")
+
+
+def binary_ply(path):
+    data = io.BytesIO()
+    for corner in SQUARE:
+        data.write(corner.astype("<f4").tobytes() + bytes((9, 99, 255)))
+    for face in SQUARE_CORNERS.reshape(2, 3):
+        data.write(b"\3" + face.astype("<i4").tobytes())
+    path.write_bytes(PLY.format(kind="binary_little_endian").encode() + data.getvalue())
+
+
+KINDS = {
+    "square.glb": (gltf, 20, 700),
+    "square.gltf": (gltf, 20, 700),
+    "square.obj": (obj, 20, 700),
+    "square.ply": (ply, 10, 350),
+    "binary.ply": (binary_ply, 10, 350),
+}
+CASES = [
+    pytest.param(name, make, count, marks=marks)
+    for name, (make, short, full) in KINDS.items()
+    for count, marks in ((short, ()), (full, pytest.mark.slow))
+]
+
+
+@pytest.mark.parametrize(("name", "make", "count"), CASES)
+def test_damaged_mesh_files(tmp_path, name, make, count):
+    make(tmp_path / name)
+    assert import_file(tmp_path / name).mesh.triangles.size >= 18
+    files = contents(tmp_path)
+
+    def check(damaged):
+        write_contents(tmp_path, damaged)
+        own_error(lambda: files_of(tmp_path / name), tmp_path)
+        own_error(lambda: usable(import_file(tmp_path / name)), tmp_path)
+
+    fuzz(count, damaged_file(files), check)
+
+
+def usable(imported):
+    mesh = imported.mesh
+    assert np.isfinite(mesh.triangles).all()
+    assert mesh.materials.min() >= 0
+    assert mesh.materials.max() < len(mesh.material_table)
+    assert mesh.labels.max() < len(imported.label_names)
