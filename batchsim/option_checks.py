@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -68,6 +69,25 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not (isinstance(value, str) and value in choices):
         raise OptionError(f"{name}={_short(value)}: expected one of {', '.join(map(repr, choices))}.")
     return value
+
+
+def sequence(name: str, value: Any, example: str) -> tuple[Any, ...]:
+    """Returns the items of `value`.
+
+    Args:
+        name: Name of the option, for the message.
+        value: A sequence other than a string.
+        example: A valid value, for the message.
+
+    Raises:
+        OptionError: If `value` is a string or bytes, or has no items.
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise OptionError(f"{name}={_short(value)}: expected a sequence, such as {example}.")
+    try:
+        return tuple(value)
+    except TypeError:  # such as a numpy array without dimensions
+        raise OptionError(f"{name}={_short(value)}: expected a sequence, such as {example}.") from None
 
 
 def _of(unit: str) -> str:

@@ -26,7 +26,7 @@ from batchsim.envs.input_validation import (
 )
 from batchsim.errors import OptionError
 from batchsim.noise import Noise, read_noise
-from batchsim.option_checks import one_of, real_number, whole_number
+from batchsim.option_checks import one_of, real_number, sequence, whole_number
 from batchsim.process.exit_gate import close_at_exit, gated
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
@@ -38,6 +38,7 @@ from batchsim.streaming.initial_scenes import InitialScenes
 from batchsim.tasks import Task, choose_task
 
 OUTPUTS = ("torch", "numpy")
+MOST_ENVS = 1 << 20
 
 
 class NavVectorEnv(VectorEnv):
@@ -186,19 +187,18 @@ class NavVectorEnv(VectorEnv):
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
-        self.num_envs = whole_number("num_envs", num_envs, 1)
+        self.num_envs = whole_number("num_envs", num_envs, 1, MOST_ENVS)
         self.output = one_of("output", output, OUTPUTS)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise OptionError(f"render_mode={render_mode!r}: expected None or 'rgb_array'.")
         self.render_mode = render_mode
         self.autoreset_mode = read_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        if isinstance(sensors, str):
-            raise OptionError(f"sensors={sensors!r}: expected a sequence, such as ({sensors!r},).")
-        if render_mode is not None and not {"rgb", "depth"} & set(sensors):
+        sensors = sequence("sensors", sensors, f"({sensors!r},)" if isinstance(sensors, str) else "('depth',)")
+        if render_mode is not None and not any(name in sensors for name in ("rgb", "depth")):
             raise OptionError(f"render_mode={render_mode!r}: expected 'rgb' or 'depth' in sensors; got {sensors!r}.")
         options = SimulatorOptions(
-            sensors=tuple(sensors),
+            sensors=sensors,
             width=width,
             height=height,
             hfov=hfov,
@@ -230,6 +230,8 @@ class NavVectorEnv(VectorEnv):
             height=real_number("agent_height", agent_height, 0.5, 10, "metres"),
         )
         sources = resolve(scenes, body)
+        if not isinstance(episodes, EpisodeSet | None):
+            raise OptionError(f"episodes is of type {type(episodes).__name__}; expected an EpisodeSet or None.")
         if episodes is None:
             initial = InitialScenes.load(sources, num_resident_scenes, single=self.num_envs == 1)
         else:

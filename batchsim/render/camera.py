@@ -11,7 +11,7 @@ import torch
 
 from batchsim import poses
 from batchsim.errors import OptionError
-from batchsim.option_checks import real_number, whole_number
+from batchsim.option_checks import real_number, sequence, whole_number
 
 NEAR = 0.02  # metres, for fields of view of at most 90 degrees
 _MAX_FIELD_OF_VIEW = 170  # degrees
@@ -104,7 +104,7 @@ def read_cameras(cameras: Sequence[Camera | Mapping[str, Any]]) -> tuple[Camera,
     """
     known = [field.name for field in fields(Camera)]
     made = []
-    for number, camera in enumerate(cameras):
+    for number, camera in enumerate(sequence("cameras", cameras, "[Camera(name='front')]")):
         if isinstance(camera, Mapping):
             unknown = [str(name) for name in camera if name not in known]
             if unknown:
