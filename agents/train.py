@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(arguments: list[str]) -> int:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default=_DEFAULT_PRESET)
+    # tyro reports a missing value.
+    first.add_argument("--preset", nargs="?", default=_DEFAULT_PRESET, const=_DEFAULT_PRESET)
     name = first.parse_known_args(arguments)[0].preset
     default = TrainCommand(preset(name), name)
     command = tyro.cli(TrainCommand, default=default, args=arguments, prog="batchsim-train")

@@ -154,7 +154,9 @@ BenchCommand = RenderBench | StepBench | TrainBench
 def parse(typed: Sequence[str]) -> BenchCommand:
     """Parse the command line; exits with code 2 if it is invalid."""
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    chooser.add_argument("--preset", default="quickstart")
+    chooser.add_argument(
+        "--preset", nargs="?", default="quickstart", const="quickstart"
+    )  # tyro reports a missing value
     chosen, _ = chooser.parse_known_args(list(typed))
     train = TrainBench(config=preset(chosen.preset), preset=chosen.preset)
     modes = (

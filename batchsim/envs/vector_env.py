@@ -26,7 +26,7 @@ from batchsim.envs.input_validation import (
 )
 from batchsim.errors import OptionError
 from batchsim.noise import Noise, read_noise
-from batchsim.option_checks import one_of, real_number, sequence, whole_number
+from batchsim.option_checks import flag, one_of, real_number, sequence, whole_number
 from batchsim.process.exit_gate import close_at_exit, gated
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
@@ -212,7 +212,7 @@ class NavVectorEnv(VectorEnv):
             depth_format=depth_format,
             channels_first=channels_first,
             # Numpy arrays are copied anyway.
-            reuse_buffers=reuse_buffers or self.output == "numpy",
+            reuse_buffers=flag("reuse_buffers", reuse_buffers) or self.output == "numpy",
             renderer=renderer,
             simulator_cuda_graph=simulator_cuda_graph,
             compile_simulator=compile_simulator,

@@ -42,7 +42,7 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
     """
     if isinstance(task, Task):
         made = task
-    elif task == "pointnav" and success_distance is not None:
+    elif success_distance is not None and isinstance(task, str) and task == "pointnav":
         return PointNav(success_distance=success_distance)
     else:
         made = _class_of(task)()
@@ -52,12 +52,14 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
 
 
 def _class_of(name: str) -> type[Task]:
+    if not isinstance(name, str):
+        raise OptionError(f'task is of type {type(name).__name__}; expected a name, "module:Class" or a Task.')
     if name in TASKS:
         return TASKS[name]
-    module, _, attribute = str(name).partition(":")
+    module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute) if attribute else None
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise OptionError(f"task={name!r}: {error}.") from None
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise OptionError(

@@ -86,8 +86,10 @@ def own_error(action: Callable[[], Any], folder: Path | None = None) -> Exceptio
     """
     try:
         action()
-    except OWN_ERRORS as error:
-        assert len(str(error).splitlines()) == 1, repr(str(error))
-        assert folder is None or str(folder) in str(error), str(error)
-        return error
-    return None
+    except OWN_ERRORS as raised:
+        error = raised
+    else:
+        return None
+    assert len(str(error).splitlines()) == 1, repr(str(error))
+    assert folder is None or str(folder) in str(error), str(error)
+    return error

@@ -25,11 +25,13 @@ def choose_device(device: str | torch.device) -> torch.device:
     Raises:
         OptionError: The device is unknown or does not exist.
     """
+    if not isinstance(device, str | torch.device):
+        raise OptionError(f"device is of type {type(device).__name__}; expected 'auto', 'cpu', 'cuda' or 'cuda:1'.")
     if device == "auto":
         return _best()
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise OptionError(f"device={device!r}: expected 'auto', 'cpu', 'cuda' or 'cuda:1'.") from error
     if chosen.type == "cuda":
         return _with_index(chosen)
