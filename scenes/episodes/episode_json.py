@@ -28,6 +28,7 @@ MAX_GOALS_BYTES = 1 << 20
 
 _KIND = "a gzip file of episodes"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec raises the second for text that is not UTF-8
 _NON_FINITE = re.compile(rb"(?<=[\[,:\s])-?(?:NaN|Infinity)(?=[\],}\s])")
 
 Text = Annotated[str, Meta(max_length=4096)]
@@ -153,7 +154,7 @@ def read_episodes(path: Path) -> Iterator[JsonEpisode | MalformedEpisode]:
     try:
         yield from msgspec.json.decode(document.episodes, type=list[JsonEpisode])
         return
-    except msgspec.DecodeError:
+    except _BROKEN:
         pass  # At least one is malformed: find out which.
     malformed = 0
     for number, item in enumerate(_items(document.episodes)):
@@ -194,7 +195,7 @@ def read_document(path: Path) -> dict[str, Any]:
     _document(path, data)
     try:
         return msgspec.json.decode(_NON_FINITE.sub(b"null", data))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (*_BROKEN, RecursionError) as error:
         raise SceneError(f"{path} is malformed JSON: {first_line(error)}.") from error
 
 
@@ -220,7 +221,7 @@ def _document(path: Path, data: bytes) -> _File:
             document = msgspec.json.decode(data, type=_File)
         except msgspec.ValidationError:
             raise
-        except msgspec.DecodeError:
+        except _BROKEN:
             # Python writes NaN and Infinity, which JSON does not have.
             document = msgspec.json.decode(_NON_FINITE.sub(b"null", data), type=_File)
         if bytes(memoryview(document.episodes)[:1]) != b"[":
@@ -228,7 +229,7 @@ def _document(path: Path, data: bytes) -> _File:
         return document
     except msgspec.ValidationError as error:
         raise SceneError(f"{path} is not an episode file: {first_line(error)}; expected a list 'episodes'.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (*_BROKEN, RecursionError) as error:
         raise SceneError(f"{path} is malformed JSON: {first_line(error)}.") from error
 
 
@@ -241,7 +242,7 @@ def _check_task(path: Path, task: str | None) -> None:
 def _task_of(item: bytes) -> str | None:
     try:
         marks = msgspec.json.decode(item, type=_Marks)
-    except msgspec.DecodeError:
+    except _BROKEN:
         return None
     return next((task for name, task in _TASK_OF_MARK.items() if _has(getattr(marks, name))), None)
 
@@ -258,12 +259,12 @@ def _has(mark: _Other) -> bool:
 def _episode(number: int, item: bytes) -> JsonEpisode | MalformedEpisode:
     try:
         return msgspec.json.decode(item, type=JsonEpisode)
-    except msgspec.DecodeError as error:
+    except _BROKEN as error:
         reason = f"episode {number} is malformed ({first_line(error)})"
     try:
         names = msgspec.json.decode(item, type=_Names)
         return MalformedEpisode(reason, str(names.episode_id) or f"number {number}", names.scene_id)
-    except msgspec.DecodeError:
+    except _BROKEN:
         return MalformedEpisode(reason, f"number {number}")
 
 

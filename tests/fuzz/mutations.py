@@ -22,10 +22,10 @@ Key = str | int
 def damaged_bytes(draw: st.DrawFn, content: bytes) -> bytes:
     """Returns `content` with bytes flipped, cut out, repeated or inserted, or with its end missing."""
     data = bytearray(content)
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 4)))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
         size = draw(st.integers(1, 16))
-        match draw(st.sampled_from(("flip", "truncate", "cut", "repeat", "insert", "fill"))):
+        match draw(st.sampled_from(("flip", "flip", "flip", "truncate", "cut", "repeat", "insert", "fill"))):
             case "flip" if data:
                 data[at] ^= draw(st.integers(1, 255))
             case "truncate":

@@ -97,6 +97,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of files that are referred to and missing
 @pytest.mark.parametrize(("name", "make", "count"), CASES)
 def test_damaged_mesh_files(tmp_path, name, make, count):
     make(tmp_path / name)

@@ -247,3 +247,17 @@ def test_any_json_is_read_or_refused_in_one_line(folder, tmp_path, changes):
         return
     assert refused.startswith(str(path))
     assert "\n" not in refused
+
+
+@pytest.mark.parametrize("field", ["episode_id", "scene_id", "start_position", "note"])
+def test_text_that_is_not_utf8_is_an_error_of_the_file(tmp_path, field):
+    text = json.dumps({"episodes": [entry("one-room"), entry("one-room", **{field: "MARK"})]}).encode()
+    path = tmp_path / "val.json.gz"
+    path.write_bytes(gzip.compress(text.replace(b"MARK", b"a\xe8b")))
+    bad = []
+    try:
+        kept = load_episodes(path, bad=bad)
+    except SceneError as error:
+        assert str(path) in str(error)
+    else:
+        assert len(kept) + len(bad) == 2
