@@ -187,7 +187,7 @@ def test_step_before_reset(one_room, make_env):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_envs": 0}, "num_envs=0.*at least 1"),
+        ({"num_envs": 0}, "num_envs=0.*from 1 to 1048576"),
         ({"num_envs": 2.5}, "num_envs=2.5"),
         ({"num_envs": 2**31}, "num_envs=2147483648.*to 1048576"),
         ({"sensors": "rgb"}, r"sensors='rgb'.*\('rgb',\)"),
