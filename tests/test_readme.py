@@ -86,7 +86,7 @@ def test_architecture_names_every_file(package):
     assert named == there, "in two rows of docs/architecture.md"
 
 
-@pytest.mark.parametrize("page", [ARCHITECTURE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ARCHITECTURE, ROOT / "docs" / "reliability.md"], ids=lambda page: page.name)
 def test_files_named_in_tables_exist(page):
     """Everything in backticks that looks like a path from the root of the checkout."""
     names = set(

@@ -28,8 +28,8 @@ from batchsim import NavVectorEnv
 from batchsim.render.opengl.context import activated
 from batchsim.render.opengl.egl import load_egl
 
-ACTION_CHANCES = (0.02, 0.58, 0.2, 0.2)
-"""Of stop, forward, left and right: episodes last about 50 steps, so agents cross rooms and scenes are swapped."""
+ACTION_CHANCES = (0.05, 0.55, 0.2, 0.2)
+"""Of stop, forward, left and right: episodes last about 20 steps, so that scenes are swapped often."""
 
 MEMORY_GROWTH = 0.01
 GL_KINDS = ("Buffer", "Texture", "Framebuffer", "VertexArray", "Program", "Shader", "Renderbuffer", "Query", "Sampler")
@@ -109,8 +109,9 @@ class Soak:
 
     Args:
         env: A torch environment with images.
-        warm_up: Vector steps before the counts are taken for the first time.
-        steps: Vector steps after that.
+        warm_up: Vector steps at least before the counts are taken for the first time. The warm-up continues until every
+            scene has been in memory, because slots grow to the size of the largest scene.
+        steps: Vector steps in all.
         samples: How often memory and counts are taken during these.
         seed: Seed of the environments and of the actions.
     """
@@ -130,12 +131,13 @@ class Soak:
     def run(self) -> dict[str, Any]:
         """Warms up, walks, and returns the figures; `ok` tells whether everything held."""
         self._check(self.env.reset(seed=self.seed)[0])
-        self._walk(self.warm_up)
+        warm = self._warm_up()
+        steps = self.steps - warm
         counts, objects = settled_counts(), gl_objects(self.env)
         memory = [self._memory()]
         started = time.perf_counter()
         for sample in range(self.samples):
-            self._walk(self.steps * (sample + 1) // self.samples - self.steps * sample // self.samples)
+            self._walk(steps * (sample + 1) // self.samples - steps * sample // self.samples)
             memory.append(self._memory())
             self._compare(settled_counts(counts), counts, fewer_allowed=True)  # threads from before may still end
             self._compare(gl_objects(self.env), objects)
@@ -150,8 +152,8 @@ class Soak:
         return {
             "ok": not self.faults,
             "faults": dict(self.faults),
-            "environment_steps": (self.warm_up + self.steps) * self.env.num_envs,
-            "steps_after_warm_up": self.steps * self.env.num_envs,
+            "environment_steps": self.steps * self.env.num_envs,
+            "steps_after_warm_up": steps * self.env.num_envs,
             "num_envs": self.env.num_envs,
             "seconds": round(seconds, 1),
             "episodes": self.episodes,
@@ -161,6 +163,17 @@ class Soak:
             **counts,
             "gl_objects": {kind: count for kind, count in objects.items() if count},
         }
+
+    def _warm_up(self) -> int:
+        """Walks until every scene has been in memory; returns the number of vector steps that this took."""
+        walked, streamer = self.warm_up, self.env.simulator.streamer
+        self._walk(walked)
+        while streamer is not None and len(streamer.visited) < len(streamer.loader.sources):
+            if walked + 16 > self.steps - self.samples:
+                raise SystemExit(f"{self.steps} steps are too few: {len(streamer.visited)} scenes visited.")
+            self._walk(16)
+            walked += 16
+        return walked
 
     def _memory(self) -> int:
         gc.collect()
@@ -214,8 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         device=options.device,
     )
     total = -(-options.steps // options.num_envs)
-    warm_up = total // 5
-    figures = Soak(env, warm_up, total - warm_up, seed=options.seed).run()
+    figures = Soak(env, total // 5, total, seed=options.seed).run()
     env.close()
     print(json.dumps({"backend": options.backend} | figures))
     return 0 if figures["ok"] else 1

@@ -24,18 +24,18 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def make(make_env, folder):
-    """Makes environments that swap the scenes of the folder."""
+    """Makes environments of the scenes of the folder."""
 
-    def made(num_envs, renderer="raycast"):
+    def made(num_envs, renderer="raycast", resident=None):
         options = {"sensors": ("depth", "rgb"), "width": 8, "height": 8, "max_episode_steps": 20, "device": "cpu"}
-        return make_env(num_envs, str(folder), num_resident_scenes=4, renderer=renderer, **options)
+        return make_env(num_envs, str(folder), num_resident_scenes=resident, renderer=renderer, **options)
 
     return made
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nothing_grows_and_everything_is_in_bounds(make, backend):
-    figures = Soak(make(64, backend), warm_up=150, steps=300, samples=5).run()
+    figures = Soak(make(64, backend, resident=4), warm_up=100, steps=400, samples=5).run()
     assert figures["faults"] == {}
     assert figures["scenes_visited"] == 10
     assert figures["scene_changes"] >= 8
