@@ -54,8 +54,8 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
 def _class_of(name: str) -> type[Task]:
     if not isinstance(name, str):
         raise OptionError(
-            f'task is of type {type(name).__name__}: expected one of {", ".join(TASKS)}, "module:Class" with a subclass '
-            "of batchsim.tasks.Task, or an instance of one."
+            f'task is of type {type(name).__name__}: expected one of {", ".join(TASKS)}, "module:Class" with '
+            "a subclass of batchsim.tasks.Task, or an instance of one."
         )
     if name in TASKS:
         return TASKS[name]
