@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from rich.table import Table
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.cli import describe
 from batchsim.scenes.errors import SceneError
-from batchsim.scenes.sources.bake_many import BakeProcess, available_cores
+from batchsim.scenes.sources.bake_many import BakeProcess, available_cores, feed_all
 from batchsim.scenes.sources.library import resolve
 from batchsim.scenes.sources.scene_source import SceneSource
 
@@ -93,15 +92,7 @@ def check_scenes(sources: Sequence[SceneSource], workers: int) -> list[dict]:
                 rows[number] = _row(sources[number], process)
                 bar.advance(task)
 
-        threads = [threading.Thread(target=feed, args=(process,), daemon=True) for process in processes]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            for process in processes:
-                process.close()
+        feed_all(processes, feed)
     return rows
 
 

@@ -31,6 +31,7 @@ from batchsim.process.exit_gate import close_at_exit, gated
 from batchsim.render.camera import Camera, read_cameras
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
+from batchsim.scenes.prefixes import without_prefix
 from batchsim.settings import Setting, with_setting
 from batchsim.simulation.episode_sources import FixedEpisodes
 from batchsim.simulation.simulator import Simulator, SimulatorOptions
@@ -418,7 +419,7 @@ class NavVectorEnv(VectorEnv):
             OptionError: If `num_envs`, the scenes or the task differ.
         """
         prefix = "simulator."
-        inner = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        inner = without_prefix(prefix, tensors)
         missing = {"terminated", "truncated", "was_reset"} - tensors.keys()
         if missing:
             raise OptionError(f"Not a result of NavVectorEnv.state_dict: {', '.join(sorted(missing))} missing.")

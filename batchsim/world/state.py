@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
+from batchsim.scenes.prefixes import without_prefix
 
 _TASK = "task."
 
@@ -84,7 +85,7 @@ class State:
         """Replaces all tensors by `tensors`, named as in `tensors()`. Nothing is copied."""
         for name in _OWN:
             setattr(self, name, tensors[name])
-        self.task = {name.removeprefix(_TASK): value for name, value in tensors.items() if name.startswith(_TASK)}
+        self.task = without_prefix(_TASK, tensors)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns copies of all tensors, for `load_state_dict`."""

@@ -234,7 +234,7 @@ def link_object_goals(
             offset[mine] = moved
             scene, number_of = _with_file_goals(scene, keys, loaded.image[mine].max() >= 0)
         except SceneError as error:
-            bad += [BadEpisode(name, episodes.episode_id[e], f"its scene cannot be had: {error}") for e in mine]
+            bad += [BadEpisode(name, episodes.episode_id[e], f"its scene cannot be loaded: {error}") for e in mine]
             continue
         fitted.append(scene)
         for e in mine:

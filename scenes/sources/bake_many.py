@@ -135,6 +135,13 @@ def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], Non
                 failures.append(error)
             advance()
 
+    feed_all(processes, feed)
+    if failures and not skip_failures:
+        raise failures[0]
+
+
+def feed_all(processes: Sequence[BakeProcess], feed: Callable[[BakeProcess], None]) -> None:
+    """Calls `feed` with each of `processes` in a thread of its own, waits for all, and closes the processes."""
     threads = [threading.Thread(target=feed, args=(process,), daemon=True) for process in processes]
     try:
         for thread in threads:
@@ -144,8 +151,6 @@ def _run(missing: Sequence[SceneSource], workers: int, advance: Callable[[], Non
     finally:
         for process in processes:
             process.close()
-    if failures and not skip_failures:
-        raise failures[0]
 
 
 def _ask(process: subprocess.Popen, message: Any) -> Any:
