@@ -13,7 +13,9 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from batchsim import defaults
-from batchsim.control import VelocityControl, VelocityOptions, read_velocity_options
+from batchsim.control import VelocityControl, VelocityOptions
+from batchsim.envs.build_simulator import build_simulator, read_options
+from batchsim.envs.episode_ends import EpisodeEnds
 from batchsim.envs.infos import numpy_info, torch_info
 from batchsim.envs.input_validation import (
     check_reset_options,
@@ -24,19 +26,18 @@ from batchsim.envs.input_validation import (
     read_seeds,
     with_entropy,
 )
+from batchsim.envs.output import one_each, pictures, to_numpy
+from batchsim.envs.spaces import image_spaces
 from batchsim.errors import OptionError
-from batchsim.noise import Noise, read_noise
-from batchsim.option_checks import flag, one_of, real_number, sequence, whole_number
+from batchsim.noise import Noise
+from batchsim.option_checks import one_of, whole_number
 from batchsim.process.exit_gate import close_at_exit, gated
-from batchsim.render.camera import Camera, read_cameras
+from batchsim.render.camera import Camera
 from batchsim.render.opengl.devices import choose_device
-from batchsim.scenes import AgentBody, EpisodeSet, Scene, resolve
+from batchsim.scenes import AgentBody, EpisodeSet
 from batchsim.scenes.prefixes import without_prefix
 from batchsim.settings import Setting, with_setting
-from batchsim.simulation.episode_sources import FixedEpisodes
-from batchsim.simulation.simulator import Simulator, SimulatorOptions
-from batchsim.streaming.initial_scenes import InitialScenes
-from batchsim.tasks import Task, choose_task
+from batchsim.tasks import Task
 
 OUTPUTS = ("torch", "numpy")
 MOST_ENVS = 1 << 20
@@ -195,64 +196,22 @@ class NavVectorEnv(VectorEnv):
         self.render_mode = render_mode
         self.autoreset_mode = read_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        sensors = sequence("sensors", sensors, f"({sensors!r},)" if isinstance(sensors, str) else "('depth',)")
-        if render_mode is not None and not any(name in sensors for name in ("rgb", "depth")):
-            raise OptionError(f"render_mode={render_mode!r}: expected 'rgb' or 'depth' in sensors; got {sensors!r}.")
-        options = SimulatorOptions(
-            sensors=sensors,
-            width=width,
-            height=height,
-            hfov=hfov,
-            cameras=() if cameras is None else read_cameras(cameras),
-            camera_height=camera_height,
-            forward_step=forward_step,
-            turn_angle=turn_angle,
-            allow_sliding=allow_sliding,
-            max_episode_steps=max_episode_steps,
-            max_depth=max_depth,
-            depth_format=depth_format,
-            channels_first=channels_first,
-            # Numpy arrays are copied anyway.
-            reuse_buffers=flag("reuse_buffers", reuse_buffers) or self.output == "numpy",
-            renderer=renderer,
-            simulator_cuda_graph=simulator_cuda_graph,
-            compile_simulator=compile_simulator,
-            tilt_angle=tilt_angle,
-            min_depth=min_depth,
-            action_mode=action_mode,
-            velocity=read_velocity_options(velocity),
-            noise=read_noise(noise),
-        )
+        options = read_options(self._arguments)
+        if render_mode is not None and not any(name in options.sensors for name in ("rgb", "depth")):
+            raise OptionError(
+                f"render_mode={render_mode!r}: expected 'rgb' or 'depth' in sensors; got {options.sensors!r}."
+            )
         self.max_episode_steps = options.max_episode_steps
         self.device = choose_device(device)
-        task = choose_task(task, success_distance)
-        body = AgentBody(
-            radius=real_number("agent_radius", agent_radius, 0.01, 5, "metres"),
-            height=real_number("agent_height", agent_height, 0.5, 10, "metres"),
-        )
-        sources = resolve(scenes, body)
-        if not isinstance(episodes, EpisodeSet | None):
-            raise OptionError(f"episodes is of type {type(episodes).__name__}; expected an EpisodeSet or None.")
-        if episodes is None:
-            initial = InitialScenes.load(sources, num_resident_scenes, single=self.num_envs == 1)
-        else:
-            initial = InitialScenes.load_all(sources, num_resident_scenes)
-        loaded: Sequence[Scene] = list(initial.resident.values())
-        source: FixedEpisodes | None = None
-        if episodes is not None:
-            loaded, episodes = task.prepare(loaded, episodes)
-            source = FixedEpisodes(episodes, loaded, self.num_envs, self.device)
-        self._failed, self._num_labels = initial.failed_names, initial.num_labels
-        self.label_names = initial.label_names
-        swapped = initial if initial.has_more else None
-        self.simulator = Simulator(loaded, self.num_envs, task, source, options, self.device, swapped)
-        self.single_observation_space = gym.spaces.Dict(self._image_spaces() | self.task.observation_spaces())
+        built = build_simulator(self.num_envs, self._arguments, options, self.device)
+        self.simulator, self.label_names = built.simulator, built.label_names
+        self._failed = built.failed_scenes
+        spaces = image_spaces(self.simulator, built.num_labels) | self.task.observation_spaces()
+        self.single_observation_space = gym.spaces.Dict(spaces)
         self.single_action_space = self.simulator.transition.control.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        # NEXT_STEP and DISABLED: how episodes ended that have not been followed by another one yet.
-        self._terminated = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
-        self._truncated = self._terminated.clone()
+        self._ends = EpisodeEnds(self.num_envs, self.autoreset_mode, self.device)
         self._was_reset = False
         close_at_exit()
 
@@ -279,30 +238,6 @@ class NavVectorEnv(VectorEnv):
             return {}
         failed = len(streamer.failed_scenes)
         return {"scenes_visited": len(streamer.visited), "scene_changes": streamer.changes, "scenes_failed": failed}
-
-    def _image_spaces(self) -> dict[str, gym.Space]:
-        """Returns the spaces of the images of each camera, by the names of the images."""
-        options = self.simulator.options
-        labels = self._num_labels or np.iinfo(np.int32).max
-
-        goals = {}
-        if self.simulator.goal_images is not None:
-            camera = self.simulator.goal_images.camera
-            size = (3, camera.height, camera.width) if options.channels_first else (camera.height, camera.width, 3)
-            goals = {self.task.goal_image: gym.spaces.Box(0, 255, size, np.uint8)}
-
-        def space(camera: Camera, sensor: str) -> gym.Space:
-            low, high, channels, dtype = {
-                "depth": (0.0, 1.0, 1, np.float32) if options.depth_format == "float32" else (0, 255, 1, np.uint8),
-                "rgb": (0, 255, 3, np.uint8),
-                "semantic": (0, labels - 1, 1, np.int32),
-                "instance": (0, 0xFFFF, 1, np.int32),
-            }[sensor]
-            size = camera.height, camera.width
-            return gym.spaces.Box(low, high, (channels, *size) if options.channels_first else (*size, channels), dtype)
-
-        images = {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
-        return images | goals
 
     @gated
     def reset(
@@ -339,8 +274,7 @@ class NavVectorEnv(VectorEnv):
             state = self.simulator.state
             state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
         self._was_reset = True
-        kept = torch.zeros_like(self._terminated) if mask is None else ~mask
-        self._terminated, self._truncated = self._terminated & kept, self._truncated & kept
+        self._ends.clear(mask)
         return self._out(observation), {}
 
     @gated
@@ -371,31 +305,17 @@ class NavVectorEnv(VectorEnv):
         self._check_open("step")
         if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before step().")
-        self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, self._waiting())
+        waiting = self._ends.waiting(self.simulator.transition.counts_ended)
+        self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, waiting)
 
     @gated
     def step_wait(self) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
         """Finishes a step; see `step`. Raises `gymnasium.error.NoAsyncCallError` if none was started."""
         self._check_open("step")
-        result, mode = self.simulator.step_wait(), self.autoreset_mode
-        acted = ~(self._terminated | self._truncated)
-        if mode == AutoresetMode.DISABLED:
-            result.terminated |= self._terminated
-            result.truncated |= self._truncated
-            acted = torch.ones_like(acted)
-        if mode != AutoresetMode.SAME_STEP:
-            self._terminated, self._truncated = result.terminated.clone(), result.truncated.clone()
-        info = (torch_info if self.output == "torch" else numpy_info)(result, mode, acted)
+        result = self.simulator.step_wait()
+        acted = self._ends.update(result)
+        info = (torch_info if self.output == "torch" else numpy_info)(result, self.autoreset_mode, acted)
         return (*self._out((result.observation, result.reward, result.terminated, result.truncated)), info)
-
-    def _waiting(self) -> Tensor | None:
-        """Returns the environments that do not act in this step, bool `[N]`; None if there are none for certain."""
-        if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            return None
-        waiting = self._terminated | self._truncated
-        # On a CPU, asking is free and saves work; a GPU would have to be waited for.
-        asks = self.simulator.transition.counts_ended and self.autoreset_mode == AutoresetMode.DISABLED
-        return None if asks and not waiting.any() else waiting
 
     @gated
     def observe(self) -> dict[str, Any]:
@@ -409,8 +329,11 @@ class NavVectorEnv(VectorEnv):
         The tensors can be saved with safetensors. Images are not included; call `observe` after `load_state_dict`.
         """
         flags = {"was_reset": torch.tensor(self._was_reset)}
-        ends = {"terminated": self._terminated.clone(), "truncated": self._truncated.clone()}
-        return {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()} | flags | ends
+        return (
+            {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()}
+            | flags
+            | self._ends.state_dict()
+        )
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restores the result of `state_dict`, also of another instance; it continues exactly as that one.
@@ -424,8 +347,7 @@ class NavVectorEnv(VectorEnv):
         if missing:
             raise OptionError(f"Not a result of NavVectorEnv.state_dict: {', '.join(sorted(missing))} missing.")
         self.simulator.load_state_dict(inner)
-        self._terminated = tensors["terminated"].to(self.device, copy=True)
-        self._truncated = tensors["truncated"].to(self.device, copy=True)
+        self._ends.load_state_dict(tensors)
         self._was_reset = bool(tensors["was_reset"])
 
     @gated
@@ -440,16 +362,7 @@ class NavVectorEnv(VectorEnv):
             return None
         if not self._was_reset:
             raise gym.error.ResetNeeded("Call reset() before render().")
-        options, images = self.simulator.options, self.simulator.images
-        sensor = "rgb" if "rgb" in options.sensors else "depth"
-        image = images[options.rig[0].key(sensor)].cpu().numpy()
-        if options.channels_first:
-            image = image.transpose(0, 2, 3, 1)
-        if sensor == "rgb":
-            return tuple(image.copy())
-        share = image / 255 if options.depth_format == "uint8" else image
-        grey = np.where(share > 0, 255 * (1 - share), 0).astype(np.uint8)
-        return tuple(np.repeat(grey, 3, axis=-1))
+        return pictures(self.simulator.images, self.simulator.options)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method, or reads an attribute, once for all environments, as `SyncVectorEnv.call` does for each.
@@ -467,10 +380,7 @@ class NavVectorEnv(VectorEnv):
         value = state[name] if name in state else getattr(self, single.get(name, name))
         if callable(value):
             value = value(*args, **kwargs)
-        if isinstance(value, Tensor):
-            value = value.cpu().numpy().copy()
-        is_batch = isinstance(value, (tuple, list, np.ndarray)) and len(value) == self.num_envs
-        return tuple(value) if is_batch else (value,) * self.num_envs
+        return one_each(value, self.num_envs)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Returns an attribute for each environment; see `call`."""
@@ -526,19 +436,8 @@ class NavVectorEnv(VectorEnv):
         return read_actions(actions, self.num_envs, self.task.action_names, self.device)
 
     def _out(self, value: Any) -> Any:
-        return value if self.output == "torch" else _to_numpy(value)
+        return value if self.output == "torch" else to_numpy(value)
 
 
 def _construct(cls: type[NavVectorEnv], arguments: dict[str, Any]) -> NavVectorEnv:
     return cls(**arguments)
-
-
-def _to_numpy(value: Any) -> Any:
-    """Replaces the tensors in nested dicts and tuples by numpy copies."""
-    if isinstance(value, Tensor):
-        return value.detach().cpu().numpy().copy()
-    if isinstance(value, dict):
-        return {key: _to_numpy(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_to_numpy(item) for item in value)
-    return value
