@@ -63,9 +63,10 @@ class Collector:
 
     def decide(self, t: int) -> None:
         """Lets the policy choose at step `t` of the rollout, and starts the environments' step."""
-        logits, value, memory = self.policy.step(self.observation, self._action, self._episode_start, self.memory)
+        observation = self.policy.prepare(self.observation)
+        logits, value, memory = self.policy.step(observation, self._action, self._episode_start, self.memory)
         action, log_prob = self._sampler.draw(logits)
-        self.buffer.store_decision(t, self.observation, self._action, self._episode_start, action, log_prob, value)
+        self.buffer.store_decision(t, observation, self._action, self._episode_start, action, log_prob, value)
         self._action, self.memory = action, memory
         self.env.step_async(action)
 

@@ -79,7 +79,7 @@ class Trainer:
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
         actions = self.env.single_action_space
         size = math.prod(actions.shape) if isinstance(actions, gym.spaces.Box) else 0  # numbers of an action
-        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, size)
+        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, size, policy.prepare)
         columns = self.rollout.split(len(envs))
         self.collectors = [
             Collector(env, policy, buffer, config.gamma, seed, elapsed)

@@ -26,7 +26,7 @@ def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) ->
     Depth gives 11 channels: its value, and the tenth of the range that it is in as a one-hot vector (Shacklett et al.,
     2021). Colour gives 3, in [-1, 1].
     """
-    dtype = _working_dtype(observation[names[0]].device)
+    dtype = image_dtype(observation[names[0]].device)
     makers = {"depth": _depth, "rgb": _rgb}
     parts = [makers[name](observation[name], dtype) for name in names]
     return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
@@ -42,7 +42,7 @@ def _rgb(rgb: Tensor, dtype: torch.dtype) -> Tensor:
     return (rgb.float() * (2 / 255) - 1).to(dtype)
 
 
-def _working_dtype(device: torch.device) -> torch.dtype:
+def image_dtype(device: torch.device) -> torch.dtype:
     """Returns the dtype to which autocast would cast the input of a matrix product."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
@@ -54,3 +54,36 @@ def to_patches(x: Tensor, size: int) -> Tensor:
     batch, height, width, channels = x.shape
     x = x.view(batch, height // size, size, width // size, size, channels).transpose(2, 3)
     return x.reshape(batch, height // size, width // size, size * size * channels)
+
+
+def to_nested_patches(x: Tensor, first: int, levels: int) -> Tensor:
+    """Orders pixels so that those of a patch follow each other, and so do the patches of a larger one.
+
+    Args:
+        x: Images, `[B, H, W, C]`.
+        first: Side of the smallest patches, pixels.
+        levels: How many times 2 x 2 patches form a larger one.
+
+    Returns:
+        `[B, H * W, C]`: the largest patches row by row, in each its four patches row by row, and so on.
+    """
+    batch, height, width, channels = x.shape
+    side = first << levels
+    row = first * channels  # a row of a smallest patch, which moves as a whole
+    word = _word(x, row)
+    if word is not None:
+        row = row * x.element_size() // word.itemsize
+    values = x.contiguous() if word is None else x.contiguous().view(batch, height, -1).view(word)
+    split = values.view(batch, height // side, *[2] * levels, first, width // side, *[2] * levels, row)
+    down, across = range(1, levels + 2), range(levels + 3, 2 * levels + 4)
+    order = [axis for pair in zip(down, across, strict=True) for axis in pair]
+    moved = split.permute(0, *order, levels + 2, 2 * levels + 4).reshape(batch, -1)
+    return (moved if word is None else moved.view(x.dtype)).view(batch, height * width, channels)
+
+
+def _word(x: Tensor, row: int) -> torch.dtype | None:
+    """Returns an integer type to copy rows of `row` numbers as, which is faster; None where gradients are needed."""
+    if x.requires_grad or x.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    size = row * x.element_size()
+    return next((word for word in (torch.int64, torch.int32) if size % word.itemsize == 0), None)

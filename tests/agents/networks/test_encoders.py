@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import image_channels
+from batchsim.agents.networks.encoders.images import image_channels, to_nested_patches
+from batchsim.agents.networks.encoders.patch_encoder import PatchEncoder
 from batchsim.agents.networks.encoders.registry import make_encoder
 from batchsim.agents.networks.encoders.se_resnet import FixupBlock, SEResNet9
 from batchsim.agents.networks.policy import Policy, PolicyConfig
@@ -179,3 +180,43 @@ def test_a_policy_reads_the_sensors_that_its_config_names(seeded):
     for name in here:
         assert not torch.allclose(policy.step({**here, name: -here[name]}, *nothing)[0], usual, atol=1e-6)
     assert torch.equal(policy.step({**here, "depth": torch.zeros(1, 64, 64, 1)}, *nothing)[0], usual)
+
+
+@pytest.mark.parametrize("images", [("depth",), ("rgb",), ("depth", "rgb")])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_prepared_images_are_read_as_the_images_are(images, dtype, seeded):
+    policy = Policy(PolicyConfig(images=images, image_size=(32, 48), visual_channels=(4, 8, 8), hidden_size=16))
+    policy.compute_dtype = dtype
+    observation = policy.blank_observation(6)
+    if "depth" in images:
+        observation["depth"].uniform_()
+    if "rgb" in images:
+        observation["rgb"].random_(0, 256)
+    prepared = policy.prepare(observation)
+    assert not set(images) & set(prepared)
+    rest = policy.blank_action(6), torch.ones(6, dtype=torch.bool), policy.initial_state(6)
+    for plain, fast in zip(policy.step(observation, *rest), policy.step(prepared, *rest), strict=True):
+        assert torch.allclose(plain, fast, atol=2e-2 if dtype else 1e-3)
+
+
+def test_prepared_depth_keeps_a_centimetre_at_least(seeded):
+    depth = torch.rand(2, 32, 32, 1)
+    encoder = PatchEncoder((32, 32), (4, 8), 8)
+    for dtype, metres in ((torch.float16, 0.0013), (torch.bfloat16, 0.01)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            prepared = encoder.prepare("depth", depth)
+        assert prepared.dtype == dtype
+        error = (-prepared.double().log() / 4).flatten(1).sort().values - depth.double().flatten(1).sort().values
+        assert 10 * error.abs().max() < metres
+
+
+def test_nested_patches_by_hand():
+    # Two smallest patches of 2 x 2 make one of 4 x 4, and there are two of these side by side.
+    image = torch.arange(32).view(1, 4, 8, 1)
+    expected = []
+    for left in (0, 4):
+        for y in (0, 2):
+            for x in (0, 2):
+                expected += [8 * (y + i) + left + x + j for i in (0, 1) for j in (0, 1)]
+    for dtype in (torch.uint8, torch.float16, torch.float32, torch.int64):
+        assert to_nested_patches(image.to(dtype), 2, 1).flatten().tolist() == expected
