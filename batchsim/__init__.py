@@ -3,7 +3,8 @@
 Importing this package registers `batchsim/PointNav-v0`, `batchsim/Flee-v0` and `batchsim/Explore-v0` with Gymnasium.
 It does not import torch or moderngl: the names below are loaded when first used.
 
-It also limits how long OpenMP threads spin (`batchsim.openmp`), which only works if torch is imported later.
+It also sets numbers of threads and how long they spin (`batchsim.cpu_threads`), which only works fully if torch is
+imported later.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import batchsim.openmp  # (before anything imports torch)
+# In a checkout, `batchsim.agents` and `batchsim.scenes` are the folders beside this one; installed, they are inside it.
+if not (Path(__file__).parent / "scenes").is_dir():
+    __path__.append(str(Path(__file__).resolve().parents[1]))
+
+import batchsim.cpu_threads  # (before anything imports NumPy or torch)
 import batchsim.process.command_line  # noqa: F401  (before the slow imports: it handles Ctrl-C during them)
 from batchsim.envs.registration import register_task
 
@@ -55,10 +60,6 @@ _MODULES = {
     "Task": "batchsim.tasks.task",
 }
 _SUBPACKAGES = ("agents", "scenes", "tasks", "poses", "random_streams")
-
-# In a checkout, `batchsim.agents` and `batchsim.scenes` are the folders beside this one; installed, they are inside it.
-if not (Path(__file__).parent / "scenes").is_dir():
-    __path__.append(str(Path(__file__).resolve().parents[1]))
 
 
 def __getattr__(name: str) -> Any:

@@ -4,26 +4,34 @@
 >>> scene = scenes.load("one-room")
 >>> scene.geodesic_distance([0, 0, 0], [3, 0, 4]).round(1)
 np.float32(5.0)
+
+The names below are loaded when first used.
 """
 
-from batchsim.scenes.agent_body import AgentBody
-from batchsim.scenes.baking.bake import bake
-from batchsim.scenes.baking.scene import Scene
-from batchsim.scenes.episodes.episode_set import EpisodeSet
-from batchsim.scenes.episodes.habitat_files import load_episodes, save_episodes
-from batchsim.scenes.episodes.habitat_object_files import (
-    link_object_goals,
-    load_object_episodes,
-    save_object_episodes,
-)
-from batchsim.scenes.episodes.linking import link_goals
-from batchsim.scenes.episodes.sampling import sample_episodes, standard_episodes
-from batchsim.scenes.errors import SceneError
-from batchsim.scenes.labels import LABELS
-from batchsim.scenes.mesh import Material, Mesh
-from batchsim.scenes.sources.bake_many import bake_many
-from batchsim.scenes.sources.library import SceneSet, load, load_all, resolve
-from batchsim.scenes.sources.scene_source import SceneSource
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchsim.scenes.agent_body import AgentBody
+    from batchsim.scenes.baking.bake import bake
+    from batchsim.scenes.baking.scene import Scene
+    from batchsim.scenes.episodes.episode_set import EpisodeSet
+    from batchsim.scenes.episodes.habitat_files import load_episodes, save_episodes
+    from batchsim.scenes.episodes.habitat_object_files import (
+        link_object_goals,
+        load_object_episodes,
+        save_object_episodes,
+    )
+    from batchsim.scenes.episodes.linking import link_goals
+    from batchsim.scenes.episodes.sampling import sample_episodes, standard_episodes
+    from batchsim.scenes.errors import SceneError
+    from batchsim.scenes.labels import LABELS
+    from batchsim.scenes.mesh import Material, Mesh
+    from batchsim.scenes.sources.bake_many import bake_many
+    from batchsim.scenes.sources.library import SceneSet, load, load_all, resolve
+    from batchsim.scenes.sources.scene_source import SceneSource
 
 __all__ = [
     "LABELS",
@@ -49,3 +57,41 @@ __all__ = [
     "save_object_episodes",
     "standard_episodes",
 ]
+
+_MODULES = {
+    "AgentBody": "batchsim.scenes.agent_body",
+    "bake": "batchsim.scenes.baking.bake",
+    "bake_many": "batchsim.scenes.sources.bake_many",
+    "EpisodeSet": "batchsim.scenes.episodes.episode_set",
+    "LABELS": "batchsim.scenes.labels",
+    "link_goals": "batchsim.scenes.episodes.linking",
+    "link_object_goals": "batchsim.scenes.episodes.habitat_object_files",
+    "load": "batchsim.scenes.sources.library",
+    "load_all": "batchsim.scenes.sources.library",
+    "load_episodes": "batchsim.scenes.episodes.habitat_files",
+    "load_object_episodes": "batchsim.scenes.episodes.habitat_object_files",
+    "Material": "batchsim.scenes.mesh",
+    "Mesh": "batchsim.scenes.mesh",
+    "resolve": "batchsim.scenes.sources.library",
+    "sample_episodes": "batchsim.scenes.episodes.sampling",
+    "save_episodes": "batchsim.scenes.episodes.habitat_files",
+    "save_object_episodes": "batchsim.scenes.episodes.habitat_object_files",
+    "Scene": "batchsim.scenes.baking.scene",
+    "SceneError": "batchsim.scenes.errors",
+    "SceneSet": "batchsim.scenes.sources.library",
+    "SceneSource": "batchsim.scenes.sources.scene_source",
+    "standard_episodes": "batchsim.scenes.episodes.sampling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

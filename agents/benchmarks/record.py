@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 import resource
 import subprocess
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from batchsim.scenes import Scene
+from batchsim.scenes.available_cores import available_cores
 
 STAGES = ("simulate", "render", "infer", "learn")
 _PIXEL_BYTES = {"depth": 4, "rgb": 3, "semantic": 4}
@@ -134,7 +134,7 @@ def machine(device: torch.device) -> str:
     """Return the name of the GPU, or of the CPU with its number of usable cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_cpu_name()}, {_cores()} cores"
+    return f"{_cpu_name()}, {available_cores()} cores"
 
 
 def today() -> str:
@@ -149,7 +149,3 @@ def _cpu_name() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.machine()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from batchsim.scenes.available_cores import available_cores
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.scene_source import SceneSource
 
@@ -62,11 +63,6 @@ def _is_ready(source: SceneSource) -> bool:
         return source.is_ready
     except SceneError:
         return False  # baking says what is wrong
-
-
-def available_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BakeProcess:

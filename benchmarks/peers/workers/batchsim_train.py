@@ -9,7 +9,7 @@ import ast
 import sys
 from collections.abc import Mapping
 
-# Imported before torch, which `networks` imports: see batchsim.openmp.
+# Imported before torch, which `networks` imports: see batchsim.cpu_threads.
 from batchsim.agents.networks.policy import PolicyConfig
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.ppo.trainer import Trainer
