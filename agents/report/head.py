@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchsim.agents.report.formatting import MeasureStyle, duration, short_number, style_of
+from batchsim.agents.report.formatting import MeasureStyle, duration, style_of
 from batchsim.agents.report.plots.curves import last_known
 from batchsim.agents.report.reported_run import ReportedRun
+from batchsim.agents.report.training_speed import busy_text, frames_text
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,15 @@ def _facts(run: ReportedRun) -> list[tuple[str, str]]:
     if trained_on := training_scenes(run.config):
         facts.append(("Trained on", trained_on))
     if frames:
-        facts.append(("Frames", short_number(frames)))
+        facts.append(("Frames", frames_text(frames, run.config)))
     if seconds:
         facts.append(("Training time", duration(seconds)))
     if frames and seconds:
         facts.append(("Frames/s", f"{frames / seconds:,.0f}"))
     elif fps := last_known(run.curves, "fps"):
         facts.append(("Frames/s", f"{fps:,.0f}"))
+    if busy := busy_text(run.curves):
+        facts.append(("Machine", busy))
     return facts
 
 
