@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
-from batchsim.agents.baselines.oracles import PathFollower
+from batchsim.agents.baselines.oracles import path_follower
 from batchsim.agents.errors import AgentError
 from batchsim.scenes.categories import category_of
 from batchsim.tasks import ObjectNav
@@ -32,7 +32,7 @@ class FrontierAgent:
         categories = [number.get(category_of(name) or "", -1) for name in env.label_names]
         self._category = torch.tensor(categories, device=env.device)
         self._simulator = env.simulator
-        self._path = PathFollower(env)
+        self._path = path_follower(env)
         self._stop = env.task.action_names.index("stop")
         self._stop_distance = 0.9 * env.task.success_distance
         self._in_sight = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
@@ -41,11 +41,12 @@ class FrontierAgent:
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decide by the semantic image and the distances to places."""
-        task = self._simulator.state.task
+        state = self._simulator.state
+        task = state.task
         shown = self._category[observation["semantic"].long().flatten(1)]
         share = (shown == observation["objectgoal"]).float().mean(-1)
         self._in_sight = (self._in_sight & ~episode_start) | (share >= self._LEAST_SHARE)
-        walks = self._path.distance_to_goals()
+        walks = self._simulator.scenes.distances_to_goals(state.scene, state.position)
         self._seen = (self._seen & ~episode_start.unsqueeze(-1)) | (walks < self._NEAR)
         left = torch.where(self._seen, torch.inf, walks)
         reached = left.gather(-1, self._target.unsqueeze(-1)).squeeze(-1).isinf()

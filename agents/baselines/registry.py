@@ -7,7 +7,7 @@ from collections.abc import Callable
 from batchsim import NavVectorEnv, Task
 from batchsim.agents.baselines.agent import Agent
 from batchsim.agents.baselines.frontier import FrontierAgent
-from batchsim.agents.baselines.oracles import FarthestGoalAgent, NearestUnvisitedAgent, ShortestPathAgent
+from batchsim.agents.baselines.oracles import ExpertAgent, NearestUnvisitedAgent
 from batchsim.agents.baselines.simple import ForwardAgent, GreedyAgent, RandomAgent
 from batchsim.agents.errors import AgentError
 from batchsim.tasks import Explore, Flee, GoalNavigation, ObjectNav, PointNav
@@ -27,11 +27,11 @@ SENSORS: dict[str, tuple[str, ...]] = {"frontier": ("semantic",)}
 _MakeAgent = Callable[[NavVectorEnv], Agent]
 _FOR_ANY_TASK: dict[str, _MakeAgent] = {"random": RandomAgent, "forward": ForwardAgent}
 _FOR_TASK: dict[type[Task], dict[str, _MakeAgent]] = {
-    PointNav: {"greedy": GreedyAgent, "oracle": ShortestPathAgent},
-    Flee: {"oracle": FarthestGoalAgent},
+    PointNav: {"greedy": GreedyAgent, "oracle": ExpertAgent},
+    Flee: {"oracle": ExpertAgent},
     Explore: {"oracle": NearestUnvisitedAgent},
-    ObjectNav: {"frontier": FrontierAgent, "oracle": ShortestPathAgent},
-    GoalNavigation: {"oracle": ShortestPathAgent},
+    ObjectNav: {"frontier": FrontierAgent, "oracle": ExpertAgent},
+    GoalNavigation: {"oracle": ExpertAgent},
 }
 
 

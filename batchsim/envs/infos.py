@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
@@ -25,14 +26,19 @@ def torch_info(result: StepResult, mode: AutoresetMode, acted: Tensor) -> dict[s
         acted: bool `[N]`, environments that did not start an episode instead of acting.
     """
     values = step_values(result)
+    labels = _with_mask(result.expert, torch.ones_like(acted)) if result.expert else {}
     if mode != AutoresetMode.SAME_STEP:
-        return _with_mask(values, acted)
-    return _with_mask(values, ~result.done) | {
-        "final_obs": result.final_observation,
-        "_final_obs": result.done,
-        "final_info": _with_mask(values, result.done),
-        "_final_info": result.done,
-    }
+        return _with_mask(values, acted) | labels
+    return (
+        _with_mask(values, ~result.done)
+        | labels
+        | {
+            "final_obs": result.final_observation,
+            "_final_obs": result.done,
+            "final_info": _with_mask(values, result.done),
+            "_final_info": result.done,
+        }
+    )
 
 
 def numpy_info(result: StepResult, mode: AutoresetMode, acted: Tensor) -> dict[str, Any]:
@@ -41,10 +47,11 @@ def numpy_info(result: StepResult, mode: AutoresetMode, acted: Tensor) -> dict[s
     Excluded rows are 0, keys without any row are left out, and `final_obs` is an object array of single observations.
     """
     values = {name: value.cpu().numpy() for name, value in step_values(result).items()}
+    labels = expert_info(result.expert)
     if mode != AutoresetMode.SAME_STEP:
-        return _masked(values, acted.cpu().numpy())
+        return _masked(values, acted.cpu().numpy()) | labels
     done = result.done.cpu().numpy()
-    info: dict[str, Any] = _masked(values, ~done)
+    info: dict[str, Any] = _masked(values, ~done) | labels
     if done.any():
         info |= {
             "final_obs": _rows(result.final_observation, done),
@@ -52,6 +59,15 @@ def numpy_info(result: StepResult, mode: AutoresetMode, acted: Tensor) -> dict[s
             "final_info": _masked(values, done),
             "_final_info": done.copy(),
         }
+    return info
+
+
+def expert_info(labels: dict[str, Tensor]) -> dict[str, Any]:
+    """Returns the expert's `labels` as copies in numpy, with masks that are set everywhere."""
+    info: dict[str, Any] = {}
+    for name, value in labels.items():
+        info[name] = value.cpu().numpy().copy()
+        info[f"_{name}"] = np.ones(len(value), dtype=bool)
     return info
 
 

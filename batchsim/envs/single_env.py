@@ -64,18 +64,23 @@ class NavEnv(gym.Env):
             options: Only `elapsed_steps`, an int: the number of steps that count as taken already.
 
         Returns:
-            The observation, and an empty info.
+            The observation, and an info, which is empty without the option `expert`.
         """
         super().reset(seed=seed)
         batched = {name: np.asarray([value]) for name, value in (options or {}).items()}
-        observation, _ = self._vector.reset(seed=seed, options=batched)
-        return _first_row(observation), {}
+        observation, info = self._vector.reset(seed=seed, options=batched)
+        return _first_row(observation), _first_values(info)
 
     def step(self, action: int) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Makes one step; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...)."""
         observation, reward, terminated, truncated, info = self._vector.step(np.asarray([action]))
-        measures = {name: _to_scalar(value[0]) for name, value in info.items() if not name.startswith("_")}
-        return _first_row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), measures
+        flags = bool(terminated[0]), bool(truncated[0])
+        return _first_row(observation), float(reward[0]), *flags, _first_values(info)
+
+    def expert(self) -> tuple[int, np.ndarray]:
+        """Returns the best action, and the metres to go after each action, float32 `[A]`; see `NavVectorEnv.expert`."""
+        action, cost = self._vector.expert()
+        return int(action[0]), cost[0]
 
     def render(self) -> np.ndarray | None:
         """Returns the last observed image, uint8 `[height, width, 3]`, or None without a `render_mode`."""
@@ -89,6 +94,11 @@ class NavEnv(gym.Env):
 
 def _first_row(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value[0] for name, value in observation.items()}
+
+
+def _first_values(info: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of environment 0, without masks."""
+    return {name: _to_scalar(value[0]) for name, value in info.items() if not name.startswith("_")}
 
 
 def _to_scalar(value: Any) -> Any:

@@ -16,7 +16,7 @@ from batchsim import defaults
 from batchsim.control import VelocityControl, VelocityOptions
 from batchsim.envs.build_simulator import build_simulator, read_options
 from batchsim.envs.episode_ends import EpisodeEnds
-from batchsim.envs.infos import numpy_info, torch_info
+from batchsim.envs.infos import expert_info, numpy_info, torch_info
 from batchsim.envs.input_validation import (
     check_reset_options,
     read_actions,
@@ -124,6 +124,8 @@ class NavVectorEnv(VectorEnv):
             trainer that copies observations into its own rollout buffer can set it.
         autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, as the enum or its name.
         render_mode: "rgb_array" for `render`, which needs "rgb" or "depth" in `sensors`; or None.
+        expert: Whether the infos of `reset` and `step` hold what `expert` returns for the new observations:
+            `expert_action` int64 `[N]` and `expert_cost` float32 `[N, A]`. On CUDA it is part of the step's graph.
         setting: Name of a published benchmark whose options to use, such as "habitat-objectnav-2022"; see
             `batchsim-scenes settings`. Other values of options that it fixes are refused.
 
@@ -186,6 +188,7 @@ class NavVectorEnv(VectorEnv):
         reuse_buffers: bool = False,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
+        expert: bool = False,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
@@ -254,7 +257,7 @@ class NavVectorEnv(VectorEnv):
                 episodes reach `max_episode_steps` at once.
 
         Returns:
-            The observations of all environments, and an empty info.
+            The observations of all environments, and an info, which is empty without the option `expert`.
 
         Raises:
             OptionError: If an argument is invalid.
@@ -275,7 +278,16 @@ class NavVectorEnv(VectorEnv):
             state.step = elapsed if mask is None else torch.where(mask, elapsed, state.step)
         self._was_reset = True
         self._ends.clear(mask)
-        return self._out(observation), {}
+        return self._out(observation), self._expert_info()
+
+    def _expert_info(self) -> dict[str, Any]:
+        if not self.simulator.options.expert:
+            return {}
+        labels = self.simulator.expert.as_info()
+        if self.output == "numpy":
+            return expert_info(labels)
+        mask = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        return labels | {f"_{name}": mask for name in labels}
 
     @gated
     def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
@@ -316,6 +328,29 @@ class NavVectorEnv(VectorEnv):
         acted = self._ends.update(result)
         info = (torch_info if self.output == "torch" else numpy_info)(result, self.autoreset_mode, acted)
         return (*self._out((result.observation, result.reward, result.terminated, result.truncated)), info)
+
+    @gated
+    def expert(self) -> tuple[Any, Any]:
+        """Returns what an expert that knows the map would do now, computed from the walking distances of the map.
+
+        It is deterministic, ignores noise of motion and never makes the host wait for a GPU. Tasks with goals and Flee
+        have an expert. In Flee, the metres to go are those that the agent could still get farther from its start.
+
+        Returns:
+            The best action, int64 `[N]`, and the cost-to-go of all A actions, float32 `[N, A]`: metres of walking left
+            to the current goal after the action has really been taken. Turns, looking up and down and the final action
+            ("stop" or "found") leave the distance as it is; a step forward changes it with collisions and sliding.
+
+        Raises:
+            OptionError: If the task has no expert (Explore), or if actions are velocities.
+            gymnasium.error.ResetNeeded: Before the first reset.
+            gymnasium.error.ClosedEnvironmentError: After `close`.
+        """
+        self._check_open("expert")
+        self.simulator.check_no_step_pending("expert")
+        if not self._was_reset:
+            raise gym.error.ResetNeeded("Call reset() before expert().")
+        return self._out(self.simulator.expert())
 
     @gated
     def observe(self) -> dict[str, Any]:

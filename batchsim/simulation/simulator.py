@@ -14,6 +14,7 @@ from torch import Tensor
 from batchsim import defaults
 from batchsim.control import Control, DiscreteControl, VelocityControl, VelocityOptions
 from batchsim.errors import OptionError
+from batchsim.expert.expert import Expert
 from batchsim.noise import Noise
 from batchsim.option_checks import flag, one_of, real_number, whole_number
 from batchsim.render.batch_renderer import BatchRenderer
@@ -61,6 +62,7 @@ class SimulatorOptions:
         action_mode: "discrete" or "velocity".
         velocity: Parameters of velocity control.
         noise: Noise of motion and images.
+        expert: Whether every step computes the expert's actions and costs (`Expert`).
         depth_format: "float32" for depth in [0, 1], or "uint8" for 0 to 255.
         channels_first: Whether images are `[N, channels, height, width]` instead of `[N, height, width, channels]`.
         reuse_buffers: Whether the images of a step may be overwritten by the next one, which saves a copy.
@@ -93,6 +95,7 @@ class SimulatorOptions:
     action_mode: str = "discrete"
     velocity: VelocityOptions = field(default_factory=VelocityOptions)
     noise: Noise = field(default_factory=Noise)
+    expert: bool = False
 
     def __post_init__(self) -> None:
         checked = {
@@ -100,7 +103,7 @@ class SimulatorOptions:
             "height": whole_number("height", self.height, 1, 4096, "pixels"),
             "hfov": real_number("hfov", self.hfov, 1, 170, "degrees"),
             "camera_height": real_number("camera_height", self.camera_height, 0.01, 100, "metres"),
-            # A step is split into parts shorter than a cell, and the expert tries every heading: both must be few.
+            # A step is split into parts shorter than a cell, and the expert tries headings: both must be few.
             "forward_step": real_number("forward_step", self.forward_step, 1e-4, 10, "metres"),
             "turn_angle": real_number("turn_angle", self.turn_angle, 0.1, 180, "degrees"),
             "tilt_angle": real_number("tilt_angle", self.tilt_angle, 0.1, 90, "degrees"),
@@ -114,6 +117,7 @@ class SimulatorOptions:
             "reuse_buffers": flag("reuse_buffers", self.reuse_buffers),
             "simulator_cuda_graph": flag("simulator_cuda_graph", self.simulator_cuda_graph),
             "compile_simulator": flag("compile_simulator", self.compile_simulator),
+            "expert": flag("expert", self.expert),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -185,10 +189,11 @@ class Simulator:
         self.motion = Motion(
             self.scenes, self.options.forward_step, self.options.allow_sliding, control.farthest, noise.actuation
         )
+        self._expert = self._make_expert() if self.options.expert else None
         limits = self.options.camera_height, self.options.max_episode_steps
         shows_goals = bool(task.goal_image and self.options.sensors)
         self.transition = Transition(
-            self.scenes, self.state, self.motion, task, episodes or task, *limits, control, shows_goals
+            self.scenes, self.state, self.motion, task, episodes or task, *limits, control, shows_goals, self._expert
         )
         self.goal_images: GoalImages | None = None
         if task.goal_image and self.options.sensors:
@@ -296,6 +301,25 @@ class Simulator:
         """Raises Gymnasium's `AlreadyPendingCallError` between `step_async` and `step_wait`, naming `method`."""
         if self._pending is not None:
             raise AlreadyPendingCallError(f"A step is pending: call step_wait() first, then {method}().", "step")
+
+    @property
+    def expert(self) -> Expert:
+        """The expert of the task.
+
+        Raises:
+            OptionError: If the task has none, or if actions are velocities.
+        """
+        if self._expert is None:
+            self._expert = self._make_expert()
+        return self._expert
+
+    def _make_expert(self) -> Expert:
+        options = self.options
+        if options.action_mode != "discrete":
+            raise OptionError(
+                f"The expert chooses numbered actions: it needs action_mode='discrete', not {options.action_mode!r}."
+            )
+        return Expert(self.scenes, self.state, self.motion, self.task, options.forward_step, options.turn_angle)
 
     def measures(self) -> dict[str, Tensor]:
         """Returns the measures of the current episodes, `[N]` each; see `Transition.measures`."""

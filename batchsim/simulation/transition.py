@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from batchsim import poses
 from batchsim.control import Command, Control, DiscreteControl
 from batchsim.noise.normal import step_counter
+from batchsim.expert.expert import Expert
 from batchsim.render.batch_renderer import NO_SCENE
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.tasks import Task
@@ -37,6 +38,7 @@ class StepResult:
         measures: Measures of the episodes after the action, before any reset.
         position: float32 `[N, 3]`, metres: where the action led, before any reset.
         heading: float32 `[N]`, radians, likewise.
+        expert: "expert_action" and "expert_cost" of the next state (`Expert`); empty if they are not asked for.
     """
 
     observation: dict[str, Tensor]
@@ -48,6 +50,7 @@ class StepResult:
     measures: dict[str, Tensor]
     position: Tensor
     heading: Tensor
+    expert: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Transition:
@@ -63,6 +66,7 @@ class Transition:
         max_episode_steps: Steps after which an episode is truncated.
         control: What actions mean; None: steps of 0.25 m and turns of 10 degrees.
         has_goal_images: Whether goal images are rendered.
+        expert: Computed after every step; None: not.
 
     Attributes:
         poses: float32 `[2 N, 7]`, the views to render: N of the next states, then those of the last states of episodes
@@ -88,6 +92,7 @@ class Transition:
         max_episode_steps: int,
         control: Control | None = None,
         has_goal_images: bool = False,
+        expert: Expert | None = None,
     ) -> None:
         self.scenes = scenes
         self.state = state
@@ -105,6 +110,7 @@ class Transition:
         )
         self.control = control or DiscreteControl(task.action_names, 0.25, 10.0, 15.0, scenes.device)
         self._motion = motion
+        self._expert = expert
         self._camera_height = camera_height
         self._tilts = "look_up" in task.action_names
         self._max_episode_steps = max_episode_steps
@@ -126,6 +132,8 @@ class Transition:
             result.final_observation = self.task.observe(self.scenes, self.state)
             self.start_episodes(result.done)
         result.observation = self.observe()
+        if self._expert is not None:
+            result.expert = self._expert.as_info()
         if self.has_goal_images:
             mask = result.done if mode == AutoresetMode.SAME_STEP else waiting
             started = self.started(mode, ended, waiting)

@@ -12,9 +12,12 @@ from torch import Tensor
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene, link_goals
+from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.task import Task, draw_heading, draw_scene
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
+
+_NEAR = 0.5  # metres
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Flee(Task):
         super().begin(scenes, state, mask, episode)
         zero = torch.zeros_like(state.heading)
         state.keep(mask, origin=episode["goal"], distance=zero, max_distance=zero)
+        refuge_distance, refuge = _farthest_goal(scenes, state)
+        state.keep(mask, refuge=refuge, refuge_distance=refuge_distance)
         state.keep(mask, farthest=scenes.farthest_distance(state.scene, state.task["origin"]))
 
     def step(self, scenes: ResidentScenes, state: State, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,6 +55,17 @@ class Flee(Task):
         task["distance"] = distance
         task["max_distance"] = torch.maximum(task["max_distance"], distance)
         return reward, torch.zeros_like(action, dtype=torch.bool)
+
+    def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
+        """Goes to the goal point that is farthest from the start, and from there on as long as the distance grows."""
+        task = state.task
+        arrived = task["distance"] > task["refuge_distance"] - _NEAR
+        goal = torch.where(arrived, task["origin"], task["refuge"])
+        return ExpertPlan(goal, torch.zeros_like(arrived), arrived)
+
+    def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
+        """Returns how much farther from the start one can get than the agent is, float32 `[N]`, metres."""
+        return state.task["farthest"] - scenes.goal_distance(state.scene, state.task["origin"], state.position)
 
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
         """Returns the distance from the start now, its maximum (metres), and `flee_ratio`: now / farthest possible."""
@@ -78,3 +94,10 @@ class Flee(Task):
             )
         by_name |= {scene.name: scene for scene in linked}
         return [by_name[scene.name] for scene in scenes], episodes
+
+
+def _farthest_goal(scenes: ResidentScenes, state: State) -> tuple[Tensor, Tensor]:
+    """Returns the walking distance of the goal point that is farthest from each agent, and its number."""
+    distances = scenes.distances_to_goals(state.scene, state.position)
+    farthest, goal = torch.where(distances.isfinite(), distances, -1.0).max(-1)
+    return farthest, goal

@@ -17,6 +17,7 @@ from torch import Tensor
 from batchsim.errors import OptionError
 from batchsim.option_checks import real_number
 from batchsim.random_streams import pick
+from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.pointnav import soft_spl, spl
 from batchsim.tasks.task import Task
 from batchsim.world.resident_scenes import ResidentScenes
@@ -85,6 +86,15 @@ class GoalNavigation(Task):
             "distance_to_goal": distance,
             "start_distance": start,
         }
+
+    def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
+        """Goes to the goal, and ends there as soon as that succeeds."""
+        task = state.task
+        return ExpertPlan(task["goal"], task["distance"] < self.success_distance)
+
+    def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
+        """Returns the walking distance to the goal, float32 `[N]`, metres."""
+        return scenes.goal_distance(state.scene, state.task["goal"], state.position)
 
     def allowed(self, distance: Tensor, height: Tensor, floor: Tensor) -> Tensor:
         """Returns whether pairs of start and goal make an episode (bool).

@@ -20,6 +20,7 @@ from batchsim import defaults
 from batchsim.option_checks import real_number
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
+from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.sensors import MAX_METRES, point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
 from batchsim.world.resident_scenes import ResidentScenes
@@ -133,6 +134,15 @@ class PointNav(Task):
             "distance_to_goal": distance,
             "start_distance": start,
         }
+
+    def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
+        """Goes to the goal, and stops as soon as a stop succeeds."""
+        task = state.task
+        return ExpertPlan(task["goal"], task["distance"] < task["goal_radius"])
+
+    def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
+        """Returns the geodesic distance to the goal, float32 `[N]`, metres."""
+        return distance_to_point(scenes, state)
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
         """Returns both unchanged: the episodes already have goals."""

@@ -12,9 +12,11 @@ import gymnasium as gym
 import numpy as np
 from torch import Tensor
 
+from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.render.camera import Camera
 from batchsim.scenes import EpisodeSet, Scene
+from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.sensors import MAX_METRES, compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
@@ -132,6 +134,21 @@ class Task(ABC):
     def measures(self, scenes: ResidentScenes, state: State) -> dict[str, Tensor]:
         """Returns measures of the current episodes so far, float32 `[N]` each."""
         return {}
+
+    def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
+        """Returns where an expert that knows the map goes from the current state, and where it ends the episode.
+
+        Raises:
+            OptionError: If the task has no expert, which is the default.
+        """
+        raise OptionError(f"The task {type(self).__name__} has no expert.")
+
+    def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
+        """Returns what an expert minimises, from the positions in `state`: metres, float32 `[N]`.
+
+        By default the walking distance to the goal of `expert_plan`.
+        """
+        return scenes.goal_distance(state.scene, self.expert_plan(scenes, state).goal, state.position)
 
     def prepare(self, scenes: Sequence[Scene], episodes: EpisodeSet) -> tuple[Sequence[Scene], EpisodeSet]:
         """Adapts a fixed set of episodes and its scenes to this task.

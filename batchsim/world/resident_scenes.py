@@ -79,7 +79,14 @@ class ResidentScenes:
         """
         ragged = (self._grid, self._cells, self._coverage_cells, self._goals, self._farthest, self._fields)
         objects = self._objects.layout if self._objects else ()
-        return (*(s.capacity for s in ragged), *objects, self._layers, self.max_coverage_cells, self.smallest_cell)
+        return (
+            *(s.capacity for s in ragged),
+            *objects,
+            self._layers,
+            self.max_coverage_cells,
+            self.smallest_cell,
+            self.max_goals,
+        )
 
     def _smallest_cell(self) -> float:
         return min(scene.walkable.cell_size for scene in self.scenes)
@@ -108,6 +115,11 @@ class ResidentScenes:
     def coverage_cell_count(self) -> Tensor:
         """int64 `[K]`: the number of cells of the coverage grid of each scene."""
         return self._facts["coverage_cell_count"]
+
+    @property
+    def max_goals(self) -> int:
+        """Largest number of goal points of any resident scene."""
+        return max(len(scene.goals) for scene in self.scenes)
 
     @property
     def with_objects(self) -> bool:
@@ -191,17 +203,29 @@ class ResidentScenes:
         """Returns the ids (int64) of the walkable cells at `points`, or -1 if none is within one step up or down."""
         return self._locate(scene, points, self._grid_coordinates(scene, points).floor().long())
 
+    def cells_around(self, scene: Tensor, points: Tensor, offsets: Tensor, climb: float) -> Tensor:
+        """Returns the ids (int64 `[J, N]`) of the walkable cells at places near agents, -1 where there is none.
+
+        Args:
+            scene: Slots, int64 `[N]`.
+            points: Positions `[N, 3]`, metres.
+            offsets: Columns and rows relative to the cell that each point is in, int64 `[J, 1, 2]`.
+            climb: How much higher or lower than the agent a cell may be, metres.
+        """
+        places = self._grid_coordinates(scene, points).floor().long() + offsets
+        return self._locate(scene, points, places, climb)
+
     def _grid_coordinates(self, scene: Tensor, points: Tensor) -> Tensor:
         """Returns column and row `[..., 2]` as real numbers; cell (0, 0) spans 0 to 1."""
         return (points[..., ::2] - self._facts["origin"][scene]) * self._facts["inverse_cell_size"][scene].unsqueeze(-1)
 
-    def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor) -> Tensor:
+    def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor, climb: float | None = None) -> Tensor:
         column, row = column_row[..., 0], column_row[..., 1]
         columns, rows = self._facts["columns"][scene], self._facts["rows"][scene]
         inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
         slot = self._grid.offset[scene] + torch.where(inside, row * columns + column, 0)
         best = torch.full_like(slot, -1)
-        best_gap = self._facts["max_step"][scene] + 1e-3
+        best_gap = self._facts["max_step"][scene] + 1e-3 if climb is None else torch.full_like(points[..., 1], climb)
         for layer in range(self._layers):
             local = self._grid.data[slot + layer * rows * columns]
             cell = local + self.cell_offset[scene]
@@ -238,6 +262,17 @@ class ResidentScenes:
         local = (cell - self.cell_offset[scene]).clamp(min=0)
         distance = self._fields.data[self._fields.offset[scene] + goal * self.cell_count[scene] + local].float()
         return torch.where(cell >= 0, distance, torch.inf)
+
+    def distances_to_goals(self, scene: Tensor, points: Tensor) -> Tensor:
+        """Returns the walking distances (float32 `[N, G]`, metres) from `points` `[N, 3]` to all goals of their scenes.
+
+        Scenes with fewer than G goals have inf beyond the last one.
+        """
+        numbers = torch.arange(self.max_goals, device=self.device)
+        exists = numbers < self.goal_count[scene].unsqueeze(-1)
+        cell = self.locate(scene, points).unsqueeze(-1)
+        distance = self.cell_distance(scene.unsqueeze(-1), torch.where(exists, numbers, 0), cell)
+        return torch.where(exists, distance, torch.inf)
 
     def goal_distance(self, scene: Tensor, goal: Tensor, points: Tensor) -> Tensor:
         """Returns the walking distance (float32, metres) from `points` to `goal`; inf if there is no path.

@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from batchsim import BatchRenderer, NavVectorEnv, OptionError, poses, scenes
-from batchsim.agents.baselines.oracles import ShortestPathAgent
+from batchsim.agents.baselines.oracles import ExpertAgent
 from batchsim.scenes import link_goals, sample_episodes
 from batchsim.tasks import InstanceImageNav
 from tests.helpers.infos import measures
@@ -112,7 +112,7 @@ def test_a_fixed_episode_shows_the_same_picture_in_every_batch():
 @pytest.mark.parametrize("task", ["imagenav", "instance_imagenav_level"])
 def test_the_oracle_arrives(task):
     env, observation = make(task, num_envs=24, sensors=("depth",), width=4, height=4, turn_angle=30)
-    agent, start, success = ShortestPathAgent(env), torch.ones(24, dtype=torch.bool), []
+    agent, start, success = ExpertAgent(env), torch.ones(24, dtype=torch.bool), []
     for _ in range(90):
         observation, _, terminated, truncated, info = env.step(agent.act(observation, start, torch.rand(24)))
         success += measures(info)["success"][terminated | truncated].tolist()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from batchsim import NavVectorEnv, OptionError
-from batchsim.agents.baselines.oracles import ShortestPathAgent
+from batchsim.agents.baselines.oracles import ExpertAgent
 from batchsim.tasks import MultiObjectNav
 from tests.helpers.infos import measures
 
@@ -77,7 +77,7 @@ def test_a_wrong_found_ends_the_episode(env):
 
 
 def test_the_oracle_finds_all(env):
-    agent, start, done = ShortestPathAgent(env), torch.ones(12, dtype=torch.bool), []
+    agent, start, done = ExpertAgent(env), torch.ones(12, dtype=torch.bool), []
     observation = env.observe()
     for _ in range(220):
         observation, _, terminated, truncated, info = env.step(agent.act(observation, start, torch.rand(12)))

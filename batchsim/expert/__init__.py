@@ -1,0 +1,1 @@
+"""The expert: best actions and distances of all actions, from the map."""

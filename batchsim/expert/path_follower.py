@@ -1,0 +1,134 @@
+"""`PathFollower`: the turn or step that follows the walking distances to a goal, for N agents at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from batchsim import poses
+from batchsim.world.motion import Motion
+from batchsim.world.resident_scenes import ResidentScenes
+from batchsim.world.state import State
+
+_DIRECTIONS = 24
+_RING_CELLS = 8  # radius of the ring, in cells of 5 cm: a longer view finds straighter paths
+_MOST_CLIMB = 0.4  # metres that the ring's places may be higher or lower: stairs of 45 degrees
+_LEAST_GAIN = 0.3  # of a step: a step that gains less has met an obstacle
+_MOST_HEADINGS = 36
+
+
+class PathFollower:
+    """Chooses between a step forward and turns.
+
+    The direction to take is that of the place, on a ring of 0.4 m around the agent, through which the way is shortest:
+    one table look-up for each place. The agent turns to the nearest heading that turning can reach. If a step there
+    would gain too little, because of an obstacle, the best of all headings is found by the real motion. What is chosen
+    depends on the position and on the set of reachable headings only, so that turning never goes back and forth.
+
+    Args:
+        scenes: The resident scenes.
+        state: The state of the agents.
+        motion: How agents move.
+        action_names: Names of the task's actions.
+        forward_step: Metres of a step forward.
+        turn_angle: Degrees of a turn.
+    """
+
+    def __init__(
+        self,
+        scenes: ResidentScenes,
+        state: State,
+        motion: Motion,
+        action_names: Sequence[str],
+        forward_step: float,
+        turn_angle: float,
+    ) -> None:
+        self._scenes = scenes
+        self._state = state
+        self._motion = motion
+        self.forward, self.left, self.right = (action_names.index(name) for name in ("forward", "left", "right"))
+        self._least_gain = _LEAST_GAIN * forward_step
+        self._turn_angle = math.radians(turn_angle)
+        self._ring = _ring(scenes.device)
+        self._turns = _turns(turn_angle, scenes.device)
+        self._asks = scenes.device.type == "cpu"  # there the host may look at results without waiting
+
+    def ahead(self) -> Tensor:
+        """Returns where a step forward would lead each agent, float32 `[N, 3]`, metres."""
+        state = self._state
+        return self._motion.ahead(state.scene, state.position, state.heading)
+
+    def towards(self, goal: Tensor, away: Tensor | None = None) -> Tensor:
+        """Returns the action, int64 `[N]`, that follows the shortest path to `goal`.
+
+        Args:
+            goal: Goal number in each agent's scene, int64 `[N]`.
+            away: bool `[N]`, who walks away from the goal instead; None: no agent does.
+        """
+        state = self._state
+        direction = self._direction(goal, away)
+        turn = (poses.wrap_angle(direction - state.heading) / self._turn_angle).round()
+        heading = state.heading + turn * self._turn_angle
+        here = self._scenes.goal_distance(state.scene, goal, state.position)
+        there = self._motion.ahead(state.scene, state.position, heading)
+        gain = here - self._scenes.goal_distance(state.scene, goal, there)
+        gain = gain if away is None else torch.where(away, -gain, gain)
+        turn = self._around_obstacles(turn, goal, away, ~(gain >= self._least_gain))
+        return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right))
+
+    def _direction(self, goal: Tensor, away: Tensor | None) -> Tensor:
+        """Returns the heading, radians `[N]`, of the place on the ring through which the way is shortest."""
+        state, scenes = self._state, self._scenes
+        cells = scenes.cells_around(state.scene, state.position, self._ring, _MOST_CLIMB)
+        ring, inner = cells[:_DIRECTIONS], cells[_DIRECTIONS:]
+        distance = scenes.cell_distance(state.scene, goal, ring)
+        distance = distance if away is None else torch.where(away, -distance, distance)
+        gap = scenes.cell_position[ring.clamp(min=0)] - state.position
+        way = distance + gap[..., ::2].norm(dim=-1)
+        way = torch.where((ring >= 0) & (inner >= 0) & way.isfinite(), way, torch.inf)
+        best = way.argmin(0)
+        gap = gap.gather(0, best.view(1, -1, 1).expand(-1, -1, 3))[0]
+        return torch.atan2(-gap[:, 0], -gap[:, 2])
+
+    def _around_obstacles(self, turn: Tensor, goal: Tensor, away: Tensor | None, stuck: Tensor) -> Tensor:
+        """Returns `turn`, float32 `[N]`, with that of the best heading by the real motion where `stuck`."""
+        state = self._state
+        if not self._asks:
+            return torch.where(stuck, self._best_turn(state.scene, state.position, state.heading, goal, away), turn)
+        which = stuck.nonzero().squeeze(-1)
+        if not len(which):
+            return turn
+        away = None if away is None else away[which]
+        best = self._best_turn(state.scene[which], state.position[which], state.heading[which], goal[which], away)
+        return turn.index_copy(0, which, best)
+
+    def _best_turn(self, scene: Tensor, position: Tensor, heading: Tensor, goal: Tensor, away: Tensor | None) -> Tensor:
+        """Returns the number of turns, float32 `[M]`, after which a step forward leads nearest to the goal."""
+        headings = heading + self._turns[:, None] * self._turn_angle
+        count, size = headings.shape
+        scene = scene.repeat(count)
+        ahead = self._motion.ahead(scene, position.repeat(count, 1), headings.reshape(-1))
+        distance = self._scenes.goal_distance(scene, goal.repeat(count), ahead).view(count, size)
+        if away is not None:
+            distance = torch.where(away & distance.isfinite(), -distance, distance)
+        return self._turns[distance.argmin(0)]
+
+
+def _ring(device: torch.device) -> Tensor:
+    """Returns columns and rows relative to an agent's cell, int64 `[2 D, 1, 2]`: a ring, then the places half way."""
+    angle = torch.arange(_DIRECTIONS, dtype=torch.float64) * (2 * math.pi / _DIRECTIONS)
+    unit = torch.stack((-angle.sin(), -angle.cos()), -1)
+    rings = torch.cat((unit * _RING_CELLS, unit * (_RING_CELLS / 2)))
+    return rings.round().long().unsqueeze(1).to(device)
+
+
+def _turns(turn_angle: float, device: torch.device) -> Tensor:
+    """Returns the numbers of turns to try, float32, the smallest first so that ties turn least."""
+    count = round(360 / turn_angle)
+    stride = math.ceil(count / _MOST_HEADINGS)
+    turns = torch.arange(-(count // 2), count - count // 2)
+    turns = turns[turns % stride == 0]
+    return turns[turns.abs().argsort(stable=True)].float().to(device)
