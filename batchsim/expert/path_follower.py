@@ -35,6 +35,10 @@ class PathFollower:
         action_names: Names of the task's actions.
         forward_step: Metres of a step forward.
         turn_angle: Degrees of a turn.
+
+    Attributes:
+        asks_host: Whether the host asks which agents have met obstacles and looks at their headings only (on a CPU,
+            where that is free). Otherwise all headings of all agents are tried, and the host never waits.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class PathFollower:
         self._turn_angle = math.radians(turn_angle)
         self._ring = _ring(scenes.device)
         self._turns = _turns(turn_angle, scenes.device)
-        self._asks = scenes.device.type == "cpu"  # there the host may look at results without waiting
+        self.asks_host = scenes.device.type == "cpu"
 
     def ahead(self) -> Tensor:
         """Returns where a step forward would lead each agent, float32 `[N, 3]`, metres."""
@@ -96,7 +100,7 @@ class PathFollower:
     def _around_obstacles(self, turn: Tensor, goal: Tensor, away: Tensor | None, stuck: Tensor) -> Tensor:
         """Returns `turn`, float32 `[N]`, with that of the best heading by the real motion where `stuck`."""
         state = self._state
-        if not self._asks:
+        if not self.asks_host:
             return torch.where(stuck, self._best_turn(state.scene, state.position, state.heading, goal, away), turn)
         which = stuck.nonzero().squeeze(-1)
         if not len(which):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from batchsim import poses
 from batchsim.control import Command, Control, DiscreteControl
-from batchsim.noise.normal import step_counter
 from batchsim.expert.expert import Expert
+from batchsim.noise.normal import step_counter
 from batchsim.render.batch_renderer import NO_SCENE
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.tasks import Task

@@ -12,8 +12,8 @@ from torch import Tensor
 from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene, link_goals
-from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.task import Task, draw_heading, draw_scene
+from batchsim.world.expert_plan import ExpertPlan
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from batchsim.errors import OptionError
 from batchsim.option_checks import real_number
 from batchsim.random_streams import pick
-from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.pointnav import soft_spl, spl
 from batchsim.tasks.task import Task
+from batchsim.world.expert_plan import ExpertPlan
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 

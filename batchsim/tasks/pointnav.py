@@ -20,9 +20,9 @@ from batchsim import defaults
 from batchsim.option_checks import real_number
 from batchsim.random_streams import pick, uniform
 from batchsim.scenes import EpisodeSet, Scene
-from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.sensors import MAX_METRES, point_goal
 from batchsim.tasks.task import Task, draw_heading, draw_scene
+from batchsim.world.expert_plan import ExpertPlan
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 

@@ -16,8 +16,8 @@ from batchsim.errors import OptionError
 from batchsim.random_streams import pick, uniform
 from batchsim.render.camera import Camera
 from batchsim.scenes import EpisodeSet, Scene
-from batchsim.tasks.expert_plan import ExpertPlan
 from batchsim.tasks.sensors import MAX_METRES, compass, gps
+from batchsim.world.expert_plan import ExpertPlan
 from batchsim.world.resident_scenes import ResidentScenes
 from batchsim.world.state import State
 
