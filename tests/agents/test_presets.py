@@ -162,7 +162,7 @@ def test_compiled_parts_agree(seeded, core):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 def test_a_step_on_cuda_never_waits(compiled):
     policy, experience = policy_and_experience("cuda")
     with torch.no_grad():

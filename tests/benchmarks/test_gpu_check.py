@@ -2,7 +2,9 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import torch
 
 from batchsim.agents.benchmarks.command import parse
 from batchsim.agents.benchmarks.refine import cut_finer
-from benchmarks.gpu.gpu_check import PARTS, TRAINING_PARTS, Part, gpu_check
+from benchmarks.gpu.gpu_check import gpu_check
 from benchmarks.gpu.gpu_facts import facts
+from benchmarks.gpu.parts import PARTS, TRAINING_PARTS, Part
 
 FIGURES = '{"fps": 1234.5, "triangles_mean": 1000, "command": ""}'
 
@@ -50,8 +53,47 @@ def test_what_no_time_is_left_for_is_skipped(tmp_path):
 def test_parts_have_files_of_their_own():
     parts = PARTS + TRAINING_PARTS
     assert len({part.file for part in parts}) == len(parts)
-    tests = next(part for part in PARTS if part.file == "tests.log")
-    assert any("test_shared_tensor.py" in argument for argument in tests.arguments)
+
+
+def test_every_gpu_test_belongs_to_a_part(request):
+    given = {argument for part in PARTS for argument in part.arguments if argument.startswith("tests/")}
+    root = request.config.rootpath
+    marked = [file for file in (root / "tests").rglob("test_*.py") if "mark.gpu" in file.read_text("utf-8")]
+    assert given == {file.relative_to(root).as_posix() for file in marked}
+
+
+def test_three_minutes_give_the_most_important_figures():
+    first = [part for index, part in enumerate(PARTS) if sum(p.limit for p in PARTS[:index]) < 180]
+    assert {"device.json", "raycast-depth-high.json", "tests-context-and-sharing.log"} <= {part.file for part in first}
+
+
+def test_the_outcome_of_each_test_is_kept(tmp_path):
+    file = tmp_path / "test_some.py"
+    file.write_text("def test_good(): pass\ndef test_bad(): assert 0\n")
+    arguments = ("-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(file))
+    result = gpu_check(tmp_path / "out", (Part("tests.log", arguments),))["parts"]["tests.log"]
+    found = {test.rpartition("/")[2]: outcome for test, outcome in result["tests"].items()}
+    assert found == {"test_some.py::test_good": "passed", "test_some.py::test_bad": "failed"}
+
+
+def test_what_was_printed_before_the_time_limit_counts(tmp_path):
+    text = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print('tests/test_a.py::test_one[cuda, 2] PASSED   [ 33%]')\n"
+        "print('tests/test_a.py::test_two FAILED   [ 67%]')\n"
+        f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
+        "print('tests/test_a.py::test_three ', end='')\n"
+        "time.sleep(60)\n"
+    )
+    result = gpu_check(tmp_path / "out", (Part("tests.log", program(text), limit=3.0),))["parts"]["tests.log"]
+    assert result["outcome"] == "timeout"
+    assert result["tests"] == {"tests/test_a.py::test_one[cuda, 2]": "passed", "tests/test_a.py::test_two": "failed"}
+    child = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
+    deadline = time.monotonic() + 5
+    while child.exists() and ") Z " not in child.read_text():
+        assert time.monotonic() < deadline, "a child of the part is still running"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("part", [p for p in PARTS + TRAINING_PARTS if p.arguments[1] == "batchsim.agents.bench"])
