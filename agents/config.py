@@ -11,6 +11,7 @@ import torch
 
 from batchsim.agents.distributed.ranks import DistributedConfig
 from batchsim.agents.errors import AgentError, require_between, require_positive
+from batchsim.agents.imitation.schedule import ImitationConfig
 from batchsim.agents.networks.encoders.registry import make_encoder
 from batchsim.agents.ppo.lr_schedule import Decay, batch_scale, decay_factor
 from batchsim.agents.ppo.ppo import PPOConfig
@@ -130,6 +131,7 @@ class TrainConfig:
     eval_every_episodes: int = 32
     """Episodes of each evaluation during training."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
 
     def check(self) -> None:
@@ -151,6 +153,12 @@ class TrainConfig:
 
     def _check_learning(self) -> None:
         self.ppo.check()
+        self.imitation.check()
+        if self.imitation.imitation and self.action_mode != "discrete":
+            raise AgentError(
+                f"--imitation needs --action-mode discrete, not {self.action_mode}: the expert chooses "
+                "numbered actions."
+            )
         if not 1 <= self.ppo.minibatches <= self.num_envs:
             raise AgentError(
                 f"minibatches is {self.ppo.minibatches}; expected 1 to num_envs = {self.num_envs}, because a rollout "
@@ -209,14 +217,15 @@ class TrainConfig:
         return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as JSON types; `ppo` and `distributed` are objects."""
+        """Returns the values as JSON types; `ppo`, `imitation` and `distributed` are objects."""
         return asdict(self)
 
     def flat(self) -> dict[str, Any]:
         """Returns the values by the names that they have on the command line."""
         own = self.to_json()
-        parts = own.pop("ppo"), own.pop("distributed")
-        return own | parts[0] | parts[1]
+        for name in ("ppo", "imitation", "distributed"):
+            own |= own.pop(name)
+        return own
 
     @staticmethod
     def load(path: Path) -> TrainConfig:

@@ -43,6 +43,11 @@ class ActionSampler:
         action = (log_probs + self._noise[place]).argmax(-1)
         return action, log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
+    @property
+    def place(self) -> tuple[Tensor, int]:
+        """The random streams int64 `[N]`, and the number of draws so far."""
+        return self._streams, self._count
+
     def _block(self, first: int, actions: int) -> Tensor:
         """Returns Gumbel or normal noise `[_BLOCK, N, A]` for the draws starting with number `first`."""
         counts = torch.arange(first, first + _BLOCK, device=self._streams.device)

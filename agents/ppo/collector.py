@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
+from batchsim.agents.imitation.labels import expert_action, take_turns
+from batchsim.agents.imitation.schedule import Imitation
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.action_sampler import ActionSampler
 from batchsim.agents.ppo.episode_statistics import EpisodeStatistics
@@ -31,6 +33,9 @@ class Collector:
         gamma: The discount factor, for truncated episodes.
         seed: The seed of the first episodes, see `begin_episodes`.
         elapsed: Steps that count as done in the first episodes, int `[N]`.
+
+    Attributes:
+        imitation: What imitation does in the next steps.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class Collector:
         self.env = env
         self.policy = policy
         self.buffer = buffer
+        self.imitation = Imitation()
         self.begin_episodes(seed, elapsed)
         self.truncation_bootstrap = TruncationBootstrap(buffer, self.observation, env.max_episode_steps, gamma)
 
@@ -50,7 +56,7 @@ class Collector:
             elapsed: Steps that count as done in each episode, int `[N]`.
         """
         num_envs, device = self.env.num_envs, self.env.device
-        self.observation, _ = self.env.reset(seed=seed, options={"elapsed_steps": elapsed})
+        self.observation, self._info = self.env.reset(seed=seed, options={"elapsed_steps": elapsed})
         streams = seed + torch.arange(num_envs, device=device)
         self._sampler = ActionSampler(streams, self.policy.config.continuous)
         self.memory = self.policy.initial_state(num_envs)
@@ -66,6 +72,12 @@ class Collector:
         observation = self.policy.prepare(self.observation)
         logits, value, memory = self.policy.step(observation, self._action, self._episode_start, self.memory)
         action, log_prob = self._sampler.draw(logits)
+        if self.imitation.needs_labels:
+            label = expert_action(self.env, self._info)
+            action, log_prob, by_expert = take_turns(
+                action, log_prob, logits, label, self.imitation.expert_share, *self._sampler.place
+            )
+            self.buffer.store_labels(t, label, by_expert)
         self.buffer.store_decision(t, observation, self._action, self._episode_start, action, log_prob, value)
         self._action, self.memory = action, memory
         self.env.step_async(action)
@@ -73,6 +85,7 @@ class Collector:
     def receive(self, t: int, episodes: EpisodeStatistics) -> None:
         """Stores the outcome of step `t`, and adds the episodes that ended to `episodes`."""
         self.observation, reward, terminated, truncated, info = self.env.step_wait()
+        self._info = info
         self._episode_start = terminated | truncated
         self.buffer.store_outcome(t, reward, self._episode_start)
         cut_off = truncated & ~terminated
@@ -114,6 +127,7 @@ class Collector:
         self._sampler.load_state_dict({name: tensors[name] for name in ("streams", "count")})
         self._episode_start, self._action, self.memory = (tensors[name].to(self.env.device) for name in _OWN)
         self.observation = self.env.observe()
+        self._info = {}
 
 
 def _require_like(name: str, value: Tensor, current: Tensor) -> None:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.errors import AgentError, require_between, require_positive
+from batchsim.agents.imitation.loss import imitation_terms
+from batchsim.agents.imitation.schedule import Imitation
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.action_distribution import log_prob_and_entropy
 from batchsim.agents.ppo.lamb import Lamb, lamb_groups
@@ -58,12 +60,17 @@ class PPOConfig:
 
 
 class PPO:
-    """Improves `policy` from the rollouts of all `ranks`."""
+    """Improves `policy` from the rollouts of all `ranks`.
+
+    Attributes:
+        imitation: What imitation adds to the next updates.
+    """
 
     def __init__(self, policy: Policy, config: PPOConfig, ranks: Ranks = SINGLE_PROCESS) -> None:
         self.policy = policy
         self.config = config
         self.ranks = ranks
+        self.imitation = Imitation()
         self._sequence = ranks.learner(policy)
         self.optimizer = make_optimizer(policy, config)
 
@@ -99,11 +106,20 @@ class PPO:
         config = self.config
         logits, values = self._sequence(batch.observations, batch.previous_actions, batch.episode_start, batch.state)
         terms = ppo_loss(logits, values, batch, config, self.ranks)
+        if self.imitation.needs_labels and batch.labels is not None:
+            terms |= self._imitate(logits, batch.labels, terms)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
         self.optimizer.step()
         return {name: value.detach() for name, value in terms.items()} | {"gradient_norm": norm.detach()}
+
+    def _imitate(self, logits: Tensor, labels: Tensor, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the loss with imitation, and the terms of imitation."""
+        now = self.imitation
+        own = imitation_terms(logits, labels, self.policy.config.stop_action, now)
+        loss = terms["loss"] if now.learns_reward else terms["loss"] - terms["policy_loss"]
+        return own | {"loss": loss + now.weight * own["imitation_loss"]}
 
     def set_learning_rate(self, rate: float) -> None:
         """Sets the learning rate of the next updates."""
@@ -171,14 +187,14 @@ def ppo_loss(
     log_ratio = log_prob - batch.log_probs
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-    policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    policy_loss = -_mean_of_own(torch.minimum(ratio * advantages, clipped * advantages), batch)
     value_loss = 0.5 * (values - batch.returns).square().mean()
     entropy = entropies.mean()
     loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
     with torch.no_grad():
         # The k3 estimate of the Kullback-Leibler divergence (Schulman, "Approximating KL divergence", 2020).
-        approx_kl = (ratio - 1 - log_ratio).mean()
-        clip_fraction = ((ratio - 1).abs() > config.clip).float().mean()
+        approx_kl = _mean_of_own(ratio - 1 - log_ratio, batch)
+        clip_fraction = _mean_of_own(((ratio - 1).abs() > config.clip).float(), batch)
     return {
         "loss": loss,
         "policy_loss": policy_loss,
@@ -187,3 +203,11 @@ def ppo_loss(
         "approx_kl": approx_kl,
         "clip_fraction": clip_fraction,
     }
+
+
+def _mean_of_own(values: Tensor, batch: Batch) -> Tensor:
+    """Returns the mean of `values` `[T, M]` over the steps in which the policy, not the expert, acted."""
+    if batch.by_expert is None:
+        return values.mean()
+    own = (~batch.by_expert).float()
+    return (values * own).sum() / own.sum().clamp(min=1.0)

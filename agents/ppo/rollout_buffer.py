@@ -14,7 +14,12 @@ from torch import Tensor
 
 @dataclass
 class Batch:
-    """Some environments' columns of a rollout, `[T, M, ...]`, with the policy state `[M, S]` before its first step."""
+    """Some environments' columns of a rollout, `[T, M, ...]`, with the policy state `[M, S]` before its first step.
+
+    Attributes:
+        labels: The expert's actions, int64 `[T, M]`; None without imitation.
+        by_expert: Which of `actions` the expert took, bool `[T, M]`; None without imitation.
+    """
 
     observations: dict[str, Tensor]
     previous_actions: Tensor
@@ -25,6 +30,8 @@ class Batch:
     values: Tensor
     advantages: Tensor
     returns: Tensor
+    labels: Tensor | None = None
+    by_expert: Tensor | None = None
 
 
 class RolloutBuffer:
@@ -41,6 +48,7 @@ class RolloutBuffer:
         device: Where the tensors are.
         action_size: Real numbers of an action; 0: an action is one integer.
         prepare: What `store_decision` is given of the environment's observations, such as `Policy.prepare`; None: all.
+        with_labels: Whether there is room for the expert's actions.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class RolloutBuffer:
         device: torch.device | str = "cpu",
         action_size: int = 0,
         prepare: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None,
+        with_labels: bool = False,
     ) -> None:
         self.steps, self.num_envs = steps, num_envs
         self.length = steps
@@ -76,6 +85,8 @@ class RolloutBuffer:
         self.done = zeros(torch.bool)
         self.advantages = zeros()
         self.returns = zeros()
+        self.labels = zeros(torch.int64) if with_labels else None
+        self.by_expert = zeros(torch.bool) if with_labels else None
         self.state = torch.zeros(num_envs, state_size, device=device)
 
     def split(self, count: int) -> list[RolloutBuffer]:
@@ -116,6 +127,13 @@ class RolloutBuffer:
         self.actions[t] = action
         self.log_probs[t] = log_prob
         self.values[t] = value
+
+    def store_labels(self, t: int, labels: Tensor, by_expert: Tensor) -> None:
+        """Stores the expert's actions at step `t`, and which of the actions taken are the expert's, `[N]` each."""
+        assert self.labels is not None
+        assert self.by_expert is not None
+        self.labels[t] = labels
+        self.by_expert[t] = by_expert
 
     def store_outcome(self, t: int, reward: Tensor, done: Tensor) -> None:
         """Stores the rewards of step `t`, and where it ended the episode, `[N]` each."""
@@ -163,6 +181,8 @@ class RolloutBuffer:
                 pick(self.values),
                 pick(self.advantages),
                 pick(self.returns),
+                None if self.labels is None else pick(self.labels),
+                None if self.by_expert is None else pick(self.by_expert),
             )
 
 

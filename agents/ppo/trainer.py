@@ -15,6 +15,7 @@ from torch import Tensor
 from batchsim import NavVectorEnv, OptionError
 from batchsim.agents.distributed.preemption import Preemption
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
+from batchsim.agents.imitation.schedule import ImitationConfig
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.collector import Collector
 from batchsim.agents.ppo.device_timer import DeviceTimer
@@ -49,6 +50,10 @@ class Trainer:
         seed: Seed of episodes, actions and minibatches.
         ranks: The processes that train together. Each has environments of its own; figures are of all.
         preemption: Stops the rollouts of late ranks; None lets every rollout run to its end.
+        imitation: Options of learning from the environments' expert; None: no imitation.
+
+    Raises:
+        OptionError: If there is no expert to imitate.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Trainer:
         seed: int,
         ranks: Ranks = SINGLE_PROCESS,
         preemption: Preemption | None = None,
+        imitation: ImitationConfig | None = None,
     ) -> None:
         envs = env if isinstance(env, Sequence) else (env,)
         self.env = envs[0]  # for what all have in common
@@ -67,6 +73,7 @@ class Trainer:
             keep_freed_memory()
         self.policy = policy
         self.config = config
+        self.imitation = imitation or ImitationConfig()
         self.ranks = ranks
         self.seed = seed
         self.ppo = PPO(policy, config, ranks)
@@ -79,12 +86,24 @@ class Trainer:
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
         actions = self.env.single_action_space
         size = math.prod(actions.shape) if isinstance(actions, gym.spaces.Box) else 0  # numbers of an action
-        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, size, policy.prepare)
+        form = size, policy.prepare, self.imitation.imitation
+        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, *form)
         columns = self.rollout.split(len(envs))
         self.collectors = [
             Collector(env, policy, buffer, config.gamma, seed, elapsed)
             for env, buffer, (seed, elapsed) in zip(envs, columns, self._episode_starts(len(envs)), strict=True)
         ]
+
+        if self.imitation.imitation:
+            self.env.expert()  # raises if there is none
+        self.set_share_done(0.0)
+
+    def set_share_done(self, share: float) -> None:
+        """Tells imitation which fraction of training is done."""
+        now = self.imitation.at(share)
+        self.ppo.imitation = now
+        for collector in self.collectors:
+            collector.imitation = now
 
     @property
     def episode_measures(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ _TAGS = {
     "clip_fraction": "losses/clipfrac",
     "gradient_norm": "losses/gradient_norm",
     "loss": "losses/loss",
+    "imitation_loss": "losses/imitation_loss",
+    "expert_agreement": "charts/expert_agreement",
     "explained_variance": "losses/explained_variance",
     "us_collect": "performance/us_collect",
     "us_learn": "performance/us_learn",

@@ -14,6 +14,7 @@ from batchsim.agents.distributed.preemption import Preemption
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.networks.policy import Policy, config_for
 from batchsim.agents.ppo.trainer import Trainer
+from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import resolve
 
 _ARCHITECTURE = (
@@ -34,7 +35,8 @@ def make_trainer(config: TrainConfig, ranks: Ranks = SINGLE_PROCESS) -> Trainer:
     policy = make_policy(config, envs[0])
     preempts = config.distributed.preemption and ranks.size > 1
     preemption = Preemption(ranks, config.distributed, config.rollout_steps) if preempts else None
-    return Trainer(envs, policy, config.ppo, config.rollout_steps, config.seed, ranks, preemption)
+    learning = config.ppo, config.rollout_steps, config.seed
+    return Trainer(envs, policy, *learning, ranks, preemption, config.imitation)
 
 
 def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
@@ -51,6 +53,8 @@ def make_envs(config: TrainConfig, scenes: Any) -> list[NavVectorEnv]:
             simulator_cuda_graph=config.simulator_cuda_graph,
             compile_simulator=config.compile_simulator,
             reuse_buffers=True,
+            # On a CPU, the collector asks for labels only as long as they are needed.
+            expert=config.imitation.imitation and choose_device(config.device).type == "cuda",
             **config.env_options(),
         )
         config = with_renderer(config, env)  # the second batch uses the backend that "auto" chose for the first

@@ -69,7 +69,9 @@ class TrainingRun:
 
     def _update(self) -> None:
         trainer, config = self.trainer, self.config
-        rate = config.learning_rate_at(share_done(trainer, config), trainer.ranks.size)
+        share = share_done(trainer, config)
+        rate = config.learning_rate_at(share, trainer.ranks.size)
+        trainer.set_share_done(share)
         trainer.ppo.set_learning_rate(rate)
         update = trainer.iteration()
         _check_finite(update, self._out)

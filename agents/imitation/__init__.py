@@ -1,0 +1,1 @@
+"""Imitation: learning from the actions of an expert that knows the map."""
