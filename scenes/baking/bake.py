@@ -77,19 +77,43 @@ def bake(
 
 def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -> Walkable:
     """Computes the floor; without a size, on cells that limit baking to seconds and distance fields to megabytes."""
-    chosen = cell_size or default_cell_size(mesh.bounds)
     try:
-        walkable = build_walkable(mesh.triangles, body, chosen)
-        wanted = chosen * math.sqrt(walkable.num_cells / MAX_CELLS)
-        if cell_size is None and wanted > chosen:
-            walkable = build_walkable(mesh.triangles, body, min(wanted, max(chosen, COARSEST_CELL)))
+        if cell_size is not None:
+            return build_walkable(mesh.triangles, body, cell_size)
+        return _limited_walkable(mesh, body, default_cell_size(mesh.bounds))
     except SceneError as error:
         low, high = mesh.bounds
         raise SceneError(
             f"{name}: {error} The mesh spans {_metres(high - low)} (x, y, z). Import a file with z up with up='z', and "
             "one in centimetres with scale=0.01."
         ) from None
-    return walkable
+
+
+def _limited_walkable(mesh: Mesh, body: AgentBody, finest: float) -> Walkable:
+    """Computes the floor on cells of `finest` metres, or on larger ones if there would be more than `MAX_CELLS`."""
+    coarsest = max(finest, COARSEST_CELL)
+    most = _upward_area(mesh.triangles) / MAX_CELLS
+    if most > finest**2 and finest < coarsest:
+        # Large scenes take long on fine cells: coarse ones tell cheaply how large the floor is.
+        try:
+            coarse = build_walkable(mesh.triangles, body, coarsest)
+        except SceneError:
+            return build_walkable(mesh.triangles, body, finest)  # there may be floor in narrow places
+        wanted = math.sqrt(coarse.area / MAX_CELLS)
+        if wanted > coarsest:
+            return coarse
+        if wanted > 1.1 * finest:
+            return build_walkable(mesh.triangles, body, wanted)
+    walkable = build_walkable(mesh.triangles, body, finest)
+    wanted = math.sqrt(walkable.area / MAX_CELLS)
+    return build_walkable(mesh.triangles, body, min(wanted, coarsest)) if wanted > finest else walkable
+
+
+def _upward_area(triangles: np.ndarray) -> float:
+    """Returns the square metres of the fronts that face up, seen from above: there is no more floor than that."""
+    a, b, c = (triangles[:, k].astype(np.float64) for k in range(3))
+    u, v = b - a, c - a
+    return float(np.maximum(u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2], 0).sum()) / 2
 
 
 def _check(mesh: Mesh, name: str, num_goals: int, label_names: tuple[str, ...]) -> None:

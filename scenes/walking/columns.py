@@ -8,14 +8,13 @@ which a triangle passes under the column's centre, where an agent could stand.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 # Widths below this many grid units (cells) are rounding errors.
 SLIVER = 1e-6
-# Number of triangle-row pairs cut at once; limits the temporary memory to a few hundred megabytes.
-CHUNK = 200_000
+# Number of triangle-row pairs, and of pieces, cut at once: their arrays stay in the processor's cache.
+CHUNK = 20_000
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,20 @@ class Grid:
 
 @dataclass(frozen=True)
 class Columns:
-    """Contents of the columns of `grid`, sorted by column; a column's number is `row * cols + col`.
+    """Contents of the columns of `grid`; a column's number is `row * cols + col`.
 
-    Fragments: `column` int64 [F]; `bottom`, `top` float32 [F], metres; `box` float32 [F, 4], the extent
-    (x0, x1, z0, z1) of the fragment in grid units. `start` int64 [rows * cols + 1]: fragments of column k are
-    `start[k]:start[k + 1]`.
+    Fragments, sorted by column and then by `bottom`: `bottom`, `top` float32 [F], metres; `reached` float32 [F], the
+    highest top of the fragments of the column up to this one; `box` float32 [F, 4], the extent (x0, x1, z0, z1) of the
+    fragment in grid units. `start` int64 [rows * cols + 1]: fragments of column k are `start[k]:start[k + 1]`.
 
     Surfaces, sorted by column and then by height: `surface_column` int64 [S], `surface_height` float32 [S],
     `surface_slope_cos` float32 [S] (1 = level), `surface_up` bool [S] (front face is up).
     """
 
     grid: Grid
-    column: np.ndarray
     bottom: np.ndarray
     top: np.ndarray
+    reached: np.ndarray
     box: np.ndarray
     start: np.ndarray
     surface_column: np.ndarray
@@ -88,24 +87,38 @@ def cut_into_columns(triangles: np.ndarray, grid: Grid) -> Columns:
     triangle, row, col, bottom, top, box = (np.concatenate(values) for values in zip(*parts, strict=True))
 
     column = row * grid.cols + col
-    order = np.argsort(column, kind="stable")
-    count = np.bincount(column, minlength=grid.rows * grid.cols)
+    bottom, top = bottom.astype(np.float32), top.astype(np.float32)
+    order = np.lexsort((bottom, column))
+    start = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=grid.rows * grid.cols))])
     under, height = _surface_under_centre(corners, slope_cos, triangle, row, col)
     owner = triangle[under]
     # On ties, surfaces that face down come last: a box's bottom on the floor counts as lying on top of it.
     by_height = np.lexsort((~up[owner], height, column[under]))
     return Columns(
         grid,
-        column[order],
-        bottom[order].astype(np.float32),
-        top[order].astype(np.float32),
+        bottom[order],
+        top[order],
+        _highest_so_far(top[order], start),
         box[order].astype(np.float32),
-        np.concatenate([[0], np.cumsum(count)]),
+        start,
         column[under][by_height],
         height[by_height].astype(np.float32),
         slope_cos[owner][by_height].astype(np.float32),
         up[owner][by_height],
     )
+
+
+def _highest_so_far(top: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Returns the running maximum of `top` `[F]` within each column."""
+    reached = top.copy()
+    size = np.diff(start)
+    place = np.arange(len(top)) - np.repeat(start[:-1], size)
+    step = 1
+    while step < size.max(initial=0):  # doubling: after each pass a value covers twice as many before it
+        later = np.flatnonzero(place >= step)
+        reached[later] = np.maximum(reached[later], reached[later - step])
+        step *= 2
+    return reached
 
 
 def _facing(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +152,7 @@ def _cut(
     owner, step = expand((high - low)[index, 1] + 1)
     triangle = index[owner]
     row = low[triangle, 1] + step
-    slices = _cut_to_rows(corners[triangle], row)  # [P, 6, 3]: points whose convex hull is the slice
+    slices = _cut_to_rows(corners[triangle], row)  # [P, 6, 3]: the outline of the slice
     first = np.maximum(np.floor(slices[:, :, 0].min(1)).astype(np.int64), low[triangle, 0])
     last = np.minimum(np.floor(slices[:, :, 0].max(1)).astype(np.int64), high[triangle, 0])
     owner, step = expand(np.maximum(last - first + 1, 0))
@@ -149,8 +162,9 @@ def _cut(
     inner = _covers_cell(corners, slope_cos, triangle, row, col)
     bottom[inner], top[inner] = _plane_range(corners, triangle[inner], row[inner], col[inner])
     box[inner] = np.stack([col[inner], col[inner] + 1, row[inner], row[inner] + 1], 1)
-    edge = np.flatnonzero(~inner)
-    bottom[edge], top[edge], box[edge] = _cut_to_columns(slices[owner[edge]], col[edge])
+    edges = np.flatnonzero(~inner)
+    for edge in np.split(edges, np.arange(CHUNK, len(edges), CHUNK)):
+        bottom[edge], top[edge], box[edge] = _cut_to_columns(slices[owner[edge]], col[edge])
 
     # Drops level triangles that only touch the next column at a grid line; vertical ones may lie on the line.
     thin = np.minimum(box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]) < SLIVER
@@ -159,14 +173,19 @@ def _cut(
 
 
 def _cut_to_rows(corners: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Returns points `[P, 6, 3]` whose convex hull is the part of each triangle `[P, 3, 3]` in row <= z <= row + 1."""
+    """Returns the outline `[P, 6, 3]` of the part of each triangle `[P, 3, 3]` in row <= z <= row + 1."""
     begin, end = corners, corners[:, [1, 2, 0]]
     enter, leave, valid = _clip(begin[:, :, 1], end[:, :, 1], row[:, None])
     along = end - begin
-    points = np.concatenate([begin + enter[..., None] * along, begin + leave[..., None] * along], 1)
-    # For edges outside the slab, repeats a point of an edge inside it, which leaves the hull unchanged.
-    stand_in = points[np.arange(len(points)), valid.argmax(1)]
-    return np.where(np.concatenate([valid, valid], 1)[..., None], points, stand_in[:, None])
+    # Every edge of the triangle in turn enters the row and leaves it; in between the outline follows the row's border.
+    outline = np.stack([begin + enter[..., None] * along, begin + leave[..., None] * along], 2)
+    # In place of an edge outside the row, the end of the last edge inside it is repeated.
+    edge = np.arange(3)
+    inside = np.where(valid, edge, np.where(np.roll(valid, 1, 1), edge - 1, edge - 2) % 3)
+    rows = np.arange(len(outline))[:, None]
+    outline[:, :, 0] = np.where(valid[..., None], outline[:, :, 0], outline[rows, inside, 1])
+    outline[:, :, 1] = outline[rows, inside, 1]
+    return outline.reshape(-1, 6, 3)
 
 
 def _clip(begin: np.ndarray, end: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,21 +202,22 @@ def _clip(begin: np.ndarray, end: np.ndarray, low: np.ndarray) -> tuple[np.ndarr
 
 
 def _cut_to_columns(points: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns height range and horizontal box of the hull of `points` `[F, 6, 3]` between x = col and x = col + 1.
+    """Returns height range and horizontal box of convex outlines `[F, 6, 3]` between x = col and x = col + 1.
 
-    The extremes of a convex hull over a slab lie on its edges, and every edge joins two of the points. All pairs are
-    used; those that are not edges run inside the hull and change nothing.
+    The extremes of a convex shape over a slab lie on its outline.
     """
-    least = np.full((len(points), 3), np.inf)
-    most = np.full((len(points), 3), -np.inf)
-    for i, j in combinations(range(points.shape[1]), 2):
-        begin, end = points[:, i], points[:, j]
-        enter, leave, valid = _clip(begin[:, 0], end[:, 0], col)
+    least = np.full((3, len(points)), np.inf)
+    most = np.full((3, len(points)), -np.inf)
+    corners = np.ascontiguousarray(points.transpose(1, 2, 0))  # [6, 3, F]
+    for k, begin in enumerate(corners):
+        end = corners[(k + 1) % len(corners)]
+        enter, leave, valid = _clip(begin[0], end[0], col)
+        along = end - begin
         for t in (enter, leave):
-            at = begin + t[:, None] * (end - begin)
-            np.minimum(least, at, out=least, where=valid[:, None])
-            np.maximum(most, at, out=most, where=valid[:, None])
-    return least[:, 2], most[:, 2], np.stack([least[:, 0], most[:, 0], least[:, 1], most[:, 1]], 1)
+            at = begin + t * along
+            np.minimum(least, at, out=least, where=valid)
+            np.maximum(most, at, out=most, where=valid)
+    return least[2], most[2], np.stack([least[0], most[0], least[1], most[1]], 1)
 
 
 def _edges(corners: np.ndarray, triangle: np.ndarray, x: np.ndarray, z: np.ndarray) -> tuple[list, list, np.ndarray]:

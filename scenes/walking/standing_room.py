@@ -12,6 +12,7 @@ from batchsim.scenes.walking.layers import OFFSETS, index_layers
 
 # Most cells that the sloped front of a step may span.
 MAX_KERB_CELLS = 8
+_CHUNK = 200_000  # queries at once: bounds the memory
 
 
 def standing_room(columns: Columns, body: AgentBody) -> tuple[np.ndarray, np.ndarray]:
@@ -46,12 +47,40 @@ def in_the_way(
 
     The body hits what lies between `max_step` and `body.height` above the height it stands at.
     """
-    first = columns.start[column]
-    query, step = expand(columns.start[column + 1] - first)
+    parts = [
+        _in_the_way(columns, column, height, body, queries)
+        for queries in np.split(np.arange(len(column)), np.arange(_CHUNK, len(column), _CHUNK))
+    ]
+    return np.concatenate([query for query, _ in parts]), np.concatenate([fragment for _, fragment in parts])
+
+
+def _in_the_way(
+    columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody, queries: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    base, first, end = height[queries], columns.start[column[queries]], columns.start[column[queries] + 1]
+    # Fragments are sorted by their bottom, `reached` is their highest top so far: both limit what a body may hit.
+    first = _lower_bound(columns.reached, first, end, base + body.max_step, after=True)
+    end = _lower_bound(columns.bottom, first, end, base + body.height, after=False)
+    query, step = expand(end - first)
     fragment = first[query] + step
-    base = height[query]
-    bad = (columns.top[fragment] > base + body.max_step) & (columns.bottom[fragment] < base + body.height)
-    return query[bad], fragment[bad]
+    bad = columns.top[fragment] > base[query] + body.max_step
+    return queries[query[bad]], fragment[bad]
+
+
+def _lower_bound(values: np.ndarray, first: np.ndarray, end: np.ndarray, limit: np.ndarray, after: bool) -> np.ndarray:
+    """Returns the first place in each run `first`:`end` of ascending `values` that is at least `limit`.
+
+    With `after`, equal values do not count.
+    """
+    low, high = first.copy(), end.copy()
+    for _ in range(int((end - first).max(initial=0)).bit_length()):
+        middle = (low + high) // 2
+        open_ = low < high
+        found = values[np.where(open_, middle, 0)]
+        below = open_ & ((found <= limit) if after else (found < limit))
+        low = np.where(below, middle + 1, low)
+        high = np.where(open_ & ~below, middle, high)
+    return low
 
 
 def _hit(columns: Columns, column: np.ndarray, height: np.ndarray, body: AgentBody) -> np.ndarray:

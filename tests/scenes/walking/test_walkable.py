@@ -11,6 +11,7 @@ from batchsim.scenes.errors import SceneError
 from batchsim.scenes.homes import generate_home
 from batchsim.scenes.walking.columns import Grid, cut_into_columns
 from batchsim.scenes.walking.layers import OFFSETS
+from batchsim.scenes.walking.standing_room import in_the_way
 from batchsim.scenes.walking.walkable import Walkable, build_walkable, default_cell_size
 from tests.helpers.paths import SHARED_SCENES
 from tests.helpers.solids import box, floor, prism, quad, rectangle, stairs
@@ -265,8 +266,9 @@ def test_columns_hold_exactly_what_passes_through_them():
     )
     bottom = np.full(grid.rows * grid.cols, np.inf)
     top = np.full(grid.rows * grid.cols, -np.inf)
-    np.minimum.at(bottom, columns.column, columns.bottom)
-    np.maximum.at(top, columns.column, columns.top)
+    held = np.repeat(np.arange(grid.rows * grid.cols), np.diff(columns.start))
+    np.minimum.at(bottom, held, columns.bottom)
+    np.maximum.at(top, held, columns.top)
     column = column.astype(int)
     assert (points[:, 1] >= bottom[column] - 1e-5).all()
     assert (points[:, 1] <= top[column] + 1e-5).all()
@@ -336,3 +338,19 @@ def test_nav_test_has_a_plain_two_hills_and_no_box_tops():
     hill = walkable.islands == 1
     assert np.ptp(walkable.heights[hill]) > 10
     assert (walkable.cells[hill, 0] == 1).sum() * 0.15**2 > 100
+
+
+def test_what_is_in_the_way_is_found_among_all_of_a_column():
+    """Random fragments on one column and on many, against a comparison of every pair."""
+    rng = np.random.default_rng(1)
+    triangles = (rng.uniform(0, [0.6, 5, 0.6], (150, 1, 3)) + rng.normal(0, 0.3, (150, 3, 3))).astype(np.float32)
+    columns = cut_into_columns(triangles, Grid.around(triangles, 0.2))
+    assert np.diff(columns.start).max() > 40
+    column = rng.integers(0, len(columns.start) - 1, 500)
+    height = rng.uniform(-1, 6, 500)
+    query, fragment = in_the_way(columns, column, height, BODY)
+    held = np.repeat(np.arange(len(columns.start) - 1), np.diff(columns.start))
+    expected = (held == column[:, None]) & (columns.top > height[:, None] + BODY.max_step)
+    expected &= columns.bottom < height[:, None] + BODY.height
+    assert expected.sum() > 500
+    assert sorted(zip(query, fragment, strict=True)) == sorted(zip(*np.nonzero(expected), strict=True))
