@@ -87,6 +87,8 @@ class Import:
     """Folder outside which no texture or other file is read; default: the file's folder and the folders beside it."""
     force: bool = False
     """Import files that appear not to be in metres, or not to have y up."""
+    wall_tops: bool = False
+    """Keep floor that nothing leads to above a larger floor: roofs, and tops of walls in scans without a ceiling."""
     subfolders: bool = False
     """Search the subfolders of folders too."""
     agent_radius: float = 0.1
@@ -111,8 +113,9 @@ class Import:
         """The file with the options of the command line; its own options take precedence."""
         name, _, query = (file, "", "") if Path(file).exists() else file.partition("?")
         chosen = {"up": self.up, "scale": f"{self.scale}", "alpha": self.alpha, "root": f"{self.root or ''}"}
-        chosen |= {"force": "yes" if self.force else "no", "subfolders": "yes" if self.subfolders else "no"}
-        default = {"up": "y", "scale": "1.0", "alpha": "auto", "root": "", "force": "no", "subfolders": "no"}
+        switches = {"force": self.force, "wall_tops": self.wall_tops, "subfolders": self.subfolders}
+        chosen |= {name: "yes" if is_on else "no" for name, is_on in switches.items()}
+        default = {"up": "y", "scale": "1.0", "alpha": "auto", "root": ""} | dict.fromkeys(switches, "no")
         named = dict(parse_qsl(query))
         extra = {key: value for key, value in chosen.items() if value != default[key] and key not in named}
         if not Path(name).is_dir():

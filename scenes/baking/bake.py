@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -33,6 +34,7 @@ def bake(
     seed: int = 0,
     label_names: tuple[str, ...] = LABELS,
     cell_size: float | None = None,
+    wall_tops: bool = False,
 ) -> Scene:
     """Bakes `mesh` for agents of the shape `body`. The same arguments give the same arrays, bit for bit.
 
@@ -46,12 +48,13 @@ def bake(
         label_names: Name of each semantic label.
         cell_size: Width of a cell of the walkable grid, metres. None takes 5 cm, and up to 15 cm for floors that would
             have more than `MAX_CELLS` cells.
+        wall_tops: Keep floor that nothing leads to above a larger floor: roofs, and tops of walls without a ceiling.
 
     Raises:
         SceneError: If the mesh is empty, has no floor that `body` can stand on, or has a label without a name.
     """
     _check(mesh, name, num_goals, label_names)
-    walkable = _walkable(mesh, name, body, cell_size)
+    walkable = _walkable(mesh, name, body, cell_size, wall_tops)
     goals = sample_goals(walkable, num_goals, np.random.default_rng(seed))
     bvh = build_bvh(mesh.triangles)
     triangles, labels, instances = mesh.triangles[bvh.order], mesh.labels[bvh.order], mesh.instances[bvh.order]
@@ -75,12 +78,14 @@ def bake(
     )
 
 
-def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -> Walkable:
+def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None, wall_tops: bool) -> Walkable:
     """Computes the floor; without a size, on cells that limit baking to seconds and distance fields to megabytes."""
+
+    def build(size: float) -> Walkable:
+        return build_walkable(mesh.triangles, body, size, wall_tops=wall_tops)
+
     try:
-        if cell_size is not None:
-            return build_walkable(mesh.triangles, body, cell_size)
-        return _limited_walkable(mesh, body, default_cell_size(mesh.bounds))
+        return _limited_walkable(mesh, build) if cell_size is None else build(cell_size)
     except SceneError as error:
         low, high = mesh.bounds
         raise SceneError(
@@ -89,24 +94,24 @@ def _walkable(mesh: Mesh, name: str, body: AgentBody, cell_size: float | None) -
         ) from None
 
 
-def _limited_walkable(mesh: Mesh, body: AgentBody, finest: float) -> Walkable:
-    """Computes the floor on cells of `finest` metres, or on larger ones if there would be more than `MAX_CELLS`."""
+def _limited_walkable(mesh: Mesh, build: Callable[[float], Walkable]) -> Walkable:
+    """Computes the floor by `build` on cells of 5 cm, or on larger ones if there would be more than `MAX_CELLS`."""
+    finest = default_cell_size(mesh.bounds)
     coarsest = max(finest, COARSEST_CELL)
-    most = _upward_area(mesh.triangles) / MAX_CELLS
-    if most > finest**2 and finest < coarsest:
+    if _upward_area(mesh.triangles) / MAX_CELLS > finest**2 and finest < coarsest:
         # Large scenes take long on fine cells: coarse ones tell cheaply how large the floor is.
         try:
-            coarse = build_walkable(mesh.triangles, body, coarsest)
+            coarse = build(coarsest)
         except SceneError:
-            return build_walkable(mesh.triangles, body, finest)  # there may be floor in narrow places
+            return build(finest)  # there may be floor in narrow places
         wanted = math.sqrt(coarse.area / MAX_CELLS)
         if wanted > coarsest:
             return coarse
         if wanted > 1.1 * finest:
-            return build_walkable(mesh.triangles, body, wanted)
-    walkable = build_walkable(mesh.triangles, body, finest)
+            return build(wanted)
+    walkable = build(finest)
     wanted = math.sqrt(walkable.area / MAX_CELLS)
-    return build_walkable(mesh.triangles, body, min(wanted, coarsest)) if wanted > finest else walkable
+    return build(min(wanted, coarsest)) if wanted > finest else walkable
 
 
 def _upward_area(triangles: np.ndarray) -> float:

@@ -25,8 +25,8 @@ from batchsim.scenes.sources.habitat_source import (
 from batchsim.scenes.sources.importer import MESH_SUFFIXES
 from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
 
-FILE_OPTIONS = ("up", "scale", "alpha", "root", "force")
-"""What may follow the "?" of a file; see `importer.import_file`."""
+FILE_OPTIONS = ("up", "scale", "alpha", "root", "force", "wall_tops")
+"""What may follow the "?" of a file; see `importer.import_file` and, for `wall_tops`, `bake`."""
 
 _SUFFIXES = (*MESH_SUFFIXES, SCENE_SUFFIX)
 _YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -61,10 +61,15 @@ def _habitat_sources(
     force = _yes(text, options, "force")
     if "habitat" in options and not _yes(text, options, "habitat"):
         raise SceneError(f"{text!r}: leave habitat out where it is not meant.")
-    known = ("habitat", "force", "scene")
+    known = ("habitat", "force", "scene", "wall_tops")
     refuse_rest(text, {key: value for key, value in options.items() if key not in known}, known)
-    found = habitat_sources(path, options.get("scene"), force, body or DEFAULT_BODY, num_goals or DEFAULT_NUM_GOALS)
-    return list(found)
+    baking = HabitatSource(
+        body=body or DEFAULT_BODY,
+        num_goals=num_goals or DEFAULT_NUM_GOALS,
+        wall_tops=_yes(text, options, "wall_tops"),
+        force=force,
+    )
+    return list(habitat_sources(path, options.get("scene"), baking))
 
 
 def _plain_source(path: Path, options: dict[str, str], body: AgentBody | None, num_goals: int | None) -> SceneSource:
@@ -87,6 +92,7 @@ def _plain_source(path: Path, options: dict[str, str], body: AgentBody | None, n
         "alpha": _one_of(text, options, "alpha", ALPHA_POLICIES, "auto"),
         "root": Path(options["root"]) if "root" in options else None,
         "force": _yes(text, options, "force"),
+        "wall_tops": _yes(text, options, "wall_tops"),
     }
     if num_goals is not None:
         chosen["num_goals"] = num_goals

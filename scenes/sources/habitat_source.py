@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import Mesh
 from batchsim.scenes.sources.habitat.configs import CONFIG_SUFFIXES, DATASET_SUFFIX, INSTANCE_SUFFIX
@@ -71,20 +70,24 @@ def is_habitat_file(path: Path) -> bool:
     return path.name.endswith(CONFIG_SUFFIXES)
 
 
-def habitat_sources(
-    path: Path, handle: str | None, force: bool, body: AgentBody, num_goals: int
-) -> Iterator[HabitatSource]:
+def habitat_sources(path: Path, handle: str | None, baking: HabitatSource) -> Iterator[HabitatSource]:
     """Yields the scenes of a file of Habitat, or the one called `handle`.
+
+    Args:
+        path: The file.
+        handle: The name of a scene of a dataset; None for all.
+        baking: A source with the options of all of them.
 
     Raises:
         SceneError: If the file is a damaged dataset, or has no scene of that name.
     """
-    options = "force=yes" if force else ""
+    chosen = {"force": baking.force, "wall_tops": baking.wall_tops}
+    options = "&".join(f"{name}=yes" for name, is_on in chosen.items() if is_on)
     if not path.name.endswith(DATASET_SUFFIX):
         if handle is not None:
             raise SceneError(f"{path}: is one scene; leave out scene={handle!r}.")
         options = options if is_habitat_file(path) else "&".join(filter(None, ["habitat=yes", options]))
-        yield HabitatSource(body, num_goals, f"{path}?{options}" if options else str(path), path, "", force)
+        yield replace(baking, name=f"{path}?{options}" if options else str(path), path=path)
         return
     handles = scene_handles(path)
     if handle is not None:
@@ -96,7 +99,7 @@ def habitat_sources(
         handles = [handle]
     for known in handles:
         name = f"{path}?" + "&".join(filter(None, [f"scene={known}", options]))
-        yield HabitatSource(body, num_goals, name, path, known, force)
+        yield replace(baking, name=name, path=path, handle=known)
 
 
 def habitat_folder(files: Iterable[Path]) -> list[Path]:

@@ -6,7 +6,7 @@ A spec is one of:
   `"?detail=low|medium|high&count=64"`; a single home is `"homes:train/17"`;
 - `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
 - a 3D file: .glb .gltf .obj .ply .stl .off .dae .usd .usda .usdc .usdz, with options `"?up=z&scale=0.01"` (also
-  `alpha`, `root` and `force`: see `importer.import_file`), or a baked .scene;
+  `alpha`, `root` and `force`: see `importer.import_file`; `wall_tops`: see `bake`), or a baked .scene;
 - Habitat's files: a `*.scene_instance.json`, a `*.stage_config.json`, a `*.scene_dataset_config.json` (all its scenes,
   or one with `"?scene=apt_0"`), a .glb with the option `habitat=yes` (z up, semantics beside it);
 - a folder: all such files in it, sorted by name; if a baked file has the same stem, only the baked one;

@@ -58,10 +58,11 @@ class SceneSource(ABC):
 
 @dataclass(frozen=True)
 class BakedSource(SceneSource):
-    """A source whose scene is baked from a mesh and cached."""
+    """A source whose scene is baked from a mesh and cached; `wall_tops` as in `bake`."""
 
     body: AgentBody = DEFAULT_BODY
     num_goals: int = DEFAULT_NUM_GOALS
+    wall_tops: bool = False
 
     @abstractmethod
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
@@ -78,7 +79,7 @@ class BakedSource(SceneSource):
     @property
     def cache_key(self) -> CacheKey:
         """The key of the baked scene in the cache."""
-        content = f"{self.content()}|{self.body}|{self.num_goals}"
+        content = f"{self.content()}|{self.body}|{self.num_goals}{'|wall tops' if self.wall_tops else ''}"
         return CacheKey(self.name, content, baking_code_digest(*self.code()))
 
     @property
@@ -98,7 +99,7 @@ class BakedSource(SceneSource):
     def _bake(self) -> Scene:
         try:
             mesh, label_names = self.read_mesh()
-            return bake(mesh, self.name, self.body, self.num_goals, label_names=label_names)
+            return bake(mesh, self.name, self.body, self.num_goals, label_names=label_names, wall_tops=self.wall_tops)
         except SceneError as error:
             if self.name.partition("?")[0] in str(error):
                 raise

@@ -64,6 +64,7 @@ def floors_among(
     islands: np.ndarray,
     body: AgentBody,
     min_area: float,
+    wall_tops: bool = False,
 ) -> np.ndarray:
     """Returns which islands are floors rather than roofs, furniture or small leftovers, bool `[I]`.
 
@@ -81,6 +82,7 @@ def floors_among(
         islands: int64 `[C]`, the island of each cell.
         body: The agent's body.
         min_area: Smallest area of an island, square metres.
+        wall_tops: Keep roofs and tops of walls that are large enough.
     """
     grid = columns.grid
     size = np.bincount(islands)
@@ -88,14 +90,14 @@ def floors_among(
     open_share = np.bincount(islands, open_to_sky) / size
     ceiling_share = np.bincount(islands, under_ceiling) / size
     over_share = np.bincount(islands, _storey_below(columns, column, height, body)) / size
-    roof = (open_share > ROOF_OPEN) & (over_share > ROOF_OVER_FLOOR)
+    roof = (open_share > ROOF_OPEN) & (over_share > ROOF_OVER_FLOOR) & (not wall_tops)
     area = np.where(roof, 0, size * grid.cell_size**2)
     radius = reach_from_middle(islands, column % grid.cols * grid.cell_size, column // grid.cols * grid.cell_size)
 
     room = (ceiling_share > ROOM_COVERED) & (area >= ROOM_AREA)
     floor = ~roof & (area >= min_area) & (radius >= MIN_ISLAND_RADIUS)
     floor &= room | (area >= MIN_ISLAND_SHARE * area.max())
-    for island in np.flatnonzero(floor & (open_share > ROOF_OPEN))[::-1]:
+    for island in () if wall_tops else np.flatnonzero(floor & (open_share > ROOF_OPEN))[::-1]:
         floor[island] = not _is_wall_top(grid, column, height, islands, int(island), body)
     if not floor.any():
         floor[(area if area.any() else size).argmax()] = True

@@ -164,7 +164,11 @@ def default_cell_size(bounds: np.ndarray) -> float:
 
 
 def build_walkable(
-    triangles: np.ndarray, body: AgentBody, cell_size: float = HOME_CELL_SIZE, min_island_area: float = 2.0
+    triangles: np.ndarray,
+    body: AgentBody,
+    cell_size: float = HOME_CELL_SIZE,
+    min_island_area: float = 2.0,
+    wall_tops: bool = False,
 ) -> Walkable:
     """Computes the walkable surface of a scene.
 
@@ -174,6 +178,7 @@ def build_walkable(
         cell_size: Width of a cell, metres.
         min_island_area: Islands below this area are dropped, square metres; others by the rules of
             `islands.floors_among`.
+        wall_tops: Keep roofs and tops of walls that nothing leads to.
 
     Raises:
         SceneError: If nothing is walkable, or an argument is invalid.
@@ -189,7 +194,7 @@ def build_walkable(
             f"floors show their front (counter-clockwise corners) when seen from above."
         )
     parts = connected_parts(cells.neighbors)
-    floors = floors_among(columns, cells.column, cells.height, parts, body, min_island_area)
+    floors = floors_among(columns, cells.column, cells.height, parts, body, min_island_area, wall_tops)
     cells = cells.only(floors[parts], body)
     return Walkable(
         np.array(columns.grid.origin, np.float32),

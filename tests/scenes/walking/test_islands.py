@@ -36,3 +36,9 @@ def test_a_gallery_that_stairs_lead_to_stays():
     walkable = build_walkable(np.concatenate([FLOOR, *steps, gallery]), AgentBody())
     assert walkable.heights.max() == pytest.approx(2.4, abs=1e-5)
     assert walkable.islands.max() == 0
+
+
+def test_tops_of_walls_stay_where_they_are_asked_for():
+    walkable = build_walkable(np.concatenate([FLOOR, *WALLS]), AgentBody(), min_island_area=0.1, wall_tops=True)
+    # A ring that is 0.6 m wide without the radius at either edge, with an outer side of 7.4 m.
+    assert (walkable.heights > 2).sum() * walkable.cell_size**2 == pytest.approx(7.4**2 - 6.2**2, rel=0.03)
