@@ -33,11 +33,11 @@ class GltfLook:
 
 
 class Materials:
-    """Gives the look of each material of a glTF file."""
+    """Gives the look of each material of a glTF file; `full_size` as in `Textures`."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, full_size: bool = False) -> None:
         self._materials = container.header.materials
-        self._textures = Textures(container)
+        self._textures = Textures(container, full_size)
         self._looks: dict[int, GltfLook] = {}
 
     def look(self, index: int | None) -> GltfLook:

@@ -32,13 +32,13 @@ class Triangles:
 
 
 class Primitives:
-    """Reads the primitives of a glTF file."""
+    """Reads the primitives of a glTF file; `full_size` as in `Textures`."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, full_size: bool = False) -> None:
         self._container = container
         self._path = container.path
         self._accessors = Accessors(container)
-        self._materials = Materials(container)
+        self._materials = Materials(container, full_size)
 
     @property
     def accessors(self) -> Accessors:

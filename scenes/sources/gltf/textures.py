@@ -41,10 +41,16 @@ class TextureUse:
 
 
 class Textures:
-    """Resolves the textures of a glTF file; every image is decoded once, and only if a material uses it."""
+    """Resolves the textures of a glTF file; every image is decoded once, and only if a material uses it.
 
-    def __init__(self, container: Container) -> None:
+    Args:
+        container: The file.
+        full_size: Keep the size of images, because their colours are codes and must not be mixed.
+    """
+
+    def __init__(self, container: Container, full_size: bool = False) -> None:
         self._container = container
+        self._full_size = full_size
         self._images: dict[int, np.ndarray | None] = {}
 
     def use(self, info: TextureInfo | None) -> TextureUse | None:
@@ -70,7 +76,7 @@ class Textures:
             return None
         if source not in self._images:
             found = self._container.image(source)
-            self._images[source] = None if found is None else decode_image(*found)
+            self._images[source] = None if found is None else decode_image(*found, full_size=self._full_size)
         return self._images[source]
 
     def _source(self, texture: GltfTexture, index: int) -> int | None:

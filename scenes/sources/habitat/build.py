@@ -21,6 +21,7 @@ from batchsim.scenes.sources.habitat.descriptors import Descriptor, read_descrip
 from batchsim.scenes.sources.habitat.orientation import Z_UP, frame_rotation
 from batchsim.scenes.sources.habitat.scenes import HabitatScene, Placed
 from batchsim.scenes.sources.habitat.semantic_mesh import NO_OBJECT, read_semantic_mesh
+from batchsim.scenes.sources.habitat.templates import DESCRIPTORS
 from batchsim.scenes.sources.habitat.transfer import fitting_frame, objects_of_triangles
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
 from batchsim.scenes.sources.surfaces.surface import Surface, check_count
@@ -48,16 +49,28 @@ def build_scene(scene: HabitatScene, read: SurfaceReader, force: bool = False) -
         SceneError: If the stage is missing, a file is damaged, or nothing can be seen.
     """
     descriptor = Descriptor() if scene.descriptor is None else read_descriptor(scene.descriptor)
+    _warn_of_missing_descriptor(scene)
     surfaces: list[Surface] = []
     if scene.stage is not None:
         if not scene.stage.template.asset.is_file():
             raise SceneError(f"{scene.stage.template.stated_in}: its 3D file {scene.stage.template.asset} is missing.")
         surfaces += _stage(scene.stage, descriptor, read, scene.path)
     surfaces += _objects(scene, descriptor, read)
-    if scene.num_articulated:
-        warnings.warn(f"{scene.path}: {scene.num_articulated} articulated objects (.urdf) are left out.", stacklevel=2)
+    for what in scene.left_out:
+        warnings.warn(f"{scene.path}: {what}.", stacklevel=2)
     check_count(scene.path, sum(len(surface.triangles) for surface in surfaces))
     return assemble(surfaces, scene.path, Placement(force=force), "auto")
+
+
+def _warn_of_missing_descriptor(scene: HabitatScene) -> None:
+    mesh = None if scene.stage is None else scene.stage.template.semantic_mesh
+    if scene.missing_descriptor is not None:
+        what = f"the semantic descriptor {scene.missing_descriptor} was not found"
+    elif scene.descriptor is None and mesh is not None:
+        what = f"no file beside {mesh} names its objects ({', '.join(f'*{ending}' for ending in DESCRIPTORS)})"
+    else:
+        return
+    warnings.warn(f"{scene.path}: {what}; its labels are left out.", stacklevel=2)
 
 
 def missing_files(scene: HabitatScene) -> list[Path]:
@@ -78,7 +91,8 @@ def _objects(scene: HabitatScene, descriptor: Descriptor, read: SurfaceReader) -
             known[asset] = read(asset)
         label = _label(placed, descriptor)
         for surface in _moved(placed, known[asset]):
-            yield replace(surface, label=label or surface.label, object_key=("object", number))
+            key = ("object", number) if placed.part_of is None else ("articulated", placed.part_of)
+            yield replace(surface, label=label or surface.label, object_key=key)
 
 
 def _label(placed: Placed, descriptor: Descriptor) -> str:
@@ -118,6 +132,8 @@ def _stage(placed: Placed, descriptor: Descriptor, read: SurfaceReader, path: Pa
         warnings.warn(f"{path}: {mesh} is not where the stage is; its labels are left out.", stacklevel=2)
         return surfaces
     objects = objects_of_triangles(local, semantic, frame)
+    if (objects == NO_OBJECT).all():
+        warnings.warn(f"{path}: {mesh} names none of the objects of its descriptor.", stacklevel=2)
     ends = np.cumsum([len(surface.triangles) for surface in surfaces])
     parts = zip(surfaces, np.split(objects, ends[:-1]), strict=True)
     return [part for surface, mine in parts for part in _split(surface, mine, descriptor)]

@@ -2,6 +2,7 @@
 
 - `*.scene_dataset_config.json`: which stages, objects and scenes there are (`DatasetConfig`).
 - `*.stage_config.json`, `*.object_config.json`: a 3D file and how it is turned and scaled (`Attributes`).
+- `*.ao_config.json`: an articulated object, described by a .urdf.
 - `*.scene_instance.json`: a stage with objects placed in it (`SceneInstance`).
 """
 
@@ -18,6 +19,8 @@ DATASET_SUFFIX = ".scene_dataset_config.json"
 INSTANCE_SUFFIX = ".scene_instance.json"
 STAGE_SUFFIX = ".stage_config.json"
 OBJECT_SUFFIX = ".object_config.json"
+ARTICULATED_SUFFIX = ".ao_config.json"
+URDF_SUFFIX = ".urdf"
 SEMANTIC_SUFFIX = ".semantic_config.json"
 CONFIG_SUFFIXES = (DATASET_SUFFIX, INSTANCE_SUFFIX, STAGE_SUFFIX)
 """The files that name scenes."""
@@ -64,6 +67,13 @@ class TemplateSection(Struct, frozen=True):
     configs: list[DerivedConfig] = []
 
 
+class ArticulatedConfig(Struct, frozen=True):
+    """A `*.ao_config.json`: an articulated object. `semantic_id` as in `Attributes`."""
+
+    urdf_filepath: str
+    semantic_id: int | None = None
+
+
 class SemanticConfig(Struct, frozen=True):
     """A `*.semantic_config.json`: where the descriptor is; its regions are not used."""
 
@@ -88,6 +98,7 @@ class DatasetConfig(Struct, frozen=True):
 
     stages: TemplateSection = TemplateSection()
     objects: TemplateSection = TemplateSection()
+    articulated_objects: TemplateSection = TemplateSection()
     scene_instances: SceneSection = SceneSection()
     semantic_scene_descriptor_instances: dict[str, Any] = {}
 
@@ -103,11 +114,17 @@ class Instance(Struct, frozen=True):
     translation_origin: str | None = None
 
 
+class ArticulatedInstance(Instance, frozen=True):
+    """An articulated object in a scene: the positions of its joints in radians or metres, those not named are at 0."""
+
+    initial_joint_pose: dict[str, float] | list[float] = {}
+
+
 class SceneInstance(Struct, frozen=True):
     """A scene: a stage, and objects placed in it."""
 
     stage_instance: Instance = Instance()
     object_instances: list[Instance] = []
-    articulated_object_instances: list[Instance] = []
+    articulated_object_instances: list[ArticulatedInstance] = []
     translation_origin: str | None = None
     semantic_scene_instance: str | None = None

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec import convert
+
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.habitat.configs import (
+    ARTICULATED_SUFFIX,
     DATASET_SUFFIX,
     INSTANCE_SUFFIX,
     OBJECT_SUFFIX,
     SEMANTIC_SUFFIX,
     STAGE_SUFFIX,
+    URDF_SUFFIX,
     DatasetConfig,
     DerivedConfig,
     SemanticConfig,
@@ -21,15 +25,17 @@ from batchsim.scenes.sources.habitat.configs import (
 )
 from batchsim.scenes.sources.habitat.templates import (
     OWN_NAME,
+    Articulated,
     Template,
     asset_template,
     derived_template,
     is_semantic_mesh,
     new_template,
     plain_name,
+    read_articulated,
     read_template,
 )
-from batchsim.scenes.user_files import read_json
+from batchsim.scenes.user_files import read_json, reading
 
 _MAX_FILES = 200_000
 _OWN_KEYS = ("default_attributes", "paths", "configs")
@@ -45,6 +51,7 @@ class Dataset:
         config: What the configuration says.
         stages: Configuration or 3D file of each stage, by handle.
         objects: The same of objects.
+        articulated: Configuration or .urdf of each articulated object, by handle.
         scenes: The `*.scene_instance.json` of each scene, by handle.
     """
 
@@ -53,6 +60,7 @@ class Dataset:
     config: DatasetConfig
     stages: dict[str, Path]
     objects: dict[str, Path]
+    articulated: dict[str, Path]
     scenes: dict[str, Path]
     _templates: dict[tuple[str, str], tuple[Template, list[int]]] = field(default_factory=dict)
     _indexes: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -69,6 +77,13 @@ class Dataset:
         """Returns the object that a scene in the file `used_in` calls `name`."""
         return self._template("object", name, self.config.objects, self.objects, OBJECT_SUFFIX, used_in)
 
+    def articulated_object(self, name: str) -> Articulated | None:
+        """Returns the articulated object that a scene calls `name`, or None if there is none."""
+        for suffix in (ARTICULATED_SUFFIX, URDF_SUFFIX):
+            name = name.removesuffix(suffix)
+        handle = _match(name, _by_last_part(self.articulated))
+        return None if handle is None else read_articulated(self.articulated[handle], handle)
+
     def stage_of_asset(self, asset: Path) -> str | None:
         """Returns the handle of the stage that is the 3D file `asset`, or None."""
         wanted = asset.resolve()
@@ -80,7 +95,7 @@ class Dataset:
         return None
 
     def descriptor(self, stated: str | None, scene: Path) -> Path | None:
-        """Returns the file that names semantic classes, or None.
+        """Returns the file that names semantic classes, which need not exist; None if none is stated.
 
         Args:
             stated: The scene's own `semantic_scene_instance`; None takes the dataset's default or, if it has exactly
@@ -95,16 +110,31 @@ class Dataset:
         }
         stated = stated or self.config.scene_instances.default_attributes.semantic_scene_instance
         name = (stated or "").replace(OWN_NAME, plain_name(scene))
-        chosen = files.get(name, self.folder / name if name else None)
+        chosen = files.get(name) or self._semantic_config(name) or (self.folder / name if name else None)
         if chosen is None and len(files) == 1:
             (chosen,) = files.values()
-        if chosen is None or not chosen.is_file():
-            return None
-        if not chosen.name.endswith(SEMANTIC_SUFFIX):
+        if chosen is None or not chosen.is_file() or not chosen.name.endswith(SEMANTIC_SUFFIX):
             return chosen
         config: SemanticConfig = read_json(chosen, SemanticConfig, "a Habitat semantic configuration")
-        inner = chosen.parent / config.semantic_descriptor_filename if config.semantic_descriptor_filename else None
-        return inner if inner is not None and inner.is_file() else None
+        inner = config.semantic_descriptor_filename or self._semantic_defaults().semantic_descriptor_filename
+        return chosen.parent / inner if inner else None
+
+    def _semantic_config(self, name: str) -> Path | None:
+        """The `*.semantic_config.json` of that name, in the folders that the dataset lists for them."""
+        paths = self.config.semantic_scene_descriptor_instances.get("paths", {})
+        if not name or not isinstance(paths, dict):
+            return None
+        with reading(self.path, "a Habitat scene dataset configuration"):
+            patterns = convert(paths, dict[str, list[str]])
+        listed = _listed(self.folder, patterns, SEMANTIC_SUFFIX, self.path)
+        handle = _match(name.removesuffix(SEMANTIC_SUFFIX), _by_last_part(listed))
+        return None if handle is None else listed[handle]
+
+    def _semantic_defaults(self) -> SemanticConfig:
+        with reading(self.path, "a Habitat scene dataset configuration"):
+            return convert(
+                self.config.semantic_scene_descriptor_instances.get("default_attributes", {}), SemanticConfig
+            )
 
     def _template(
         self, kind: str, name: str, section: TemplateSection, files: dict[str, Path], suffix: str, used_in: Path
@@ -160,18 +190,28 @@ def _read_dataset(path: Path, modified_ns: int) -> Dataset:
         config,
         _listed(folder, config.stages.paths, STAGE_SUFFIX, path),
         _listed(folder, config.objects.paths, OBJECT_SUFFIX, path),
+        _listed(folder, config.articulated_objects.paths, ARTICULATED_SUFFIX, path),
         _listed(folder, config.scene_instances.paths, INSTANCE_SUFFIX, path),
     )
 
 
 def folder_dataset(folder: Path) -> Dataset:
     """Takes a folder without a dataset configuration for a dataset: all configurations in it and in its subfolders."""
-    listed = sorted(folder.rglob("*_*.json"))
+    listed = sorted([*folder.rglob("*_*.json"), *folder.rglob(f"*{URDF_SUFFIX}")])
 
     def found(suffix: str) -> dict[str, Path]:
         return {_handle(folder, path, suffix): path for path in listed if path.name.endswith(suffix)}
 
-    return Dataset(folder, folder, DatasetConfig(), found(STAGE_SUFFIX), found(OBJECT_SUFFIX), found(INSTANCE_SUFFIX))
+    articulated = found(URDF_SUFFIX) | found(ARTICULATED_SUFFIX)
+    return Dataset(
+        folder,
+        folder,
+        DatasetConfig(),
+        found(STAGE_SUFFIX),
+        found(OBJECT_SUFFIX),
+        articulated,
+        found(INSTANCE_SUFFIX),
+    )
 
 
 def dataset_of(instance: Path) -> Dataset:

@@ -12,12 +12,15 @@ from batchsim.scenes.sources.habitat.configs import (
     DATASET_SUFFIX,
     INSTANCE_SUFFIX,
     STAGE_SUFFIX,
+    ArticulatedInstance,
+    Attributes,
     Instance,
     SceneInstance,
 )
 from batchsim.scenes.sources.habitat.dataset import Dataset, dataset_of, read_dataset
 from batchsim.scenes.sources.habitat.orientation import frame_rotation, rotation_of, scale_of
 from batchsim.scenes.sources.habitat.templates import Template, asset_template, read_template
+from batchsim.scenes.sources.habitat.urdf import read_urdf
 from batchsim.scenes.user_files import read_json
 
 _NO_STAGE = ("", "NONE")
@@ -29,13 +32,14 @@ class Placed:
     """A template in a scene: a point p of its 3D file is at `matrix @ p + translation`, metres.
 
     `matrix` is float64 `[3, 3]`. If `from_center` is set, `translation` is where the centre of the turned and scaled
-    object is, not its origin.
+    object is, not its origin. `part_of` is the number of the articulated object that this is a link of.
     """
 
     template: Template
     matrix: np.ndarray
     translation: np.ndarray
     from_center: bool = False
+    part_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,11 @@ class HabitatScene:
     Attributes:
         path: The file that states it, for messages.
         stage: The stage, if there is one.
-        objects: The objects, in the order of the file.
+        objects: The objects, in the order of the file, then the links of articulated objects.
         descriptor: The file that names semantic classes, if there is one.
+        missing_descriptor: The file that is stated to do so, if it does not exist and nothing takes its place.
         files: The configuration files that were read.
-        num_articulated: Number of articulated objects (.urdf), which are not shown.
+        left_out: What is not shown of articulated objects (.urdf), one message each.
     """
 
     path: Path
@@ -56,7 +61,8 @@ class HabitatScene:
     objects: tuple[Placed, ...]
     descriptor: Path | None
     files: tuple[Path, ...]
-    num_articulated: int = 0
+    left_out: tuple[str, ...] = ()
+    missing_descriptor: Path | None = None
 
     @property
     def placed(self) -> tuple[Placed, ...]:
@@ -104,7 +110,17 @@ def _of_dataset(path: Path, handle: str) -> HabitatScene:
 
 def _of_stage(path: Path, template: Template, files: tuple[Path, ...]) -> HabitatScene:
     stage = _placed(template, Instance(template.handle), "", path)
-    return HabitatScene(path, stage, (), template.descriptor, (*files, *template.files))
+    descriptor, missing = _descriptor(None, template)
+    return HabitatScene(path, stage, (), descriptor, (*files, *template.files), missing_descriptor=missing)
+
+
+def _descriptor(stated: Path | None, stage: Template | None) -> tuple[Path | None, Path | None]:
+    """The descriptor that the dataset states, else that of the stage; if there is none, the one that is missing."""
+    if stated is not None and stated.is_file():
+        return stated, None
+    if stage is None:
+        return None, stated
+    return stage.descriptor, None if stage.descriptor else stated or stage.stated_descriptor
 
 
 def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
@@ -122,11 +138,45 @@ def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
     files = [path, *([dataset.path] if dataset.path.is_file() else [])]
     for placed in ([stage] if stage else []) + objects:
         files += placed.template.files
-    descriptor = dataset.descriptor(scene.semantic_scene_instance, path) or (
-        stage.template.descriptor if stage else None
+    stated = dataset.descriptor(scene.semantic_scene_instance, path)
+    descriptor, missing = _descriptor(stated, stage.template if stage else None)
+    links, urdfs, left_out = _articulated(scene.articulated_object_instances, dataset, path)
+    return HabitatScene(
+        path,
+        stage,
+        (*objects, *links),
+        descriptor,
+        tuple(dict.fromkeys([*files, *urdfs])),
+        tuple(left_out),
+        missing,
     )
-    articulated = len(scene.articulated_object_instances)
-    return HabitatScene(path, stage, tuple(objects), descriptor, tuple(dict.fromkeys(files)), articulated)
+
+
+def _articulated(
+    instances: list[ArticulatedInstance], dataset: Dataset, path: Path
+) -> tuple[list[Placed], list[Path], list[str]]:
+    """The links of articulated objects, the files that describe them, and what is not shown of them."""
+    links: list[Placed] = []
+    files: list[Path] = []
+    left_out: list[str] = []
+    for number, instance in enumerate(instances):
+        name = instance.template_name
+        found = dataset.articulated_object(name)
+        if found is None or not found.urdf.is_file():
+            where = f"not in {dataset.path}" if found is None else f"{found.urdf} is missing"
+            left_out.append(f"the articulated object {name!r} is left out ({where})")
+            continue
+        files += [*found.files, found.urdf]
+        model = read_urdf(found.urdf, instance.initial_joint_pose)
+        if model.num_shapes:
+            left_out.append(f"{model.num_shapes} parts of {found.urdf} that are no 3D files are left out")
+        whole = rotation_of(instance.rotation, path) * scale_of((1.0, 1.0, 1.0), instance, path)
+        at = np.array(instance.translation, np.float64)
+        for visual in model.visuals:
+            attributes = Attributes(semantic_id=found.semantic_id)
+            template = Template(found.handle, visual.asset, attributes, found.urdf)
+            links.append(Placed(template, whole @ visual.matrix, whole @ visual.translation + at, part_of=number))
+    return links, files, left_out
 
 
 def _placed(template: Template, instance: Instance, origin: str, path: Path) -> Placed:

@@ -10,13 +10,13 @@ import numpy as np
 
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.gltf.container import Container
+from batchsim.scenes.sources.gltf.extensions import check_extensions
 from batchsim.scenes.sources.gltf.nodes import placements
 from batchsim.scenes.sources.gltf.primitives import Primitives, Triangles
 from batchsim.scenes.sources.habitat.descriptors import Descriptor
 from batchsim.scenes.sources.ply.header import read_header
 from batchsim.scenes.sources.ply.reader import read_ply
 from batchsim.scenes.sources.surfaces.color import linear_to_srgb
-from batchsim.scenes.sources.surfaces.images import decode_image
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
 
 NO_OBJECT = -1
@@ -112,27 +112,28 @@ def _ply_parts(files: SourceFiles) -> Iterator[_Part]:
 
 def _gltf_parts(files: SourceFiles) -> Iterator[_Part]:
     container = Container(files)
-    primitives = Primitives(container)
-    images: dict[int, np.ndarray | None] = {}
+    check_extensions(container)
+    primitives = Primitives(container, full_size=True)
     for placement in placements(container, primitives.accessors):
         assert placement.node.mesh is not None
         for primitive in container.header.meshes[placement.node.mesh].primitives:
             read = primitives.read(primitive, [])
             if read is None or not len(read.faces):
                 continue
-            texture = _texture(container, primitive.material, images)
             for transform in placement.transforms:
-                part = _part(read, transform, texture)
+                part = _part(read, transform)
                 if part is not None:
                     yield part
 
 
-def _part(read: Triangles, transform: np.ndarray, texture: np.ndarray | None) -> _Part | None:
+def _part(read: Triangles, transform: np.ndarray) -> _Part | None:
     corners = read.positions.astype(np.float64) @ transform[:3, :3].T + transform[:3, 3]
     triangles = corners[read.faces]
     triangle, weights = _samples(triangles)
     points = np.einsum("sc,scx->sx", weights, triangles[triangle])
-    if texture is not None and read.uvs is not None:
+    found = read.look.look.texture
+    if found is not None and read.uvs is not None:
+        texture = found.pixels
         uv = np.einsum("sc,scx->sx", weights, read.uvs[read.faces][triangle].astype(np.float64))
         uv = np.nan_to_num(uv, posinf=0, neginf=0)
         uv -= np.floor(uv)
@@ -145,21 +146,6 @@ def _part(read: Triangles, transform: np.ndarray, texture: np.ndarray | None) ->
         colors = read.colors[read.faces[triangle, weights.argmax(1)]][:, :3]
         return _Part(triangles, triangle, points, _code(np.rint(linear_to_srgb(colors) * 255)))
     return None
-
-
-def _texture(container: Container, material: int | None, images: dict[int, np.ndarray | None]) -> np.ndarray | None:
-    """The base colour image of a material, of full size: its colours are codes."""
-    if material is None:
-        return None
-    look = container.header.materials[material].pbrMetallicRoughness
-    info = None if look is None else look.baseColorTexture
-    source = None if info is None else container.header.textures[info.index].source
-    if source is None:
-        return None
-    if source not in images:
-        found = container.image(source)
-        images[source] = None if found is None else decode_image(*found, full_size=True)
-    return images[source]
 
 
 def _code(colors: np.ndarray) -> np.ndarray:

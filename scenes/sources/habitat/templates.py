@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import structs
 
 from batchsim.scenes.errors import SceneError
-from batchsim.scenes.sources.habitat.configs import Attributes
+from batchsim.scenes.sources.habitat.configs import ARTICULATED_SUFFIX, ArticulatedConfig, Attributes
 from batchsim.scenes.sources.habitat.orientation import Z_UP
 from batchsim.scenes.user_files import read_json
 
@@ -17,7 +17,8 @@ OWN_NAME = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
 """Stands in default attributes for the name of the file that they complete, without folder and extensions."""
 
 _PATHS = ("render_asset", "semantic_asset", "semantic_descriptor_filename")
-_DESCRIPTORS = (".semantic.txt", "_semantic.txt", ".house", ".scn", "_semantic.json")
+DESCRIPTORS = (".semantic.txt", "_semantic.txt", ".house", ".scn", "_semantic.json")
+"""How the names of descriptors end."""
 SEMANTIC_MESHES = (".semantic.glb", "_semantic.glb", "_semantic.ply", ".semantic.ply")
 """How the names of semantic meshes end."""
 _STAGE_ENDINGS = (".glb", ".basis.glb", ".gltf", ".ply", ".obj")
@@ -47,10 +48,38 @@ class Template:
         return _existing(self.attributes.semantic_asset) or _beside(self.asset, SEMANTIC_MESHES)
 
     @property
+    def stated_descriptor(self) -> Path | None:
+        """The descriptor that its configuration states, which need not exist."""
+        stated = self.attributes.semantic_descriptor_filename
+        return Path(stated) if stated else None
+
+    @property
     def descriptor(self) -> Path | None:
         """The file that names the objects of the semantic mesh, or None."""
         stated = _existing(self.attributes.semantic_descriptor_filename)
-        return stated or _beside(self.asset, _DESCRIPTORS) or _beside_folder(self.asset, "info_semantic.json")
+        return stated or _beside(self.asset, DESCRIPTORS) or _beside_folder(self.asset, "info_semantic.json")
+
+
+@dataclass(frozen=True)
+class Articulated:
+    """An articulated object: its .urdf, which need not exist, the number of its class, and the files read for it."""
+
+    handle: str
+    urdf: Path
+    semantic_id: int | None = None
+    files: tuple[Path, ...] = ()
+
+
+def read_articulated(path: Path, handle: str) -> Articulated:
+    """Reads a `*.ao_config.json`; a .urdf describes itself.
+
+    Raises:
+        SceneError: If the file is damaged.
+    """
+    if not path.name.endswith(ARTICULATED_SUFFIX):
+        return Articulated(handle, path)
+    config: ArticulatedConfig = read_json(path, ArticulatedConfig, "a Habitat articulated object configuration")
+    return Articulated(handle, Path(_join(path.parent, config.urdf_filepath)), config.semantic_id, (path,))
 
 
 def read_template(config: Path, suffix: str, defaults: Attributes | None = None, handle: str = "") -> Template:

@@ -43,7 +43,7 @@ def decode_image(data: bytes, name: str, full_size: bool = False) -> np.ndarray:
         SceneError: If the image is damaged, too large, or needs a package that is not installed.
     """
     try:
-        image = _decode_ktx2(data, name) if data[:12] == _KTX2 else _decode_with_pillow(data)
+        image = _decode_ktx2(data, name, full_size) if data[:12] == _KTX2 else _decode_with_pillow(data)
         if not full_size:
             image.thumbnail((MAX_TEXTURE_SIZE, MAX_TEXTURE_SIZE))
         return np.array(image)
@@ -83,7 +83,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
-def _decode_ktx2(data: bytes, name: str) -> Image.Image:
+def _decode_ktx2(data: bytes, name: str, full_size: bool) -> Image.Image:
     if not can_decode_ktx2():
         raise SceneError(f"{name}: is a KTX2 image, which needs opengl-basisu: pip install 'batchsim[scans]'.")
     import opengl_basisu
@@ -92,7 +92,7 @@ def _decode_ktx2(data: bytes, name: str) -> Image.Image:
     _check_size((texture.width, texture.height))
     # The first level that is small enough, so that a 4096 x 4096 image takes 4 MB and not 64.
     levels = range(texture.levels)
-    level = next((k for k in levels if max(texture.level_size(k)) <= MAX_TEXTURE_SIZE), 0)
+    level = 0 if full_size else next((k for k in levels if max(texture.level_size(k)) <= MAX_TEXTURE_SIZE), 0)
     pixels = texture.transcode("rgba8", level=level).data
     return Image.fromarray(np.array(pixels if texture.has_alpha else pixels[..., :3]))
 

@@ -184,3 +184,42 @@ def test_folders_list_semantic_meshes_only_without_their_stage(tmp_path):
     write_ply(tmp_path / "a_semantic.ply", floor_tiles(), [1, 1, 2, 2], "object_id")
     write_ply(tmp_path / "mesh_semantic.ply", floor_tiles(), [1, 1, 2, 2], "object_id")  # as Replica calls its scans
     assert resolve(str(tmp_path)).names == [str(path), str(tmp_path / "mesh_semantic.ply")]
+
+
+def test_colours_of_a_webp_texture_at_another_uv_set(tmp_path):
+    """Extensions of textures, UV sets and transforms hold for semantic meshes too."""
+    path = stage(tmp_path)
+    (tmp_path / "a.semantic.txt").write_text(HM3D)
+    pixels = np.zeros((4, 2050, 3), np.uint8)
+    pixels[:, :683], pixels[:, 683:1367], pixels[:, 1367:] = COLORS[1], COLORS[2], COLORS[3]
+    built = GltfBuilder()
+    built.image(Image.fromarray(pixels), "webp", lossless=True)
+    built.header["textures"] = [{"extensions": {"EXT_texture_webp": {"source": 0}}}]
+    transform = {"KHR_texture_transform": {"scale": [0.5, 1]}}
+    material = built.textured(0, {"texCoord": 1, "extensions": transform})
+    semantic = np.concatenate([room_triangles(8, 6, 3), floor_tiles() + np.array([0, 0.01, 0])]) @ Z_TO_Y
+    uv = 2 * np.repeat([1 / 6] * 12 + [0.5] * 2 + [5 / 6] * 2, 3)
+    attributes = {
+        "POSITION": built.accessor(semantic.reshape(-1, 3).astype(np.float32)),
+        "TEXCOORD_0": built.accessor(np.zeros((48, 2), np.float32)),
+        "TEXCOORD_1": built.accessor(np.stack([uv, np.full(48, 0.5)], 1).astype(np.float32)),
+    }
+    built.mesh(attributes, indices=built.accessor(np.arange(48, dtype=np.uint32)), material=material)
+    built.write(tmp_path / "a.semantic.glb")
+    labels, instances = read(path, SHOWN)
+    assert labels == ["floor, wooden"] * 12 + ["rug"] * 4
+    assert len(set(instances.tolist())) == 3
+
+
+def test_missing_descriptors_are_named(tmp_path):
+    path = stage(tmp_path)
+    write_triangles(tmp_path / "a.semantic.glb", room_triangles(8, 6, 3) @ Z_TO_Y, np.ones((12, 3)))
+    with pytest.warns(UserWarning, match=r"a\.basis\.glb: no file beside .*a\.semantic\.glb names its objects"):
+        read(path, SHOWN)
+    config = {"render_asset": path.name, "up": [0, 0, 1], "semantic_descriptor_filename": "a.words.txt"}
+    write_json(tmp_path / "b.stage_config.json", config)
+    with pytest.warns(UserWarning, match=r"b\.stage_config\.json: the semantic descriptor .*a\.words\.txt was not"):
+        resolve(str(tmp_path / "b.stage_config.json"))[0].read_mesh()
+    (tmp_path / "a.semantic.txt").write_text(HM3D)
+    with pytest.warns(UserWarning, match="names none of the objects of its descriptor"):
+        read(path, SHOWN)
