@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 import tyro
 
@@ -100,19 +100,31 @@ class Settings:
         return "\n".join(lines).rstrip()
 
 
-_Command = (
-    Annotated[Generate, tyro.conf.subcommand("generate")]
-    | Annotated[Import, tyro.conf.subcommand("import")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Preview, tyro.conf.subcommand("preview")]
-    | Annotated[Settings, tyro.conf.subcommand("settings")]
-)
+_COMMANDS: dict[str, type] = {
+    "generate": Generate,
+    "import": Import,
+    "check": Check,
+    "info": Info,
+    "preview": Preview,
+    "settings": Settings,
+}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `batchsim-scenes` with `arguments` (default: those of the process) and returns the exit code."""
-    return run_command("batchsim-scenes", lambda: run(_Command, __doc__, arguments), (SceneError, BatchSimError))
+def main(
+    arguments: Sequence[str] | None = None,
+    more: Mapping[str, type] | None = None,
+    errors: tuple[type[Exception], ...] = (),
+) -> int:
+    """Runs `batchsim-scenes` and returns the exit code.
+
+    Args:
+        arguments: The command line (default: that of the process).
+        more: Subcommands of packages above this one, by name.
+        errors: Their exceptions that become one line on stderr.
+    """
+    commands = [Annotated[cls, tyro.conf.subcommand(name)] for name, cls in (_COMMANDS | dict(more or {})).items()]
+    union = Union[tuple(commands)]  # noqa: UP007  (made while running)
+    return run_command("batchsim-scenes", lambda: run(union, __doc__, arguments), (SceneError, BatchSimError, *errors))
 
 
 if __name__ == "__main__":

@@ -121,7 +121,8 @@ class Shell:
         _exits_well(command.main, [*arguments, *tiny, *([] if "--out" in arguments else ["--out", "compared"])])
 
     def scenes(self, arguments: list[str]) -> None:
-        from batchsim import scenes_cli
+        from batchsim.agents import view
+        from batchsim.agents.viewer.server import ViewerServer
 
         if "building.glb" in arguments and not Path("building.glb").exists():
             import trimesh
@@ -134,7 +135,13 @@ class Shell:
             Path(arguments[-1]).mkdir(parents=True)
             trimesh.creation.box((6, 0.2, 6)).export(Path(arguments[-1]) / "floor.glb")
         arguments = [re.sub(r"homes:\S+", "one-room", word) for word in arguments]
-        _exits_well(scenes_cli.main, arguments)
+        if "view" in arguments:
+            arguments.append("--no-browser")
+            if "runs/quickstart" in arguments and not Path("runs/quickstart").exists():
+                self.train(["--out", "runs/quickstart"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ViewerServer, "serve", lambda server: None)  # a viewer runs until it is interrupted
+            _exits_well(view.main, arguments)
 
     def bench(self, arguments: list[str]) -> None:
         from batchsim.agents import bench

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 COMMANDS = {
-    "batchsim-scenes": "batchsim.scenes_cli",
+    "batchsim-scenes": "batchsim.agents.view",
     "batchsim-train": "batchsim.agents.train",
     "batchsim-eval": "batchsim.agents.eval",
     "batchsim-bench": "batchsim.agents.bench",
