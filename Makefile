@@ -8,11 +8,12 @@ WORKERS ?= 2
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test docs gpu-check format clean
+.PHONY: help train test test-compat docs gpu-check format clean
 
 help:
 	@echo "make train       train the quickstart agent, evaluate it, write its report (OUT=$(OUT)); resumes if stopped"
 	@echo "make test        run ruff, codespell, mypy and pytest (ARGS='-k name' selects tests, WORKERS=4 runs more at once)"
+	@echo "make test-compat train one-room with every trainer that has an adapter and write the table of docs/compat.md"
 	@echo "make docs        build the documentation as a web site in site/"
 	@echo "make gpu-check   run all GPU tests and measurements, in at most nine minutes (OUT=gpu-check)"
 	@echo "                 ARGS=--training measures training on a GPU instead"
@@ -31,6 +32,10 @@ test: .venv/.ready-dev
 	$(bin)/codespell
 	tools/typecheck.sh
 	$(bin)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+
+test-compat: .venv/.ready-dev
+	@tools/egl.sh
+	$(bin)/python -m benchmarks.compat.run_compat $(ARGS)
 
 docs: .venv/.ready-dev
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)

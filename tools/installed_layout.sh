@@ -9,5 +9,5 @@ rm -rf "$tree"
 mkdir -p "$tree/benchmarks"
 cp -rs "$PWD/batchsim" "$tree/"
 cp -rs "$PWD/agents" "$PWD/scenes" "$tree/batchsim/"
-cp -rs "$PWD"/benchmarks/{__init__.py,gpu,pages} "$tree/benchmarks/"
+cp -rs "$PWD"/benchmarks/{__init__.py,compat,gpu,pages} "$tree/benchmarks/"
 find "$tree" -name __pycache__ -prune -exec rm -r {} +

@@ -84,7 +84,7 @@ class NavVectorEnv(VectorEnv):
         task: A name in `batchsim.tasks.TASKS` ("pointnav", "objectnav", "imagenav", ...), "module:Class" for a class of
             your own, or a `batchsim.Task`.
         num_resident_scenes: At most this many scenes are in memory at a time (default: all, or 32 if the set has more
-            than 128; for a single environment, all, or 4 if the set has more than 16). Others are swapped in as
+            than 128; for a single environment, all, or 2 if the set has more than 4). Others are swapped in as
             episodes end.
         episodes: Run these episodes in order, over and over, instead of sampling episodes without end.
         sensors: Images to render: any of "depth", "rgb", "semantic" and "instance"; `()` renders nothing.

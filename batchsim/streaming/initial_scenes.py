@@ -16,7 +16,7 @@ LOAD_ERRORS = (SceneError, RenderError, OSError)
 
 # By default, sets of up to the first number of scenes are loaded completely, and the second number of larger ones.
 _BATCH_DEFAULT = (128, 32)
-_SINGLE_DEFAULT = (16, 4)
+_SINGLE_DEFAULT = (4, 2)
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class InitialScenes:
         Args:
             sources: Sources of all scenes of the set.
             wanted: Number of scenes to load. None: all, or 32 if there are more than 128.
-            single: Whether they are for a single environment; then None means all, or 4 if there are more than 16.
+            single: Whether they are for a single environment; then None means all, or 2 if there are more than 4.
 
         Raises:
             SceneError: If no scene can be loaded.
