@@ -1,4 +1,4 @@
-"""Trains one-room with every trainer that has an adapter and writes the table of docs/compat.md; see `make test-compat`.
+"""Tries every trainer that has an adapter and writes the table of docs/compat.md; see `make test-compat`.
 
 python -m benchmarks.compat.run_compat [--only NAME] [--no-borrow]
 """
