@@ -12,6 +12,7 @@ from batchsim.agents.baselines.agent import Agent
 from batchsim.agents.baselines.registry import BASELINES, SENSORS, baselines_of, make_baseline
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
+from batchsim.agents.evaluation.onnx_policy import INT8_FILE, OnnxPolicy
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.runs.checkpoint import load_policy
@@ -29,12 +30,14 @@ class Candidate:
         config: Its body, camera and task.
         policy: The trained policy; None for the baseline called `name`.
         run: The run folder, if any.
+        onnx: An int8 export of the policy, which acts instead of it.
     """
 
     name: str
     config: TrainConfig
     policy: Policy | None = None
     run: Path | None = None
+    onnx: Path | None = None
 
     def env_options(self) -> dict[str, Any]:
         """The keywords of its `NavVectorEnv`; only images that a baseline looks at are drawn for it."""
@@ -50,7 +53,10 @@ class Candidate:
         if self.policy is None:
             return make_baseline(self.name, env)
         check_fits(self.policy, self.config, str(self.run or self.name))
-        return PolicyAgent(self.policy.to(env.device).eval(), env.num_envs, deterministic)
+        policy: Policy | OnnxPolicy = self.policy.to(env.device).eval()
+        if self.onnx is not None:
+            policy = OnnxPolicy(self.onnx, self.policy, env.device)
+        return PolicyAgent(policy, env.num_envs, deterministic)
 
 
 def find_candidates(names: Sequence[str], config: TrainConfig | None = None, trust: bool = False) -> list[Candidate]:
@@ -116,7 +122,8 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
         raise AgentError(f"{folder} was trained with images; blind: needs a run of batchsim-train --blind.")
     policy = load_policy(folder)
     check_fits(policy, config, str(folder))
-    return Candidate(folder.resolve().name, config, policy, folder)
+    int8 = folder / INT8_FILE
+    return Candidate(folder.resolve().name, config, policy, folder, int8 if int8.exists() else None)
 
 
 def check_fits(policy: Policy, config: TrainConfig, name: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from batchsim.agents.baselines.sampling import sample_categorical
+from batchsim.agents.evaluation.onnx_policy import OnnxPolicy
 from batchsim.agents.networks.policy import Policy
 from batchsim.noise.normal import draw_normal
 
@@ -19,7 +20,7 @@ _BLOCK = {"cpu": 32, "cuda": 256}
 class PolicyAgent:
     """Acts in `num_envs` environments with `policy`; samples actions, or takes the most likely if `deterministic`."""
 
-    def __init__(self, policy: Policy, num_envs: int, deterministic: bool = False) -> None:
+    def __init__(self, policy: Policy | OnnxPolicy, num_envs: int, deterministic: bool = False) -> None:
         self._policy = policy
         self._inputs = tuple(policy.blank_observation(0))
         self._num_envs = num_envs

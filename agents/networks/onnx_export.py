@@ -52,11 +52,13 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
             input_names=list(inputs),
             output_names=["logits", "value", "next_state"],
             dynamic_shapes=(tuple({0: batch} for _ in inputs),),
+            custom_translation_table={torch.ops.aten.lerp.Tensor: _lerp},
             dynamo=True,
             verbose=False,
         )
     if program is None:
         raise AgentError(f"{path}: torch could not export this policy.")
+    _remove_annotations(program.model)
     metadata = {"policy": asdict(policy.config), "environment": dict(environment or {})}
     program.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})
     try:
@@ -64,6 +66,26 @@ def export_onnx(policy: Policy, path: Path, environment: Mapping[str, Any] | Non
         program.save(path)
     except OSError as error:
         raise AgentError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _lerp(start: Any, end: Any, weight: Any) -> Any:
+    """Translates `torch.lerp` to three operations; torch's own translation takes eight, to round as torch does."""
+    from onnxscript import opset18 as onnx
+
+    return onnx.Add(start, onnx.Mul(weight, onnx.Sub(end, start)))
+
+
+def _remove_annotations(model: Any) -> None:
+    """Removes the names of modules, stack traces and folders of this machine, which are most of a small file."""
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+    for value in model.graph.initializers.values():
+        value.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    for node in model.graph:
+        for value in node.outputs:
+            value.metadata_props.clear()
 
 
 @contextmanager

@@ -33,3 +33,19 @@ def gaussian_log_prob(mean: Tensor, log_std: Tensor, actions: Tensor) -> Tensor:
     """Returns the log densities `[...]` of `actions` `[..., A]`, independent normal numbers."""
     deviation = (actions - mean) * (-log_std).exp()
     return -(0.5 * deviation.square() + log_std + 0.5 * _LOG_2_PI).sum(-1)
+
+
+def kl_divergence(logits: Tensor, others: Tensor, continuous: bool) -> Tensor:
+    """Returns the Kullback-Leibler divergences `[...]` from the distributions of `logits` to those of `others`.
+
+    Args:
+        logits: See the module.
+        others: Of the same shape.
+        continuous: Whether the actions are real numbers.
+    """
+    if continuous:
+        (mean, log_std), (other_mean, other_log_std) = logits.chunk(2, -1), others.chunk(2, -1)
+        spread = (2 * log_std).exp() + (mean - other_mean).square()
+        return (other_log_std - log_std + 0.5 * spread * (-2 * other_log_std).exp() - 0.5).sum(-1)
+    log_probs = torch.log_softmax(logits, -1)
+    return (log_probs.exp() * (log_probs - torch.log_softmax(others, -1))).sum(-1)

@@ -69,7 +69,7 @@ class Collector:
 
     def decide(self, t: int) -> None:
         """Lets the policy choose at step `t` of the rollout, and starts the environments' step."""
-        observation = self.policy.prepare(self.observation)
+        observation = self.buffer.prepare(self.observation)
         logits, value, memory = self.policy.step(observation, self._action, self._episode_start, self.memory)
         action, log_prob = self._sampler.draw(logits)
         if self.imitation.needs_labels:

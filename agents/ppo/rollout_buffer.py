@@ -69,7 +69,8 @@ class RolloutBuffer:
             return torch.zeros(steps, num_envs, dtype=dtype, device=device)
 
         sample: Mapping[str, Tensor] = zero_observations(observation_space, 1, device=device)
-        sample = sample if prepare is None else prepare(sample)
+        self.prepare = prepare or dict
+        sample = self.prepare(sample)
         self.observations = {
             name: torch.zeros(steps, num_envs, *value.shape[1:], dtype=_stored_dtype(value), device=device)
             for name, value in sample.items()

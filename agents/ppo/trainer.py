@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import gymnasium as gym
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from batchsim import NavVectorEnv, OptionError
 from batchsim.agents.distributed.preemption import Preemption
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
-from batchsim.agents.imitation.schedule import ImitationConfig
+from batchsim.agents.imitation.schedule import Imitation, ImitationConfig
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.collector import Collector
 from batchsim.agents.ppo.device_timer import DeviceTimer
@@ -38,6 +38,19 @@ class Progress:
     """Time spent collecting and learning."""
 
 
+class Learner(Protocol):
+    """Improves a policy from rollouts, as `PPO` does."""
+
+    optimizer: torch.optim.Optimizer
+    imitation: Imitation
+
+    def update(self, rollout: RolloutBuffer, generator: torch.Generator) -> dict[str, float]:
+        """Learns from `rollout`; returns the means of the losses."""
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Sets the learning rate of the next updates."""
+
+
 class Trainer:
     """Trains `policy` in `env` by PPO: each `iteration` collects a rollout of `steps` and learns from it.
 
@@ -51,6 +64,7 @@ class Trainer:
         ranks: The processes that train together. Each has environments of its own; figures are of all.
         preemption: Stops the rollouts of late ranks; None lets every rollout run to its end.
         imitation: Options of learning from the environments' expert; None: no imitation.
+        learner: What learns from the rollouts, which hold observations as the environments give them; PPO if None.
 
     Raises:
         OptionError: If there is no expert to imitate.
@@ -66,6 +80,7 @@ class Trainer:
         ranks: Ranks = SINGLE_PROCESS,
         preemption: Preemption | None = None,
         imitation: ImitationConfig | None = None,
+        learner: Learner | None = None,
     ) -> None:
         envs = env if isinstance(env, Sequence) else (env,)
         self.env = envs[0]  # for what all have in common
@@ -76,7 +91,7 @@ class Trainer:
         self.imitation = imitation or ImitationConfig()
         self.ranks = ranks
         self.seed = seed
-        self.ppo = PPO(policy, config, ranks)
+        self.ppo: Learner = learner or PPO(policy, config, ranks)
         self.progress = Progress()
         self.generator = torch.Generator().manual_seed(seed)
         self._preemption = preemption
@@ -86,7 +101,7 @@ class Trainer:
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
         actions = self.env.single_action_space
         size = math.prod(actions.shape) if isinstance(actions, gym.spaces.Box) else 0  # numbers of an action
-        form = size, policy.prepare, self.imitation.imitation
+        form = size, policy.prepare if learner is None else None, self.imitation.imitation
         self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, *form)
         columns = self.rollout.split(len(envs))
         self.collectors = [

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -71,13 +71,30 @@ def write_checkpoint(
     counters = _Counters(**asdict(trainer.progress), ranks=trainer.ranks.size, seed=trainer.seed, log=log or LogState())
 
     def fill(folder: Path) -> None:
-        save_file(trainer.policy.state_dict(), folder / _WEIGHTS)
+        _write_policy(folder, trainer.policy)
         save_file(_optimizer_tensors(trainer), folder / _OPTIMIZER)
         for rank, tensors in enumerate(environments):
             save_file(dict(tensors), folder / _environments(rank))
-        (folder / _NETWORK).write_text(json.dumps(asdict(trainer.policy.config)), encoding="utf-8")
         (folder / _COUNTERS).write_text(json.dumps(msgspec.to_builtins(counters)), encoding="utf-8")
 
+    _write(run, fill)
+
+
+def save_policy(run: Path, policy: Policy) -> None:
+    """Saves a checkpoint that holds `policy` alone, which can act but not continue training.
+
+    Raises:
+        CheckpointError: If the disk is full, or the folder cannot be written.
+    """
+    _write(run, lambda folder: _write_policy(folder, policy))
+
+
+def _write_policy(folder: Path, policy: Policy) -> None:
+    save_file(policy.state_dict(), folder / _WEIGHTS)
+    (folder / _NETWORK).write_text(json.dumps(asdict(policy.config)), encoding="utf-8")
+
+
+def _write(run: Path, fill: Callable[[Path], None]) -> None:
     try:
         write_checkpoint_folder(run / _FOLDER, fill)
     except (OSError, SafetensorError) as error:

@@ -1,0 +1,1 @@
+"""Makes trained policies small: distillation, pruning, powers of two, int8."""
