@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from batchsim.agents.evaluation.candidates import Candidate
@@ -15,6 +16,7 @@ from batchsim.agents.report.gallery.fog import AgentView
 from batchsim.agents.report.page import write_report
 from batchsim.agents.report.reported_run import ReportedRun
 from batchsim.agents.runs.run_log import read_curves
+from batchsim.agents.runs.shrink_record import load_record
 
 DEFAULT_VIDEOS = 20
 """Episodes per agent that a report shows with video."""
@@ -49,6 +51,8 @@ def write_evaluation(
         _reported(session, candidate, evaluation, shown if k == 0 or candidate.policy else ())
         for k, (candidate, evaluation) in enumerate(zip(candidates, evaluations, strict=True))
     ]
+    record = load_record(out) or (candidates[0].run and load_record(candidates[0].run)) or None
+    runs[0] = replace(runs[0], shrunk=record)
     view = AgentView(candidates[0].config.hfov)
     return write_report(out / "report.html", runs, session.scenes, view=view)
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.report.costs import costs
 from batchsim.agents.report.gallery.episode_gallery import Gallery, draw_episodes, episode_gallery
 from batchsim.agents.report.gallery.fog import AgentView
 from batchsim.agents.report.head import page_head
@@ -63,6 +64,7 @@ def write_report(
         head=page_head(runs[0]),
         comparison=comparison_table(evaluations),
         comparison_note=comparison_note(evaluations),
+        costs=costs(runs[0].shrunk),
         gallery=_gallery(runs, scenes, gallery, view or AgentView()) if gallery else None,
         distances=distance_charts(evaluations),
         curves=learning_curves(runs),

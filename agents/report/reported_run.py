@@ -8,6 +8,7 @@ from typing import Any
 
 from batchsim.agents.evaluation.replay import EpisodeReplay
 from batchsim.agents.evaluation.results import Evaluation
+from batchsim.agents.runs.shrink_record import ShrinkRecord
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,11 @@ class ReportedRun:
         curves: The lines of its training log (`frames`, `seconds`, `success`, ...); any of these may be missing.
         config: The training configuration. It is shown unchanged; its `scenes` names the training set.
         replays: The images of some of its episodes.
+        shrunk: How it was shrunk, if it was.
     """
 
     evaluation: Evaluation
     curves: Sequence[Mapping[str, Any]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     replays: Iterable[EpisodeReplay] = ()
+    shrunk: ShrinkRecord | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,16 @@ class Dots:
 
     name: str
     values: Sequence[tuple[float, float, float] | None]
+    color: int = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mean with its interval `(low, mean, high)` at `x`, and the index of its colour."""
+
+    name: str
+    x: float
+    y: tuple[float, float, float]
     color: int = 0
 
 
@@ -140,6 +150,28 @@ def dot_chart(title: str, bins: Sequence[str], groups: Sequence[Dots], unit_inte
         y_ticks=axes.y_ticks(y_ticks),
         curves=tuple(curves),
         dots=tuple(dots),
+    )
+
+
+def scatter_chart(
+    title: str, points: Sequence[Point], joined: Sequence[int], x_text: Callable[[float], str], unit_interval: bool
+) -> Chart:
+    """Lay out `points`, and a line through those with the indices `joined`; `x_text` names places on the x axis."""
+    known = [value for point in points for value in point.y]
+    y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if unit_interval else nice_ticks(min(known), max(known))
+    left, right = min(point.x for point in points), max(point.x for point in points)
+    margin = 0.08 * (right - left) or 0.5
+    axes = _Axes((left - margin, right + margin), (y_ticks[0], y_ticks[-1]))
+    line = sorted((points[k] for k in joined), key=lambda point: point.x)
+    path = axes.path([point.x for point in line], [point.y[1] for point in line])
+    ends = dict.fromkeys((left, (left + right) / 2, right))
+    return Chart(
+        title=title,
+        legend=tuple(LegendEntry(point.name, series(point.color)) for point in points),
+        x_ticks=tuple(Tick(f"{axes.x(x):.1f}", x_text(x)) for x in ends),
+        y_ticks=axes.y_ticks(y_ticks),
+        curves=(Curve("", path, is_faint=True),),
+        dots=tuple(axes.dot(p.x, p.y, Dots(p.name, (), p.color), x_text(p.x)) for p in points),
     )
 
 
