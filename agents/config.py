@@ -166,6 +166,10 @@ class TrainConfig:
             )
         if self.ppo.normalize_advantage and self.rollout_steps < 2:
             raise AgentError("rollout_steps is 1; expected at least 2, or --no-normalize-advantage.")
+        if self.ppo.neural_gradients != "full" and self.compile_update:
+            raise AgentError(
+                "neural_gradients changes gradients within the layers that compile_update fuses; choose one."
+            )
         if not 0 <= self.lr_warmup < 1:
             raise AgentError(f"lr_warmup is {self.lr_warmup}; expected a fraction of training in [0, 1).")
         require_between(self, "final_lr_fraction", 0, 1)

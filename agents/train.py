@@ -2,6 +2,7 @@
 
 batchsim-train --preset quickstart --out runs/quickstart
 batchsim-train --out runs/quickstart --resume
+batchsim-train --grow-from runs/quickstart --hidden-size 256 --out runs/wide
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -21,9 +22,11 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.distributed.ranks import Ranks
 from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import evaluate_run
+from batchsim.agents.networks.growing.grow import grow
+from batchsim.agents.networks.policy import Policy
 from batchsim.agents.ppo.trainer import Trainer
 from batchsim.agents.presets import preset
-from batchsim.agents.runs.checkpoint import find_checkpoint, load_log_state, load_trainer
+from batchsim.agents.runs.checkpoint import find_checkpoint, load_log_state, load_policy, load_trainer
 from batchsim.agents.runs.checkpoint_folder import holds_checkpoints
 from batchsim.agents.runs.run_lock import locked
 from batchsim.agents.runs.versions import versions
@@ -46,6 +49,9 @@ class TrainCommand:
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False
     """Continue from the checkpoint in the folder, with the options in its config.json."""
+    grow_from: Path | None = None
+    """Start from the network of this run, made larger without changing what it does: a larger --hidden-size, or larger
+    or more --visual-channels. Other options are those of that run, with a tenth of its learning rate."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,12 +63,21 @@ def _main(arguments: list[str]) -> int:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     # tyro reports a missing value.
     first.add_argument("--preset", nargs="?", default=_DEFAULT_PRESET, const=_DEFAULT_PRESET)
-    name = first.parse_known_args(arguments)[0].preset
-    default = TrainCommand(preset(name), name)
+    first.add_argument("--grow-from", nargs="?")
+    known = first.parse_known_args(arguments)[0]
+    default = TrainCommand(_defaults(known.preset, known.grow_from), known.preset)
     command = tyro.cli(TrainCommand, default=default, args=arguments, prog="batchsim-train")
     if command.resume:
         _refuse_changes(command.config, default.config, command.out)
-    return train(command.config, command.out, command.resume)
+    return train(command.config, command.out, command.resume, command.grow_from)
+
+
+def _defaults(name: str, grow_from: str | None) -> TrainConfig:
+    """Returns the preset of that name, or the options of the run to grow, with a tenth of its learning rate."""
+    if grow_from is None:
+        return preset(name)
+    config = TrainConfig.load(Path(grow_from) / "config.json")
+    return replace(config, ppo=replace(config.ppo, learning_rate=0.1 * config.ppo.learning_rate))
 
 
 def _refuse_changes(typed: TrainConfig, default: TrainConfig, out: Path) -> None:
@@ -78,13 +93,14 @@ def _refuse_changes(typed: TrainConfig, default: TrainConfig, out: Path) -> None
         )
 
 
-def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
+def train(config: TrainConfig, out: Path, resume: bool = False, grow_from: Path | None = None) -> int:
     """Trains in the folder `out` and evaluates the result.
 
     Args:
         config: The options; if `resume` is set, those of the folder's config.json are used instead.
         out: The run folder.
         resume: Continue from the checkpoint in `out`.
+        grow_from: A run whose network is made larger and trained further; None for a new network.
 
     Returns:
         The exit code.
@@ -93,20 +109,25 @@ def train(config: TrainConfig, out: Path, resume: bool = False) -> int:
         AgentError: If the options cannot be used, the folder does not suit `resume`, or another process trains there.
     """
     if resume:
+        if grow_from is not None:
+            raise AgentError("--grow-from starts a new run; leave it out to continue one with --resume.")
         find_checkpoint(out)
         config = TrainConfig.load(out / "config.json")
     config.check()
+    source = None if grow_from is None else load_policy(grow_from)
     if config.eval_scenes:
         resolve(config.eval_scenes)  # reports a wrong name before training rather than after it
     ranks = Ranks.init(config.distributed)
     with locked(out) if ranks.is_first else nullcontext():
         if not resume and holds_checkpoints(out / "checkpoint"):
             raise AgentError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
-        return _train(config, out, resume, ranks)
+        return _train(config, out, resume, ranks, source)
 
 
-def _train(config: TrainConfig, out: Path, resume: bool, ranks: Ranks) -> int:
+def _train(config: TrainConfig, out: Path, resume: bool, ranks: Ranks, source: Policy | None) -> int:
     trainer = make_trainer(config, ranks)
+    if source is not None:
+        trainer.policy.load_state_dict(grow(source, trainer.policy.config, config.seed).state_dict())
     config = with_renderer(config, trainer.env)
     log_state = None
     if resume:

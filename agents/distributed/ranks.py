@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 
-from batchsim.agents.errors import AgentError, require_positive
+from batchsim.agents.errors import AgentError, require_between, require_positive
+from batchsim.agents.gradients.codecs import make_codec
+from batchsim.agents.gradients.communication import coded_all_reduce
 from batchsim.scenes.errors import first_line
 
 T = TypeVar("T")
@@ -27,8 +29,11 @@ T = TypeVar("T")
 class DistributedConfig:
     """Options of training in several processes under torchrun; ignored in a single process."""
 
-    gradient_compression: Literal["none", "fp16", "bf16"] = "none"
-    """Precision in which gradients are exchanged between ranks; bf16 needs GPUs."""
+    gradient_compression: Literal["none", "fp16", "bf16", "fp6", "pruned"] = "none"
+    """How gradients are exchanged between ranks: in half precision (bf16 needs GPUs), as floats of 6 bits, or
+    stochastically pruned. The last two are emulated: the log says how many bytes they would take."""
+    gradient_pruning: float = 0.85
+    """Share of the exchanged gradients that "pruned" makes zero."""
     preemption: bool = False
     """Stop the rollout of a rank that is late, so that the others need not wait for it."""
     preemption_ranks: float = 0.6
@@ -43,6 +48,7 @@ class DistributedConfig:
         for name in ("preemption_ranks", "preemption_steps"):
             require_positive(self, name, 1)
         require_positive(self, "rank_timeout_minutes", 1e6)
+        require_between(self, "gradient_pruning", 0.01, 0.99)
 
 
 class Ranks:
@@ -53,10 +59,18 @@ class Ranks:
     """
 
     def __init__(
-        self, rank: int = 0, size: int = 1, store: dist.Store | None = None, compression: str = "none"
+        self,
+        rank: int = 0,
+        size: int = 1,
+        store: dist.Store | None = None,
+        compression: str = "none",
+        pruning: float = 0.85,
     ) -> None:
         self.rank, self.size, self.store = rank, size, store
         self._compression = compression
+        coded = size > 1 and compression in ("fp6", "pruned")
+        self.codecs = {"exchanged_gradient_bytes": make_codec(compression, pruning)} if coded else {}
+        """What changes the gradients that are exchanged, by the name of its bytes in the log."""
 
     @staticmethod
     def init(config: DistributedConfig) -> Ranks:
@@ -80,7 +94,7 @@ class Ranks:
             dist.init_process_group(backend, store=mine, rank=rank, world_size=size, timeout=timeout)
         except (RuntimeError, ValueError) as error:
             raise AgentError(f"The ranks could not connect: {first_line(error)}") from None
-        return Ranks(rank, size, store, config.gradient_compression)
+        return Ranks(rank, size, store, config.gradient_compression, config.gradient_pruning)
 
     @property
     def is_first(self) -> bool:
@@ -105,7 +119,10 @@ class Ranks:
             broadcast_buffers=False,
             gradient_as_bucket_view=True,
         )
-        if self._compression != "none":
+        if self.codecs:
+            (codec,) = self.codecs.values()
+            wrapped.register_comm_hook(codec, coded_all_reduce)
+        elif self._compression != "none":
             wrapped.register_comm_hook(None, getattr(default_hooks, f"{self._compression}_compress_hook"))
         return wrapped
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch import Tensor
 from batchsim.agents.gradients.lognormal import Threshold, fit
 from batchsim.agents.gradients.small_floats import FP6, format_index, round_stochastically
 
-Coding = Literal["pruned", "fp6"]
 _FULL = 4  # bytes of a float32
 
 
@@ -19,15 +17,17 @@ class Codec(ABC):
     """Changes gradients at random so that their expectation stays; counts the bytes of what is left.
 
     Everything is computed in float32: bytes are those that the coding would take, and nothing becomes faster.
-
-    Args:
-        generator: The source of random numbers, on the device of the gradients; torch's own if None.
     """
 
-    def __init__(self, generator: torch.Generator | None = None) -> None:
-        self._generator = generator
+    def __init__(self) -> None:
+        self._generator: torch.Generator | None = None
+        self._seed = 0
         self._bytes: Tensor | None = None
         self._full_bytes = 0
+
+    def seed(self, seed: int) -> None:
+        """Sets the seed of the random numbers from here on."""
+        self._seed, self._generator = seed, None
 
     @abstractmethod
     def encode(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,6 +47,8 @@ class Codec(ABC):
         return share
 
     def _uniform(self, like: Tensor) -> Tensor:
+        if self._generator is None:
+            self._generator = torch.Generator(like.device).manual_seed(self._seed)
         return torch.rand(like.shape, generator=self._generator, device=like.device)
 
 
@@ -57,8 +59,8 @@ class StochasticPruning(Codec):
     Counted are the values that are not zero, in float32, and a bit per element that says where they are.
     """
 
-    def __init__(self, share: float, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
+    def __init__(self, share: float) -> None:
+        super().__init__()
         self._threshold = Threshold(share)
 
     def encode(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,6 +82,6 @@ class SixBits(Codec):
         return arrived, torch.full((), 6 / 8 * gradient.numel() + _FULL, device=gradient.device)
 
 
-def make_codec(coding: Coding, pruned: float, generator: torch.Generator | None = None) -> Codec:
-    """Returns the codec called `coding`; `pruned` is the share that "pruned" makes zero."""
-    return StochasticPruning(pruned, generator) if coding == "pruned" else SixBits(generator)
+def make_codec(coding: str, pruned: float) -> Codec:
+    """Returns the codec called `coding`, "pruned" or "fp6"; `pruned` is the share that "pruned" makes zero."""
+    return StochasticPruning(pruned) if coding == "pruned" else SixBits()

@@ -24,7 +24,7 @@ class LogNormal:
 
 
 def fit(gradient: Tensor) -> LogNormal:
-    """Fits the elements of `gradient` that are not zero; without any, mu and sigma are 0. Nothing waits for the device."""
+    """Fits the elements of `gradient` that are not zero, without waiting for the device; of none, both are 0."""
     nonzero = gradient != 0
     count = nonzero.sum().clamp(min=1)
     logs = torch.where(nonzero, gradient.abs(), 1.0).log()  # ln 1 = 0 adds nothing to the sums

@@ -16,7 +16,7 @@ def on_neural_gradients(network: nn.Module, change: Callable[[str, Tensor], Tens
     """Calls `change` with the name and the gradient of the output of each linear layer and convolution of `network`.
 
     What it returns goes backward instead of the gradient, into the layer's weights and into the layers before. A layer
-    that is called several times, as in a recurrent core, has as many gradients. Only passes that record gradients count.
+    that is called several times, as in a recurrent core, has as many gradients.
 
     Returns:
         A function that removes the hooks.

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from batchsim.agents.distributed.ranks import SINGLE_PROCESS, Ranks
 from batchsim.agents.errors import AgentError, require_between, require_positive
+from batchsim.agents.gradients.codecs import make_codec
+from batchsim.agents.gradients.neural import on_neural_gradients
 from batchsim.agents.imitation.loss import imitation_terms
 from batchsim.agents.imitation.schedule import Imitation
 from batchsim.agents.networks.policy import Policy
@@ -48,6 +50,11 @@ class PPOConfig:
     """Let the optimiser update all tensors at once instead of one after the other."""
     normalize_advantage: bool = True
     """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
+    neural_gradients: Literal["full", "pruned", "fp6"] = "full"
+    """Gradients with respect to the outputs of layers: full, stochastically pruned, or floats of 6 bits. Emulated: this
+    shows what learning loses, and nothing becomes faster."""
+    neural_gradient_pruning: float = 0.85
+    """Share of the neural gradients that "pruned" makes zero."""
 
     def check(self) -> None:
         """Raises `AgentError` if a value cannot be used."""
@@ -57,6 +64,7 @@ class PPOConfig:
             require_between(self, name, 0, 1e6)
         for name in ("gamma", "gae_lambda"):
             require_between(self, name, 0, 1)
+        require_between(self, "neural_gradient_pruning", 0.01, 0.99)
 
 
 class PPO:
@@ -71,6 +79,11 @@ class PPO:
         self.config = config
         self.ranks = ranks
         self.imitation = Imitation()
+        self._codecs = dict(ranks.codecs)
+        if config.neural_gradients != "full":
+            codec = make_codec(config.neural_gradients, config.neural_gradient_pruning)
+            self._codecs["neural_gradient_bytes"] = codec
+            on_neural_gradients(policy, lambda _, gradient: codec(gradient))
         self._sequence = ranks.learner(policy)
         self.optimizer = make_optimizer(policy, config)
 
@@ -83,6 +96,8 @@ class PPO:
             AgentError: If one of them is not finite. The weights are then those from before the update.
         """
         before = _snapshot(self.policy, self.optimizer)
+        for codec in self._codecs.values():
+            codec.seed(int(torch.randint(2**31, (1,), generator=generator)) + self.ranks.rank)
         learned = [
             self._learn(batch)
             for _ in range(self.config.epochs)
@@ -91,7 +106,11 @@ class PPO:
         filled = slice(rollout.length)
         variance = explained_variance(rollout.values[filled], rollout.returns[filled])
         names = tuple(learned[0])
-        *numbers, explained = torch.stack([*(terms[name] for terms in learned for name in names), variance]).tolist()
+        others = {"explained_variance": variance} | {name: c.bytes_share() for name, c in self._codecs.items()}
+        terms = [*(terms[name] for terms in learned for name in names), *others.values()]
+        numbers = torch.stack([term.to(variance.device) for term in terms]).tolist()
+        found = dict(zip(others, numbers[-len(others) :], strict=True))
+        del numbers[-len(others) :]
         rows = [numbers[i : i + len(names)] for i in range(0, len(numbers), len(names))]
         try:
             for row in rows:
@@ -100,7 +119,7 @@ class PPO:
             _restore(self.policy, self.optimizer, before)
             raise
         means = {name: sum(column) / len(rows) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-        return means | {"explained_variance": explained}
+        return means | found
 
     def _learn(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

@@ -15,6 +15,7 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.onnx_policy import INT8_FILE
+from batchsim.agents.imitation.schedule import ImitationConfig
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.runs.checkpoint import load_policy, save_policy
@@ -89,6 +90,7 @@ class Pipeline:
             lr_warmup=0.0,
             final_lr_fraction=0.05,
             scale_learning_rate=False,
+            imitation=ImitationConfig(),
         )
         self._first = self._student_config() if recipe.distil else None
         if self._student:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
+import numpy as np
+import scipy.special
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,16 +68,18 @@ class LSTM(RecurrentCore):
 class MultiTimescaleLSTM(LSTM):
     """An LSTM whose units forget with fixed timescales, each its own (Mahto et al., ICLR 2021).
 
-    Without input a unit's cell decays as exp(-t / T). T, in steps, is drawn from an inverse-gamma distribution, whose
-    long tail leads to a power law of memory; shape 0.56 and scale 1 are the paper's. The forget gate's bias
-    -log(exp(1 / T) - 1) gives that decay, and the input gate's is its negative; both are constant.
+    Without input a unit's cell decays as exp(-t / T). T, in steps, follows an inverse-gamma distribution (see
+    `timescales`), so that the mean over the units decays as the power law (1 + t)^-0.56. The forget gate's bias
+    -log(exp(1 / T) - 1) gives that decay, and the input gate's is its negative; both are constant. All layers have the
+    same timescales; the paper leaves the last of three free, and gives the first only short ones.
     """
 
     def _layer(self, inputs: int, hidden: int) -> GateLayer:
         return _FixedTimescaleLayer(inputs, hidden)
 
 
-SHAPE, SCALE = 0.56, 1.0
+SHAPE, SCALE = 0.56, 1.0  # of the inverse-gamma distribution, as in the paper
+LONGEST_EPISODE = 500.0  # steps, of evaluations
 
 
 class GateLayer(nn.Module, ABC):
@@ -114,8 +118,7 @@ class _FixedTimescaleLayer(GateLayer):
         self.from_input = nn.Linear(inputs, 4 * hidden, bias=False)
         self.from_state = nn.Linear(hidden, 4 * hidden, bias=False)
         self.bias = nn.Parameter(torch.zeros(2 * hidden))  # of the cell candidate and the output gate
-        timescale = SCALE / torch.distributions.Gamma(SHAPE, 1.0).sample((hidden,))
-        forget = forget_bias(timescale)
+        forget = forget_bias(timescales(hidden))
         self.register_buffer("fixed_bias", torch.cat([-forget, forget]))
         for layer in (self.from_input, self.from_state):
             nn.init.orthogonal_(layer.weight)
@@ -125,6 +128,18 @@ class _FixedTimescaleLayer(GateLayer):
 
     def state_gates(self, output: Tensor) -> Tensor:
         return self.from_state(output)
+
+
+def timescales(count: int) -> Tensor:
+    """Returns quantiles of the inverse-gamma distribution `[count]`, steps, that reach the length of an episode.
+
+    They are in the middle of `count` equal shares of the distribution. Of few units, whose largest quantile would be
+    less than 500 steps, the shares are stretched to reach that.
+    """
+    reached = scipy.special.gammaincc(SHAPE, SCALE / LONGEST_EPISODE)
+    last = max(1 - 0.5 / count, reached)
+    shares = np.linspace(min(0.5 / count, last), last, count)
+    return torch.tensor(SCALE / scipy.special.gammainccinv(SHAPE, shares), dtype=torch.float32)
 
 
 def forget_bias(timescale: Tensor) -> Tensor:

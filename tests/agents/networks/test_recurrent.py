@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM, forget_bias
+from batchsim.agents.networks.recurrent.lstm import LSTM, MultiTimescaleLSTM, forget_bias, timescales
 from batchsim.agents.networks.recurrent.registry import make_core
 
 STEPS, ENVS, INPUTS, HIDDEN = 9, 6, 5, 7
@@ -97,19 +97,56 @@ def test_units_of_the_multi_timescale_lstm_forget_at_their_own_pace(seeded):
     assert torch.allclose(state[0, 64:], torch.exp(-5 / timescale), atol=1e-5)
 
 
-def test_timescales_follow_the_inverse_gamma_distribution(seeded):
-    layers = [layer for _ in range(40) for layer in MultiTimescaleLSTM(1, 64, layers=2).layers]
-    forget = torch.cat([layer.fixed_bias[64:] for layer in layers])
-    timescale = 1 / torch.log1p(torch.exp(-forget))
+@pytest.mark.parametrize("count", [1, 2, 7, 16, 128, 512])
+def test_timescales_follow_the_inverse_gamma_distribution_and_reach_an_episode(count):
+    found = timescales(count).double()
+    assert found.shape == (count,)
+    assert found.max() >= 499.9  # the steps of an evaluation
+    assert (found.diff() > 0).all()
+    if count < 128:
+        return
     # P(T <= t) = Q(a, 1 / t), the upper regularised incomplete gamma function.
     for t in (0.5, 1.0, 3.0, 30.0, 300.0):
         expected = float(torch.special.gammaincc(torch.tensor(0.56), torch.tensor(1 / t)))
-        assert float((timescale <= t).float().mean()) == pytest.approx(expected, abs=0.02)
+        assert float((found <= t).double().mean()) == pytest.approx(expected, abs=1 / count)
+
+
+def test_an_episode_is_forgotten_as_the_timescales_prescribe(seeded):
+    """Over 500 steps without input: exp(-t / T) in each unit, and the power law (1 + t)^-0.56 in their mean.
+
+    1 / T has a gamma distribution, whose Laplace transform that power is.
+    """
+    hidden, steps = 128, 500
+    core = MultiTimescaleLSTM(INPUTS, hidden, layers=1)
+    with torch.no_grad():
+        for weight in (core.layers[0].from_input.weight, core.layers[0].from_state.weight):
+            weight.zero_()
+    state = torch.cat([torch.zeros(1, hidden), torch.ones(1, hidden)], -1)
+    cells = []
+    with torch.no_grad():
+        for _ in range(steps):
+            _, state = core.step(torch.zeros(1, INPUTS), torch.zeros(1, dtype=torch.bool), state)
+            cells.append(state[0, hidden:])
+    t = torch.arange(1, steps + 1, dtype=torch.float64)[:, None]
+    expected = torch.exp(-t / timescales(hidden).double())
+    torch.testing.assert_close(torch.stack(cells).double(), expected, atol=1e-4, rtol=1e-3)
+    law = (1 + t[:, 0]) ** -0.56
+    assert (torch.stack(cells).double().mean(1) - law).abs().max() < 0.01
+    # What an ordinary LSTM starts with, a bias of 0, forgets half at each step.
+    plain = LSTM(INPUTS, hidden, layers=1)
+    for weight in (plain.layers[0].from_input.weight, plain.layers[0].from_state.weight):
+        torch.nn.init.zeros_(weight)
+    state = torch.cat([torch.zeros(1, hidden), torch.ones(1, hidden)], -1)
+    for _ in range(20):
+        _, state = plain.step(torch.zeros(1, INPUTS), torch.zeros(1, dtype=torch.bool), state)
+    assert state[0, hidden:].max() < 1e-5 < cells[-1].max()
 
 
 def test_timescales_are_kept_not_learned(seeded):
     core = MultiTimescaleLSTM(INPUTS, HIDDEN)
     assert not any("fixed" in name for name, _ in core.named_parameters())
+    # Those of a checkpoint are used, whatever a new network has.
+    core.layers[0].fixed_bias.mul_(0.5)
     twin = MultiTimescaleLSTM(INPUTS, HIDDEN)
     assert not torch.equal(core.layers[0].fixed_bias, twin.layers[0].fixed_bias)
     twin.load_state_dict(core.state_dict())

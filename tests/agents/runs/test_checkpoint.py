@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.runs.checkpoint import (
     find_checkpoint,
@@ -19,6 +20,7 @@ from batchsim.agents.runs.checkpoint import (
     load_policy,
     load_trainer,
     save_checkpoint,
+    save_policy,
 )
 from batchsim.agents.train import train
 from batchsim.agents.training.build import make_trainer
@@ -139,3 +141,14 @@ def test_a_policy_is_found_in_a_run_its_checkpoints_or_one_of_them(tmp_path, tra
         assert torch.equal(load_policy(folder).critic.weight, trainer.policy.critic.weight)
     with pytest.raises(AgentError, match="holds no checkpoint"):
         load_policy(tmp_path / "absent")
+
+
+def test_a_policy_of_every_core_can_be_loaded(tmp_path):
+    """Its shapes are found without memory for its weights."""
+    for core in ("gru", "lstm", "mt_lstm"):
+        config = PolicyConfig(images=(), hidden_size=6, core=core)
+        policy = Policy(config)
+        save_policy(tmp_path / core, policy)
+        found = load_policy(tmp_path / core)
+        assert found.config == config
+        assert all(torch.equal(value, policy.state_dict()[name]) for name, value in found.state_dict().items())

@@ -1,0 +1,1 @@
+"""Makes networks larger without changing what they do (Net2Net)."""
