@@ -36,6 +36,7 @@ from batchsim.agents.shrinking.walks import Agreement, WalkStep, agreement, walk
 from batchsim.scenes import resolve
 
 _OBSERVATIONS = 1024  # to compare files with
+_WIDTH = 140  # of the table in a file, characters
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,9 @@ def _with_measures(row: ShrinkRow, evaluation: Evaluation) -> ShrinkRow:
 def print_table(record: ShrinkRecord) -> None:
     """Prints costs and measures on stderr."""
     names = list(record.rows[0].measures)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = _WIDTH
     table = Table(title=f"{record.episodes} episodes of {record.scenes}" if record.scenes else None)
     headings = ["", "parameters", "not zero", "bytes", "MFLOP", "us a step", *names]
     for heading in headings:
@@ -158,7 +162,7 @@ def print_table(record: ShrinkRecord) -> None:
         measures = [f"{m.mean:.3f} ({m.low:.3f} to {m.high:.3f})" for m in row.measures.values()]
         figures = (f"{row.parameters:,}", f"{row.nonzero:,}", f"{row.file_bytes:,}", f"{row.flops / 1e6:.2f}")
         table.add_row(row.name, *figures, f"{row.latency_us:.0f}", *measures)
-    Console(stderr=True).print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":

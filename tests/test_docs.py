@@ -35,6 +35,7 @@ TINY_TRAINING = shlex.split(
     "--max-minutes 1 --eval-scenes '' --device cpu"
 )
 TINY_EVALUATION = shlex.split("--scenes one-room --episodes 2 --num-envs 2 --videos 0 --device cpu")
+TINY_SHRINKING = shlex.split("--frames 32 --retrain-frames 32 --eval-scenes ''")
 TINY_BENCH = shlex.split("--num-envs 2 --width 16 --height 16 --seconds 0.02 --repeats 1 --device cpu --no-limits")
 NOT_RUN = re.compile(r"^(make |apt-get |pip install |docker |torchrun |jupyter |\.venv/bin/)")
 """Needs root, the network, a container runtime, several processes, a browser, or minutes."""
@@ -103,6 +104,11 @@ class Shell:
                 "\n".join(blocks("tasks.md", "python")).split("\nbatchsim.register")[0]
             )
         tiny = TINY_TRAINING if "--resume" not in arguments else []
+        if "--grow-from" in arguments:
+            run = arguments[arguments.index("--grow-from") + 1]
+            if not Path(run).exists():
+                self.train(["--out", run])
+            tiny = ["--total-frames", "32"]  # the rest is that run's
         _exits_well(train.main, _without("--max-minutes", arguments) + tiny)
 
     def eval(self, arguments: list[str]) -> None:
@@ -119,6 +125,13 @@ class Shell:
         arguments = _without("--scenes", _without("--episodes", arguments))
         tiny = TINY_EVALUATION if "--episodes-file" not in arguments else TINY_EVALUATION[4:]
         _exits_well(command.main, [*arguments, *tiny, *([] if "--out" in arguments else ["--out", "compared"])])
+
+    def shrink(self, arguments: list[str]) -> None:
+        from batchsim.agents import shrink
+
+        if not Path(arguments[0]).exists():
+            self.train(["--out", arguments[0]])
+        _exits_well(shrink.main, [*arguments, *TINY_SHRINKING])
 
     def scenes(self, arguments: list[str]) -> None:
         from batchsim.agents import view

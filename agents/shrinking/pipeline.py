@@ -166,7 +166,7 @@ class Pipeline:
             write_float(self._policy, file, self._config)
         run = self._teacher.run
         assert run is not None
-        return Network(self._teacher.name, self._teacher.config, self._policy, run, file)
+        return Network("teacher", self._teacher.config, self._policy, run, file)
 
     def _distil(self, folder: Path, _: Network) -> None:
         assert self._first is not None

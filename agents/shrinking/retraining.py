@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,11 +24,12 @@ from batchsim.scenes.atomic_files import atomic_write
 MakeConstraint = Callable[[Policy], Constraint]
 
 
-@dataclass(frozen=True)
 class Stopped(Exception):
-    """A signal ended training early; the folder holds a checkpoint to continue from."""
+    """The signal number `signal` ended training early; the folder holds a checkpoint to continue from."""
 
-    signal: int
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 def retrain(
