@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,19 @@ def on_neural_gradients(network: nn.Module, change: Callable[[str, Tensor], Tens
     return remove
 
 
+@dataclass(frozen=True)
+class GradientDistribution:
+    """How the elements of a layer's neural gradients are distributed."""
+
+    fitted: LogNormal
+    distance: float
+    """Kolmogorov-Smirnov distance from the fitted distribution."""
+    elements: int
+    """Number of elements that were collected."""
+    zeros: float
+    """Share of them that are zero, and left out of the fit."""
+
+
 class NeuralGradientRecorder:
     """Collects the neural gradients of each layer during backward passes, to see how they are distributed."""
 
@@ -55,11 +69,12 @@ class NeuralGradientRecorder:
         if sum(part.numel() for part in parts) < self._most:
             parts.append(gradient.detach().flatten().clone())
 
-    def distributions(self) -> dict[str, tuple[LogNormal, float]]:
-        """Returns the fit and its Kolmogorov-Smirnov distance by layer, of what was collected."""
+    def distributions(self) -> dict[str, GradientDistribution]:
+        """Returns the distribution of what was collected, by layer."""
         found = {}
         for name, parts in self._gradients.items():
             gradient = torch.cat(parts)
             fitted = fit(gradient)
-            found[name] = fitted, ks_distance(gradient, fitted)
+            zeros = float((gradient == 0).float().mean())
+            found[name] = GradientDistribution(fitted, ks_distance(gradient, fitted), gradient.numel(), zeros)
         return found

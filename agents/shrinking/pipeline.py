@@ -116,7 +116,9 @@ class Pipeline:
         options, before = self._recipe.to_json(), load_record(self._out)
         teacher = str(self._teacher.run)
         if before is None:
-            return ShrinkRecord(teacher, options)
+            record = ShrinkRecord(teacher, options)
+            save_record(self._out, record)
+            return record
         changed = [name for name, value in options.items() if before.options.get(name) != value]
         if changed or before.teacher != teacher:
             raise AgentError(

@@ -40,7 +40,8 @@ def test_every_layer_of_a_policy_is_seen(seeded):
     found = recorder.distributions()
     layers = {name for name, module in policy.named_modules() if isinstance(module, torch.nn.Linear)}
     assert set(found) == layers
-    assert all(fitted.sigma > 0 and 0 < distance <= 1 for fitted, distance in found.values())
+    assert all(each.fitted.sigma > 0 and 0 < each.distance <= 1 for each in found.values())
+    assert found["actor"].elements == 3 * 2 * 4
 
 
 @pytest.mark.parametrize("coding", ["pruned", "fp6"])
