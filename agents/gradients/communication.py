@@ -1,6 +1,6 @@
 """A communication hook of `DistributedDataParallel` that sends changed gradients to the other ranks."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: torch compares the annotations of hooks with its classes.
 
 import torch
 import torch.distributed as dist

@@ -41,6 +41,16 @@ def compressed(ranks: Ranks):
     return trainer, train(trainer)
 
 
+def six_bits(ranks: Ranks):
+    trainer = make_trainer(CONFIG, Ranks(ranks.rank, ranks.size, ranks.store, "fp6"))
+    return trainer, train(trainer)
+
+
+def pruned(ranks: Ranks):
+    trainer = make_trainer(CONFIG, Ranks(ranks.rank, ranks.size, ranks.store, "pruned", 0.5))
+    return trainer, train(trainer)
+
+
 def halved(ranks: Ranks):
     trainer = make_trainer(replace(CONFIG, double_buffering=True), ranks)
     return trainer, train(trainer)
@@ -66,7 +76,7 @@ def late(ranks: Ranks):
 def main() -> None:
     out = Path(sys.argv[1])
     ranks = Ranks.init(DistributedConfig(rank_timeout_minutes=1.0))
-    for part in (as_it_is, compressed, halved, late):
+    for part in (as_it_is, compressed, six_bits, pruned, halved, late):
         trainer, figures = part(ranks)
         save_file(trainer.policy.state_dict(), out / f"{part.__name__}-{ranks.rank}.safetensors")
         (out / f"{part.__name__}-{ranks.rank}.json").write_text(json.dumps(figures))

@@ -59,7 +59,7 @@ def test_two_ranks_learn_what_one_process_learns_from_the_joined_batch(two_ranks
     assert expected[-1]["frames"] == 2 * NUM_ENVS * STEPS * UPDATES
 
 
-@pytest.mark.parametrize("part", ["as_it_is", "compressed", "halved", "late"])
+@pytest.mark.parametrize("part", ["as_it_is", "compressed", "six_bits", "pruned", "halved", "late"])
 def test_ranks_stay_equal(two_ranks, part):
     first, second = (weights(two_ranks, part, rank) for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -69,6 +69,18 @@ def test_compressed_gradients_are_nearly_the_same(two_ranks):
     plain, compressed = (weights(two_ranks, part, 0) for part in ("as_it_is", "compressed"))
     gaps = torch.stack([(plain[name] - compressed[name]).abs().max() for name in plain])
     assert 0 < gaps.max() < 5e-3
+
+
+@pytest.mark.parametrize(("part", "share"), [("six_bits", 6 / 32), ("pruned", 0.5 + 1 / 32)])
+def test_coded_gradients_are_counted_and_change_little(two_ranks, part, share):
+    """Each rank draws its own rounding, and both count the bytes that would travel."""
+    plain, coded = (weights(two_ranks, name, 0) for name in ("as_it_is", part))
+    gaps = torch.stack([(plain[name] - coded[name]).abs().max() for name in plain])
+    assert 0 < gaps.max() < 0.05
+    for rank in (0, 1):
+        for update in figures(two_ranks, part, rank):
+            # small tensors have scales too, and zeros of unused actions are not sent
+            assert update["exchanged_gradient_bytes"] == pytest.approx(share, abs=0.07)
 
 
 def test_ranks_whose_environments_take_turns_in_halves_learn_the_same(two_ranks):
