@@ -113,6 +113,7 @@ class Transition:
         self._expert = expert
         self._camera_height = camera_height
         self._tilts = "look_up" in task.action_names
+        self._samples_rows = isinstance(episodes, Task)  # other sources look at the environment's number
         self._max_episode_steps = max_episode_steps
 
     def __call__(
@@ -130,7 +131,7 @@ class Transition:
             if not self.counts_ended:
                 self.view_scene[self.num_envs :].masked_fill_(~result.done, NO_SCENE)
             result.final_observation = self.task.observe(self.scenes, self.state)
-            self.start_episodes(result.done)
+            self.start_episodes(result.done, ended)
         result.observation = self.observe()
         if self._expert is not None:
             result.expert = self._expert.as_info()
@@ -172,6 +173,7 @@ class Transition:
         # On a CPU, one thread because the tensors are short, and no SIMD because the vector code of torch 2.13 crashes.
         cpu = self.scenes.device.type == "cpu"
         options: dict[str, Any] = {"cpp.threads": 1, "cpp.simdlen": 1} if cpu else {}
+        self._samples_rows = False  # tensors of any length would be compiled again and again
         for name in ("_act", "start_episodes", "observe"):
             setattr(self, name, torch.compile(getattr(self, name), options=options))
 
@@ -187,11 +189,18 @@ class Transition:
             return 0
         return self.num_envs if isinstance(started, slice) else len(started)
 
-    def start_episodes(self, mask: Tensor) -> None:
-        """Puts the environments in `mask` (bool `[N]`) at the start of their next episode."""
+    def start_episodes(self, mask: Tensor, which: EnvIndex | None = None) -> None:
+        """Puts the environments in `mask` (bool `[N]`) at the start of their next episode.
+
+        `which` selects the same environments, if the host knows them: then only their episodes are sampled.
+        """
         state = self.state
         state.episode = state.episode + mask
-        episode = self.episodes.sample(self.scenes, state.seed, state.episode)
+        if isinstance(which, Tensor) and self._samples_rows:
+            sampled = self.episodes.sample(self.scenes, state.seed[which], state.episode[which])
+            episode = {name: _spread(rows, which, self.num_envs) for name, rows in sampled.items()}
+        else:
+            episode = self.episodes.sample(self.scenes, state.seed, state.episode)
         for name in ("scene", "position", "heading"):
             setattr(state, name, _select(mask, episode[name], getattr(state, name)))
         for name in ("pitch", "step", "path_length", "collisions", "collided", "episode_return"):
@@ -265,3 +274,8 @@ def _select(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
     if chosen.shape != other.shape:  # a task's tensor has grown in this step
         return other
     return torch.where(mask.view(-1, *[1] * (other.ndim - 1)), chosen, other)
+
+
+def _spread(rows: Tensor, which: Tensor, length: int) -> Tensor:
+    """Returns zeros `[length, ...]` with `rows` at the places `which`."""
+    return rows.new_zeros((length, *rows.shape[1:])).index_copy_(0, which, rows)

@@ -76,11 +76,10 @@ class Motion:
         along_z = torch.stack((none, none, stride[:, 2]), -1)
         along = torch.where(longer_x, along_x, along_z), torch.where(longer_x, along_z, along_x)
         offsets = torch.stack((stride, *along))
-        scenes = scene.expand(len(offsets), -1)
+        grids = self._scenes.grids(scene)
         collided = torch.zeros_like(moves)
         for _ in range(parts):
-            cell = self._scenes.locate(scenes, position + offsets)
-            candidates = self._scenes.at_height(cell, position + offsets)
+            cell, candidates = self._scenes.floor_at(grids, position + offsets)
             free = cell >= 0
             # A diagonal step must not pass between two blocked cells that touch at a corner.
             free[0] &= free[1] | free[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -201,7 +202,7 @@ class ResidentScenes:
 
     def locate(self, scene: Tensor, points: Tensor) -> Tensor:
         """Returns the ids (int64) of the walkable cells at `points`, or -1 if none is within one step up or down."""
-        return self._locate(scene, points, self._grid_coordinates(scene, points).floor().long())
+        return self.floor_at(self.grids(scene), points)[0]
 
     def cells_around(self, scene: Tensor, points: Tensor, offsets: Tensor, climb: float) -> Tensor:
         """Returns the ids (int64 `[J, N]`) of the walkable cells at places near agents, -1 where there is none.
@@ -212,33 +213,44 @@ class ResidentScenes:
             offsets: Columns and rows relative to the cell that each point is in, int64 `[J, 1, 2]`.
             climb: How much higher or lower than the agent a cell may be, metres.
         """
-        places = self._grid_coordinates(scene, points).floor().long() + offsets
-        return self._locate(scene, points, places, climb)
+        grids = self.grids(scene)
+        grids = grids._replace(reach=torch.full_like(points[..., 1], climb))
+        places = grids.coordinates(points).floor().long() + offsets
+        return self._floor_at(grids, points[..., 1], places)[0]
 
-    def _grid_coordinates(self, scene: Tensor, points: Tensor) -> Tensor:
-        """Returns column and row `[..., 2]` as real numbers; cell (0, 0) spans 0 to 1."""
-        return (points[..., ::2] - self._facts["origin"][scene]) * self._facts["inverse_cell_size"][scene].unsqueeze(-1)
+    def grids(self, scene: Tensor) -> Grids:
+        """Returns what `floor_at` needs of each of `scene`, for callers that look up several points in the same."""
+        facts = {name: self._facts[name][scene] for name in ("origin", "inverse_cell_size", "columns", "rows")}
+        reach = self._facts["max_step"][scene] + 1e-3
+        return Grids(**facts, first=self._grid.offset[scene], first_cell=self.cell_offset[scene], reach=reach)
 
-    def _locate(self, scene: Tensor, points: Tensor, column_row: Tensor, climb: float | None = None) -> Tensor:
+    def floor_at(self, grids: Grids, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the cells at `points`, as `locate` does, and `points` moved up or down to the floor of their cells.
+
+        Args:
+            grids: Those of the points' scenes.
+            points: float32 `[..., 3]`, metres; more leading axes than `grids` has are allowed.
+        """
+        cell, height = self._floor_at(grids, points[..., 1], grids.coordinates(points).floor().long())
+        return cell, torch.stack((points[..., 0], height, points[..., 2]), -1)
+
+    def _floor_at(self, grids: Grids, level: Tensor, column_row: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns ids and heights of the cells in `column_row` whose floor is nearest to the height `level`."""
         column, row = column_row[..., 0], column_row[..., 1]
-        columns, rows = self._facts["columns"][scene], self._facts["rows"][scene]
-        inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-        slot = self._grid.offset[scene] + torch.where(inside, row * columns + column, 0)
-        best = torch.full_like(slot, -1)
-        best_gap = self._facts["max_step"][scene] + 1e-3 if climb is None else torch.full_like(points[..., 1], climb)
+        inside = (column >= 0) & (column < grids.columns) & (row >= 0) & (row < grids.rows)
+        slot = grids.first + torch.where(inside, row * grids.columns + column, 0)
+        best, height, best_gap = torch.full_like(slot, -1), level, grids.reach
         for layer in range(self._layers):
-            local = self._grid.data[slot + layer * rows * columns]
-            cell = local + self.cell_offset[scene]
-            gap = (self.cell_position[cell.clamp(min=0), 1] - points[..., 1]).abs()
+            local = self._grid.data[slot if layer == 0 else slot + layer * grids.rows * grids.columns]
+            cell = local + grids.first_cell
+            floor = self.cell_position[cell.clamp(min=0), 1]
+            gap = (floor - level).abs()
             nearer = inside & (local >= 0) & (gap <= best_gap)
             best = torch.where(nearer, cell, best)
-            best_gap = torch.where(nearer, gap, best_gap)
-        return best
-
-    def at_height(self, cell: Tensor, points: Tensor) -> Tensor:
-        """Returns `points` moved up or down to the floor of their `cell`; meaningless where `cell` is -1."""
-        height = self.cell_position[cell.clamp(min=0), 1]
-        return torch.stack((points[..., 0], height, points[..., 2]), -1)
+            height = torch.where(nearer, floor, height)
+            if layer + 1 < self._layers:
+                best_gap = torch.where(nearer, gap, best_gap)
+        return best, height
 
     def goal_position(self, scene: Tensor, goal: Tensor) -> Tensor:
         """Returns the positions (float32 `[..., 3]`, metres) of goals number `goal` of each scene."""
@@ -279,23 +291,38 @@ class ResidentScenes:
 
         The distance is interpolated bilinearly between the middles of the four cells around each point.
         """
-        grid = self._grid_coordinates(scene, points) - 0.5
+        grids = self.grids(scene)
+        grid = grids.coordinates(points) - 0.5
         low = grid.floor()
         fraction = grid - low
-        low = low.long()
-        corners = low + self._corners.reshape(4, *[1] * scene.ndim, 2)
+        corners = low.long() + self._corners.reshape(4, *[1] * scene.ndim, 2)
         weight_x = torch.stack((1 - fraction[..., 0], fraction[..., 0]))
         weight_z = torch.stack((1 - fraction[..., 1], fraction[..., 1]))
-        weights = torch.stack([weight_x[i] * weight_z[j] for j in (0, 1) for i in (0, 1)])
-        shape = (4, *scene.shape)
-        scene, goal, points = scene.expand(shape), goal.expand(shape), points.expand(*shape, 3)
-        distances = self.cell_distance(scene, goal, self._locate(scene, points, corners))
+        weights = (weight_z.unsqueeze(1) * weight_x).flatten(0, 1)
+        cells, _ = self._floor_at(grids, points[..., 1], corners)
+        distances = self.cell_distance(scene, goal, cells)
         # Unreachable cells are left out, or a wall nearby would make the mean infinite.
         known = distances.isfinite()
         weights = torch.where(known, weights, 0.0)
         total = weights.sum(0)
         mean = (weights * torch.where(known, distances, 0.0)).sum(0) / total
         return torch.where(total > 0, mean, torch.inf)
+
+
+class Grids(NamedTuple):
+    """The walkable grids of some scenes, `[...]` each, `origin` `[..., 2]`; see `ResidentScenes.grids`."""
+
+    origin: Tensor
+    inverse_cell_size: Tensor
+    columns: Tensor
+    rows: Tensor
+    first: Tensor
+    first_cell: Tensor
+    reach: Tensor
+
+    def coordinates(self, points: Tensor) -> Tensor:
+        """Returns column and row `[..., 2]` of points `[..., 3]` as real numbers; cell (0, 0) spans 0 to 1."""
+        return (points[..., ::2] - self.origin) * self.inverse_cell_size.unsqueeze(-1)
 
 
 def _facts(data: NavigationData) -> dict[str, float | int | list[float]]:
