@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.networks.recurrent.core import RecurrentCore, keep_mask
+from batchsim.agents.networks.recurrent.gru_sequence import GRUSequence
 
 
 class GRU(RecurrentCore):
@@ -17,6 +18,7 @@ class GRU(RecurrentCore):
         self.from_input = nn.Linear(inputs, 3 * hidden)
         self.from_state = nn.Linear(hidden, 3 * hidden)
         self._cell = _cell
+        self._compiled = False
         for layer in (self.from_input, self.from_state):
             nn.init.orthogonal_(layer.weight)
         for layer in (self.from_input, self.from_state):
@@ -29,17 +31,20 @@ class GRU(RecurrentCore):
 
     def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
         """See `RecurrentCore`."""
+        gates, keep = self.from_input(features), keep_mask(episode_start, state)
+        if not self._compiled:
+            return GRUSequence.apply(gates, self.from_state.weight, self.from_state.bias, keep, state)
         # Unbound at once: the backward pass of gates[t] would write gradients of all steps in every step.
-        gates = self.from_input(features).unbind()
         outputs = []
-        for now, keep in zip(gates, keep_mask(episode_start, state).unbind(), strict=True):
-            state = self._next(now, state * keep)
+        for now, kept in zip(gates.unbind(), keep.unbind(), strict=True):
+            state = self._next(now, state * kept)
             outputs.append(state)
         return torch.stack(outputs)
 
     def compile_cell(self) -> None:
         """See `RecurrentCore`."""
         self._cell = torch.compile(_cell)
+        self._compiled = True
 
     def _next(self, gates: Tensor, state: Tensor) -> Tensor:
         return self._cell(gates, self.from_state(state), state)

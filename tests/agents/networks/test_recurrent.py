@@ -51,6 +51,67 @@ def test_an_episodes_start_wipes_the_memory(seeded, name, layers):
     assert not starts.grad.any()
 
 
+def test_the_gradients_of_a_gru_are_those_of_differences(seeded):
+    core = make_core("gru", 3, 4, 1).double()
+    features, episode_start = torch.randn(5, 3, 3).double(), torch.rand(5, 3) < 0.3
+
+    names = [f"core.{name}" for name, _ in core.named_parameters()]
+
+    def outputs(features, state, *weights):
+        given = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(_Sequence(core), given, (features, episode_start, state))
+
+    inputs = [features, torch.randn(3, 4).double(), *(p.detach() for p in core.parameters())]
+    assert torch.autograd.gradcheck(outputs, [value.requires_grad_() for value in inputs])
+
+
+def test_the_gru_is_torchs(seeded):
+    core, reference = make_core("gru", INPUTS, HIDDEN, 1), torch.nn.GRU(INPUTS, HIDDEN)
+    with torch.no_grad():
+        for layer, theirs in ((core.from_input, "ih"), (core.from_state, "hh")):
+            layer.bias.normal_()
+            getattr(reference, f"weight_{theirs}_l0").copy_(layer.weight)
+            getattr(reference, f"bias_{theirs}_l0").copy_(layer.bias)
+    features, state = torch.randn(STEPS, ENVS, INPUTS), torch.randn(ENVS, HIDDEN)
+    expected, _ = reference(features, state[None])
+    never = torch.zeros(STEPS, ENVS, dtype=torch.bool)
+    found = core.sequence(features, never, state)
+    assert torch.allclose(found, expected, atol=1e-6)
+    slopes = torch.randn_like(found)
+    for outputs in (found, expected):
+        (outputs * slopes).sum().backward()
+    for layer, theirs in ((core.from_input, "ih"), (core.from_state, "hh")):
+        for part in ("weight", "bias"):
+            exact = getattr(reference, f"{part}_{theirs}_l0").grad
+            assert torch.allclose(getattr(layer, part).grad, exact, atol=1e-5)
+
+
+def test_a_gru_in_bfloat16_learns_alike(seeded):
+    core = make_core("gru", 16, 32, 1)
+    features, episode_start = torch.randn(STEPS, ENVS, 16), experience()[1]
+    start, slopes = torch.randn(ENVS, 32), torch.randn(STEPS, ENVS, 32)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        core.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            outputs = core.sequence(features, episode_start, start)
+        assert outputs.dtype == torch.float32
+        (outputs * slopes).sum().backward()
+        found.append([outputs.detach(), *(p.grad.clone() for p in core.parameters())])
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded.dtype == torch.float32
+        assert (rounded - exact).norm() < 0.01 * exact.norm()
+
+
+class _Sequence(torch.nn.Module):
+    def __init__(self, core):
+        super().__init__()
+        self.core = core
+
+    def forward(self, *inputs):
+        return self.core.sequence(*inputs)
+
+
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_the_lstm_is_torchs(seeded, layers):
     core, reference = LSTM(INPUTS, HIDDEN, layers), torch.nn.LSTM(INPUTS, HIDDEN, layers)
