@@ -29,6 +29,7 @@ from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.session import MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.report import DEFAULT_VIDEOS, write_evaluation
+from batchsim.process.arguments import parse_arguments
 from batchsim.settings import SETTINGS, find_setting, task_of_setting
 from batchsim.tasks import choose_task
 
@@ -86,7 +87,7 @@ class EvalCommand:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    run_command("batchsim-eval", lambda: _main(tyro.cli(EvalCommand, args=arguments, prog="batchsim-eval")))
+    run_command("batchsim-eval", lambda: _main(parse_arguments(EvalCommand, arguments, "batchsim-eval")))
 
 
 def _main(command: EvalCommand) -> int:

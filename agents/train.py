@@ -32,6 +32,7 @@ from batchsim.agents.runs.run_lock import locked
 from batchsim.agents.runs.versions import versions
 from batchsim.agents.training.build import make_trainer, with_renderer
 from batchsim.agents.training.training_run import TrainingRun
+from batchsim.process.arguments import parse_arguments
 from batchsim.scenes import resolve
 from batchsim.scenes.atomic_files import atomic_write, remove_leftovers
 
@@ -61,12 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(arguments: list[str]) -> int:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    # tyro reports a missing value.
+    # A missing value is reported by the second parser.
     first.add_argument("--preset", nargs="?", default=_DEFAULT_PRESET, const=_DEFAULT_PRESET)
     first.add_argument("--grow-from", nargs="?")
     known = first.parse_known_args(arguments)[0]
     default = TrainCommand(_defaults(known.preset, known.grow_from), known.preset)
-    command = tyro.cli(TrainCommand, default=default, args=arguments, prog="batchsim-train")
+    command = parse_arguments(TrainCommand, arguments, "batchsim-train", default=default)
     if command.resume:
         _refuse_changes(command.config, default.config, command.out)
     return train(command.config, command.out, command.resume, command.grow_from)

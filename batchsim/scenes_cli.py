@@ -12,6 +12,7 @@ from typing import Annotated, Union
 import tyro
 
 from batchsim.errors import BatchSimError
+from batchsim.process.arguments import parse_arguments
 from batchsim.process.command_line import run_command
 from batchsim.scenes import SceneError, load
 from batchsim.scenes.atomic_files import write_user_file
@@ -124,7 +125,11 @@ def main(
     """
     commands = [Annotated[cls, tyro.conf.subcommand(name)] for name, cls in (_COMMANDS | dict(more or {})).items()]
     union = Union[tuple(commands)]  # noqa: UP007  (made while running)
-    return run_command("batchsim-scenes", lambda: run(union, __doc__, arguments), (SceneError, BatchSimError, *errors))
+
+    def command() -> int:
+        return run(parse_arguments(union, arguments, "batchsim-scenes", description=__doc__))
+
+    return run_command("batchsim-scenes", command, (SceneError, BatchSimError, *errors))
 
 
 if __name__ == "__main__":

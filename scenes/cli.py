@@ -201,18 +201,15 @@ def describe(scene: Scene) -> dict:
     }
 
 
-def run(commands: Any, description: str | None, arguments: Sequence[str] | None) -> int:
-    """Runs one of several commands and prints its result.
+def run(command: Any) -> int:
+    """Runs one of the commands and prints its result.
 
     Args:
-        commands: A union of annotated command classes.
-        description: Shown by `--help`.
-        arguments: The command line; None for that of the process.
+        command: An object of one of the command classes.
 
     Returns:
         The exit code: that of the command's `exit_code`, if it has one, else 0.
     """
-    command = tyro.cli(commands, prog="batchsim-scenes", description=description, args=arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -17,6 +17,7 @@ from batchsim.agents.benchmarks.workloads.step import bench_step
 from batchsim.agents.benchmarks.workloads.train import TrainBenchOptions, bench_train
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.presets import preset
+from batchsim.process.arguments import parse_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +153,10 @@ BenchCommand = RenderBench | StepBench | TrainBench
 
 
 def parse(typed: Sequence[str]) -> BenchCommand:
-    """Parse the command line; exits with code 2 if it is invalid."""
+    """Parse the command line; raise `OptionError` if it is invalid."""
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    chooser.add_argument(
-        "--preset", nargs="?", default="quickstart", const="quickstart"
-    )  # tyro reports a missing value
+    # A missing value is reported by the second parser.
+    chooser.add_argument("--preset", nargs="?", default="quickstart", const="quickstart")
     chosen, _ = chooser.parse_known_args(list(typed))
     train = TrainBench(config=preset(chosen.preset), preset=chosen.preset)
     modes = (
@@ -164,10 +164,10 @@ def parse(typed: Sequence[str]) -> BenchCommand:
         | Annotated[StepBench, tyro.conf.subcommand("step", prefix_name=False)]
         | Annotated[TrainBench, tyro.conf.subcommand("train", default=train, prefix_name=False)]
     )
-    return tyro.cli(
+    return parse_arguments(
         modes,
-        args=list(typed),
-        prog="batchsim-bench",
+        typed,
+        "batchsim-bench",
         description="Measure frames per second: the median of several runs after warm-up, with the device "
         "synchronized at both ends.",
     )

@@ -105,20 +105,8 @@ def _measure(mode: str, arguments: Sequence[str], values: dict[str, str]) -> Cel
     except subprocess.TimeoutExpired:
         return Cell(values, failure=f"took longer than {_LIMIT:.0f} s")
     if done.returncode:
-        return Cell(values, failure=why_it_failed(done.stderr) or f"exit code {done.returncode}")
+        return Cell(values, failure="".join(done.stderr.strip().splitlines()[-1:]) or f"exit code {done.returncode}")
     return Cell(values, json.loads(done.stdout))
-
-
-def why_it_failed(said: str) -> str:
-    """Return the line of stderr with the error: the last, or in a box of tyro the one below its title."""
-    lines = said.strip().splitlines()
-    if not any(_HELP in line for line in lines):
-        return "".join(lines[-1:])
-    words = [word for line in lines if (word := line.strip(_BORDER))]
-    return words[1]
-
-
-_HELP, _BORDER = "For full helptext", "╭╮╰╯│─+-| "
 
 
 _COLUMNS = ("fps", "fps_low", "fps_high", "us_per_frame", "triangles_mean", "num_scenes", "renderer", "rays_per_second")

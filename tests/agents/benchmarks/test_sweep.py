@@ -12,7 +12,7 @@ from batchsim.agents.benchmarks import sweep as sweep_module
 from batchsim.agents.benchmarks.changes import UNCHANGED, ratios, run_changes
 from batchsim.agents.benchmarks.command import SWITCHES, TrainBench, with_detail
 from batchsim.agents.benchmarks.plot import lines, main_axis, plot_sweeps
-from batchsim.agents.benchmarks.sweep import Cell, Sweep, parse_axes, why_it_failed, write_csv
+from batchsim.agents.benchmarks.sweep import Cell, Sweep, parse_axes, write_csv
 from batchsim.agents.benchmarks.table import print_sweep
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
@@ -126,17 +126,6 @@ def test_a_cell_that_fails_is_told_and_the_others_are_measured(capsys, tmp_path)
     sweep = Sweep.from_json(json.loads((tmp_path / "s" / "sweep.json").read_text()))
     assert [cell.record is None for cell in sweep.cells] == [False, True]
     assert matplotlib.image.imread(tmp_path / "s" / "sweep.png").std() > 0
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"), [(["--nosuch", "1"], "--nosuch"), (["--num-envs", "many"], "many"), ([], "magic")]
-)
-def test_the_reason_of_a_failure_is_one_line(capsys, typed, said):
-    with pytest.raises(SystemExit):
-        bench.main(["step", "--scenes", "one-room", "--renderer", *(["auto"] if typed else ["magic"]), *typed])
-    reason = why_it_failed(capsys.readouterr().err)
-    assert said in reason
-    assert not set(reason) & set("╭╮╰╯│─")
 
 
 def test_rows_hold_figures_or_the_reason_why_there_are_none(tmp_path):
