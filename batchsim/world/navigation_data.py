@@ -18,7 +18,7 @@ class NavigationData:
     """The walkable cells and distance fields of one scene, as flat tensors on the host.
 
     Attributes:
-        scene: The scene itself.
+        scene: The scene itself, without its distance fields.
         index: int32 `[L * rows * columns]`, the walkable cell at each place of the layered height grid, or -1.
         positions: float32 `[C, 3]`, metres: the floor under the middle of each walkable cell.
         coverage_cells: int32 `[C]`, the cell of the coverage grid (`batchsim.scenes.maps.coverage_grid`) that each
@@ -79,7 +79,7 @@ def prepare_navigation(scene: Scene, pinned: bool = False, with_objects: bool = 
         fields = np.concatenate([fields, scene.objects.category_distances, scene.objects.goal_distances])
         goals = np.concatenate([goals, object_goal_positions(scene)])
     return NavigationData(
-        scene,
+        scene.without_distances(),
         tensor(scene.walkable.index.ravel(), np.int32),
         tensor(scene.walkable.positions, np.float32),
         tensor(coverage, np.int32),

@@ -29,7 +29,7 @@ class ResidentScenes:
         with_objects: Whether to include the distances to objects.
 
     Attributes:
-        scenes: The scenes by slot.
+        scenes: The scenes by slot. If they are replaceable, their distance fields are only in the tensors.
         smallest_cell: Size of the smallest walkable cell of all scenes, metres.
         max_coverage_cells: Largest number of coverage grid cells of any scene so far.
 
@@ -43,9 +43,9 @@ class ResidentScenes:
     ) -> None:
         if not scenes:
             raise OptionError("scenes is empty: expected at least one.")
-        self.scenes = list(scenes)
         self.device = device
         per_scene = [prepare_navigation(scene, with_objects=with_objects) for scene in scenes]
+        self.scenes = [data.scene for data in per_scene] if replaceable else list(scenes)
         self._layers = max(d.layers for d in per_scene)
         self._grid_columns = [d.columns for d in per_scene]
 

@@ -151,6 +151,10 @@ class Scene:
         objects = replace(self.objects, labels=numbers[self.objects.labels])
         return replace(self, labels=numbers[self.labels], objects=objects, label_names=table)
 
+    def without_distances(self) -> Scene:
+        """Returns this scene without its distance fields, most of its memory: their first dimension is 0."""
+        return replace(self, goal_distances=self.goal_distances[:0].copy(), objects=self.objects.without_distances())
+
     def save(self, path: str | PathLike[str]) -> None:
         """Writes a file (safetensors) that `Scene.load` reads; replaces an old file as a whole or not at all.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -52,6 +52,11 @@ class SceneObjects:
     def nbytes(self) -> int:
         """Bytes of all arrays together."""
         return sum(array.nbytes for array in self.to_arrays().values())
+
+    def without_distances(self) -> SceneObjects:
+        """Returns these objects without their distance fields: the first dimension of both is 0."""
+        none = {name: getattr(self, name)[:0].copy() for name in ("category_distances", "goal_distances")}
+        return replace(self, **none)
 
     def check(self, num_cells: int, num_labels: int, instances: np.ndarray) -> None:
         """Checks arrays that were read from a file.

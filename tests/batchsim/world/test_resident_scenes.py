@@ -143,7 +143,8 @@ def assert_equal_look_ups(ours, slot, fresh, number, scene):
     assert torch.equal(ours.coverage_cell(mine, points), fresh.coverage_cell(theirs, points))
     assert ours.goal_count[slot] == fresh.goal_count[number]
     assert ours.coverage_cell_count[slot] == fresh.coverage_cell_count[number] <= ours.max_coverage_cells
-    assert ours.scenes[slot] is scene
+    assert ours.scenes[slot].triangles is scene.triangles
+    assert ours.scenes[slot].goal_distances.size == 0
 
 
 def test_scenes_take_each_others_place(all_scenes, resident):
