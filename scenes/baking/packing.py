@@ -40,7 +40,7 @@ def unpack(packed: np.ndarray, dtype: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def _allocated(size: int) -> np.ndarray:
-    """Returns uint8 `[size]`. Large arrays get pages of their own, which return to the system as soon as they are freed.
+    """Returns uint8 `[size]`. Large arrays get pages of their own, which return to the system once they are freed.
 
     malloc would keep them for arrays of other sizes. While scenes are swapped, memory would grow for a long time.
     """

@@ -143,7 +143,7 @@ class Soak:
             self._compare(gl_objects(self.env), objects)
             self.faults["positions off the baked floor"] += off_floor_of_files(self.env)
         seconds = time.perf_counter() - started
-        # Medians, because memory also falls and rises with the sizes of the scenes that are being loaded.
+        # Medians, because memory also falls and rises with the sizes of the scenes that are in memory or being loaded.
         part = max(1, len(memory) // 4)
         growth = median(memory[-part:]) / median(memory[:part]) - 1
         if growth > MEMORY_GROWTH:
@@ -213,6 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scenes", default="homes:train?count=24")
     parser.add_argument("--num-resident-scenes", type=int, default=8)
     parser.add_argument("--size", type=int, default=32, help="width and height of the images")
+    parser.add_argument("--readings", type=int, default=100, help="how often memory and counts are taken")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -227,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
         device=options.device,
     )
     total = -(-options.steps // options.num_envs)
-    figures = Soak(env, total // 5, total, seed=options.seed).run()
+    figures = Soak(env, total // 5, total, samples=options.readings, seed=options.seed).run()
     env.close()
     print(json.dumps({"backend": options.backend} | figures))
     return 0 if figures["ok"] else 1
