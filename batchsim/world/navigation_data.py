@@ -10,6 +10,7 @@ from torch import Tensor
 
 from batchsim.scenes import Scene, SceneError
 from batchsim.scenes.maps.coverage_grid import coverage_cells
+from batchsim.scenes.own_pages import in_own_pages
 from batchsim.world.object_goals import ObjectGoals, object_goal_positions, object_goals
 
 
@@ -71,7 +72,7 @@ def prepare_navigation(scene: Scene, pinned: bool = False, with_objects: bool = 
         raise SceneError(f"{scene.name}: no goal could be placed; the walkable floor is too small.")
 
     def tensor(array: np.ndarray, dtype: type) -> Tensor:
-        result = torch.as_tensor(np.ascontiguousarray(array, dtype))
+        result = torch.as_tensor(in_own_pages(np.ascontiguousarray(array, dtype)))
         return result.pin_memory() if pinned else result
 
     coverage, fields, goals = coverage_cells(scene), scene.goal_distances, scene.goals

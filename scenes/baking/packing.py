@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import mmap
 import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from batchsim.scenes.own_pages import empty_bytes
+
 # Level 1 is three times as fast as the default 6, and gives 5% larger files.
 _LEVEL = 1
 _CHUNK = 1 << 18
-_OWN_PAGES = 1 << 16
 
 
 def pack(array: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def unpack(packed: np.ndarray, dtype: str, shape: Sequence[int]) -> np.ndarray:
     Raises:
         ValueError: If `packed` is not an array of this `dtype` and `shape`.
     """
-    data = _allocated(np.dtype(dtype).itemsize * math.prod(shape))
+    data = empty_bytes(np.dtype(dtype).itemsize * math.prod(shape))
     filled = 0
     for piece in _pieces(packed):
         end = filled + len(piece)
@@ -37,16 +37,6 @@ def unpack(packed: np.ndarray, dtype: str, shape: Sequence[int]) -> np.ndarray:
     if filled < len(data):
         raise ValueError(f"unpacks to {filled} bytes, expected {len(data)} for {dtype} {tuple(shape)}")
     return data.view(dtype).reshape(shape)
-
-
-def _allocated(size: int) -> np.ndarray:
-    """Returns uint8 `[size]`. Large arrays get pages of their own, which return to the system once they are freed.
-
-    malloc would keep them for arrays of other sizes. While scenes are swapped, memory would grow for a long time.
-    """
-    if size < _OWN_PAGES:
-        return np.empty(size, np.uint8)
-    return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
 
 
 def _pieces(packed: np.ndarray) -> Iterator[bytes]:

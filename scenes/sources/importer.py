@@ -14,6 +14,7 @@ from batchsim.scenes.sources.assembly.placement import UP_AXES, Placement
 from batchsim.scenes.sources.assembly.transparency import ALPHA_POLICIES, AlphaPolicy
 from batchsim.scenes.sources.gltf.reader import gltf_files, read_gltf
 from batchsim.scenes.sources.obj.reader import obj_files, read_obj
+from batchsim.scenes.sources.other_formats.collada_files import collada_files
 from batchsim.scenes.sources.other_formats.trimesh_reader import TRIMESH_SUFFIXES, read_with_trimesh
 from batchsim.scenes.sources.other_formats.usd_reader import USD_SUFFIXES, read_usd, usd_files
 from batchsim.scenes.sources.ply.reader import ply_files, read_ply
@@ -36,6 +37,7 @@ _FINDERS: dict[str, Callable[[SourceFiles], None]] = {
     ".gltf": gltf_files,
     ".obj": obj_files,
     ".ply": ply_files,
+    ".dae": collada_files,
     **dict.fromkeys(USD_SUFFIXES, usd_files),
 }
 MESH_SUFFIXES = tuple(_READERS)

@@ -22,6 +22,7 @@ import numpy as np
 
 from batchsim.scenes.agent_body import AgentBody
 from batchsim.scenes.errors import SceneError
+from batchsim.scenes.own_pages import in_own_pages
 from batchsim.scenes.walking.clearance import far_from_obstacles
 from batchsim.scenes.walking.columns import Grid, cut_into_columns
 from batchsim.scenes.walking.islands import MIN_ISLAND_RADIUS as MIN_ISLAND_RADIUS
@@ -73,7 +74,7 @@ class Walkable:
         """float32 `[C, 3]`: the floor under the centre of each cell, metres."""
         x = self.origin[0] + (self.cells[:, 2] + 0.5) * self.cell_size
         z = self.origin[1] + (self.cells[:, 1] + 0.5) * self.cell_size
-        return np.stack([x, self.heights, z], 1).astype(np.float32)
+        return in_own_pages(np.stack([x, self.heights, z], 1).astype(np.float32))
 
     @cached_property
     def island_areas(self) -> np.ndarray:
@@ -149,6 +150,7 @@ class Walkable:
         column = cells[:, 1].astype(np.int64) * index.shape[2] + cells[:, 2]
         neighbors = link(index, column, heights, body.max_step)
         cell_size = float(arrays["cell_size"][0])
+        cells, neighbors = in_own_pages(cells), in_own_pages(neighbors)
         return Walkable(arrays["origin"], cell_size, index, cells, heights, arrays["islands"], neighbors, body)
 
 

@@ -1,9 +1,10 @@
-"""Damaged .glb, .gltf, .obj and .ply files."""
+"""Damaged 3D files of all kinds."""
 
 import io
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from batchsim.scenes.sources.importer import files_of, import_file
@@ -50,6 +51,78 @@ element face 2
 property list uchar int vertex_indices
 end_header
 """
+DAE = """<?xml version="1.0"?>
+<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
+<asset><unit name="centimeter" meter="0.01"/><up_axis>Z_UP</up_axis></asset>
+<library_images><image id="i"><init_from>picture.png</init_from></image></library_images>
+<library_effects><effect id="e"><profile_COMMON>
+<newparam sid="s"><surface type="2D"><init_from>i</init_from></surface></newparam>
+<newparam sid="t"><sampler2D><source>s</source></sampler2D></newparam>
+<technique sid="c"><lambert><diffuse><texture texture="t" texcoord="UV"/></diffuse></lambert></technique>
+</profile_COMMON></effect></library_effects>
+<library_materials><material id="m" name="wood"><instance_effect url="#e"/></material></library_materials>
+<library_geometries><geometry id="Table-mesh"><mesh>
+<source id="p"><float_array id="pa" count="12">0 0 0 200 0 0 200 300 0 0 300 0</float_array><technique_common>
+<accessor source="#pa" count="4" stride="3"><param name="X" type="float"/><param name="Y" type="float"/>
+<param name="Z" type="float"/></accessor></technique_common></source>
+<source id="u"><float_array id="ua" count="6">0 0 1 0 1 1</float_array><technique_common>
+<accessor source="#ua" count="3" stride="2"><param name="S" type="float"/><param name="T" type="float"/></accessor>
+</technique_common></source>
+<vertices id="v"><input semantic="POSITION" source="#p"/></vertices>
+<triangles count="1" material="m"><input semantic="VERTEX" source="#v" offset="0"/>
+<input semantic="TEXCOORD" source="#u" offset="1"/><p>0 0 1 1 2 2</p></triangles>
+<polylist count="1" material="m"><input semantic="VERTEX" source="#v" offset="0"/>
+<vcount>4</vcount><p>0 1 2 3</p></polylist>
+</mesh></geometry></library_geometries>
+<library_nodes><node id="n"><matrix>1 0 0 0 0 1 0 0 0 0 1 50 0 0 0 1</matrix>
+<instance_geometry url="#Table-mesh"/></node></library_nodes>
+<library_visual_scenes><visual_scene id="s"><node id="Table" name="Table"><translate>1 2 3</translate>
+<rotate>0 0 1 90</rotate><scale>1 1 1</scale><instance_geometry url="#Table-mesh"><bind_material><technique_common>
+<instance_material symbol="m" target="#m"/></technique_common></bind_material></instance_geometry>
+<instance_node url="#n"/></node></visual_scene></library_visual_scenes>
+<scene><instance_visual_scene url="#s"/></scene></COLLADA>
+"""
+USD = """#usda 1.0
+(
+    upAxis = "Z"
+    metersPerUnit = 0.01
+)
+def Xform "House" {
+    double3 xformOp:translate = (100, 0, 0)
+    uniform token[] xformOpOrder = ["xformOp:translate"]
+    def Mesh "Sofa" (prepend apiSchemas = ["MaterialBindingAPI"]) {
+        int[] faceVertexCounts = [4, 3]
+        int[] faceVertexIndices = [0, 1, 2, 3, 0, 1, 2]
+        point3f[] points = [(0, 0, 0), (200, 0, 0), (200, 300, 0), (0, 300, 0)]
+        texCoord2f[] primvars:st = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1)] (
+            interpolation = "faceVarying"
+        )
+        color3f[] primvars:displayColor = [(1, 0.5, 0)]
+        def GeomSubset "part" (prepend apiSchemas = ["MaterialBindingAPI"]) {
+            int[] indices = [1]
+            rel material:binding = </House/Look>
+        }
+        rel material:binding = </House/Look>
+    }
+    def "Copy" (prepend references = </House/Sofa>) { }
+    def Material "Look" {
+        token outputs:surface.connect = </House/Look/Shader.outputs:surface>
+        def Shader "Shader" {
+            uniform token info:id = "UsdPreviewSurface"
+            color3f inputs:diffuseColor.connect = </House/Look/Image.outputs:rgb>
+            float inputs:opacity = 0.5
+            float inputs:opacityThreshold = 0.2
+            token outputs:surface
+        }
+        def Shader "Image" {
+            uniform token info:id = "UsdUVTexture"
+            asset inputs:file = @picture.png@
+            token inputs:wrapS = "mirror"
+            float3 outputs:rgb
+        }
+    }
+}
+"""
 
 
 def gltf(path):
@@ -83,12 +156,47 @@ def binary_ply(path):
     path.write_bytes(PLY.format(kind="binary_little_endian").encode() + data.getvalue())
 
 
+def solid(path):
+    trimesh.Trimesh(SQUARE, SQUARE_CORNERS.reshape(2, 3), process=False).export(path)
+
+
+def text_stl(path):
+    facet = "facet normal 0 1 0\nouter loop\n{}\n{}\n{}\nendloop\nendfacet\n"
+    corners = [f"vertex {x} {y} {z}" for x, y, z in SQUARE.tolist()]
+    path.write_text("solid a\n" + facet.format(*corners[:3]) + facet.format(*corners[1:]) + "endsolid a\n")
+
+
+def dae(path):
+    path.write_text(DAE)
+    Image.fromarray(PIXELS).save(path.with_name("picture.png"))
+
+
+def usd(path):
+    usd = pytest.importorskip("pxr.Usd")
+    path.with_name("a.usda").write_text(USD)
+    Image.fromarray(PIXELS).save(path.with_name("picture.png"))
+    if path.suffix == ".usdz":
+        usd_utils = pytest.importorskip("pxr.UsdUtils")
+        assert usd_utils.CreateNewUsdzPackage(str(path.with_name("a.usda")), str(path))
+        path.with_name("picture.png").unlink()
+    else:
+        usd.Stage.Open(str(path.with_name("a.usda"))).GetRootLayer().Export(str(path))
+    path.with_name("a.usda").unlink()
+
+
 KINDS = {
     "square.glb": (gltf, 20, 700),
     "square.gltf": (gltf, 20, 700),
     "square.obj": (obj, 20, 700),
     "square.ply": (ply, 10, 350),
     "binary.ply": (binary_ply, 10, 350),
+    "square.stl": (solid, 5, 200),
+    "text.stl": (text_stl, 5, 200),
+    "square.off": (solid, 5, 200),
+    "room.dae": (dae, 20, 700),
+    "room.usda": (usd, 10, 500),
+    "room.usdc": (usd, 10, 500),
+    "room.usdz": (usd, 5, 200),
 }
 CASES = [
     pytest.param(name, make, count, marks=marks)
@@ -101,7 +209,7 @@ CASES = [
 @pytest.mark.parametrize(("name", "make", "count"), CASES)
 def test_damaged_mesh_files(tmp_path, name, make, count):
     make(tmp_path / name)
-    assert import_file(tmp_path / name).mesh.triangles.size >= 18
+    assert import_file(tmp_path / name).mesh.triangles.size >= 18  # two triangles
     files = contents(tmp_path)
 
     def check(damaged):

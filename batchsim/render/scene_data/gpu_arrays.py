@@ -13,6 +13,7 @@ import numpy as np
 from batchsim.render.scene_data.texels import square_texels, texture_side
 from batchsim.scenes import Scene, SceneError
 from batchsim.scenes.mesh import NO_TEXTURE, WRAPS, Material
+from batchsim.scenes.own_pages import in_own_pages
 
 UNIT_OF = {"nodes": "node", "triangles": "triangle", "records": "triangle", "boxes": "chunk"}
 """The unit of each array's elements; all arrays of a unit have the same length."""
@@ -103,7 +104,8 @@ def prepare_scene(scene: Scene, parts: SceneParts, side: int = 1) -> GpuSceneArr
         arrays["records"] = _pack_records(scene, parts.colours, parts.instances)
     textures, texture_of = _used_textures(scene) if parts.colours else ((), np.zeros(0, np.int32))
     side = max(side, texture_side(textures))
-    texels = tuple(square_texels(image, side) for image in textures)
+    texels = tuple(in_own_pages(square_texels(image, side)) for image in textures)
+    arrays = {name: in_own_pages(array) for name, array in arrays.items()}
     return GpuSceneArrays(parts, arrays, textures, texels, texture_of, scene.bvh.stack_size if parts.tree else 0)
 
 

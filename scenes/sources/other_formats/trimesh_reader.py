@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from batchsim.scenes.errors import SceneError, first_line
+from batchsim.scenes.sources.other_formats.collada_files import ColladaImages, open_collada, to_metres_with_y_up
 from batchsim.scenes.sources.surfaces.color import srgb_to_linear, unit_range
 from batchsim.scenes.sources.surfaces.images import MAX_TEXTURE_SIZE
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
 from batchsim.scenes.sources.surfaces.surface import PLAIN, Look, Surface, Texture, check_count
 
-_TO_Y_UP = {
-    "Z_UP": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float64),
-    "X_UP": np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float64),
-}
 TRIMESH_SUFFIXES = (".stl", ".off", ".dae")
 
 
@@ -29,15 +24,16 @@ def read_with_trimesh(files: SourceFiles) -> Iterator[Surface]:
     """
     path = files.path
     kind = path.suffix.lower()[1:]
-    if kind == "dae" and find_spec("collada") is None:
-        raise SceneError(f"{path}: .dae files need pycollada: pip install 'batchsim[dae]'.")
     import trimesh
 
+    images = ColladaImages(files)
     try:
-        scene = trimesh.load_scene(path, file_type=kind, process=False)
+        frame = to_metres_with_y_up(open_collada(path)) if kind == "dae" else np.eye(4)
+        scene = trimesh.load_scene(path, file_type=kind, process=False, resolver=images)
+        if images.error is not None:
+            raise images.error
         placed = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
         check_count(path, sum(len(getattr(scene.geometry[name], "faces", ())) for _, _, name in placed))
-        frame = _collada_frame(path) if kind == "dae" else np.eye(4)
         surfaces = [
             _surface(scene.geometry[name], frame @ transform, node, str(name))
             for node, transform, name in placed
@@ -51,16 +47,6 @@ def read_with_trimesh(files: SourceFiles) -> Iterator[Surface]:
             f"{path}: damaged, cannot be read as {kind} ({first_line(error)}). Export or copy it again."
         ) from error
     yield from surfaces
-
-
-def _collada_frame(path: Path) -> np.ndarray:
-    """The transform from a COLLADA file's axes and unit, which trimesh leaves as they are, to metres with y up."""
-    import collada
-
-    asset = collada.Collada(str(path), ignore=[collada.common.DaeError]).assetInfo
-    frame = np.eye(4)
-    frame[:3, :3] = _TO_Y_UP.get(str(asset.upaxis), np.eye(3)) * float(asset.unitmeter or 1.0)
-    return frame
 
 
 def _surface(mesh, transform: np.ndarray, node: str, name: str) -> Surface:

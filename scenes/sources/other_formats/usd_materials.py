@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import CLAMP, MIRROR, REPEAT, Wrap
 from batchsim.scenes.sources.surfaces.images import decode_image
 from batchsim.scenes.sources.surfaces.source_files import SourceFiles
@@ -23,6 +24,7 @@ class UsdMaterials:
 
     def __init__(self, files: SourceFiles) -> None:
         self.path = files.path
+        self._files = files
         self._looks: dict[str, tuple[Look, str]] = {}
         self._pixels: dict[str, np.ndarray] = {}
 
@@ -75,17 +77,20 @@ class UsdMaterials:
             return None
         key = asset.resolvedPath
         if key not in self._pixels:
-            self._pixels[key] = decode_image(_read_asset(key), f"{self.path}: image {asset.path}")
+            self._pixels[key] = decode_image(self._read(key), f"{self.path}: image {asset.path}")
         wrap = (_WRAPS.get(str(_value(shader, name)), REPEAT) for name in ("wrapS", "wrapT"))
         return Texture(self._pixels[key], (next(wrap), next(wrap)))
 
-
-def _read_asset(path: str) -> bytes:
-    package, _, inside = path.partition("[")
-    if not inside:
-        return Path(path).read_bytes()
-    with zipfile.ZipFile(package) as archive:  # .usdz is a .zip without compression
-        return archive.read(inside.rstrip("]"))
+    def _read(self, path: str) -> bytes:
+        package, _, inside = path.partition("[")
+        self._files.admit(Path(package))
+        if not inside:
+            return Path(path).read_bytes()
+        with zipfile.ZipFile(package) as archive:
+            entry = archive.getinfo(inside.rstrip("]"))
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise SceneError(f"{self.path}: {entry.filename} is compressed, which .usdz files do not allow.")
+            return archive.read(entry)
 
 
 def _source(shader: Any, name: str) -> Any | None:

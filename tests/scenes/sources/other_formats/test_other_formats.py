@@ -51,7 +51,7 @@ def test_damaged_files_name_the_file(tmp_path, name):
 
 
 def test_extras_are_named(tmp_path, monkeypatch):
-    for name, module, extra in (("a.dae", "trimesh_reader", "dae"), ("a.usda", "usd_reader", "usd")):
+    for name, module, extra in (("a.dae", "collada_files", "dae"), ("a.usda", "usd_reader", "usd")):
         (tmp_path / name).write_text("x")
         monkeypatch.setattr(f"batchsim.scenes.sources.other_formats.{module}.find_spec", lambda name: None)
         with pytest.raises(SceneError, match=rf"{name}.*batchsim\[{extra}\]"):
