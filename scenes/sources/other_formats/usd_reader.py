@@ -19,6 +19,7 @@ from batchsim.scenes.sources.surfaces.surface import Surface, check_count
 USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 
 _Z_UP_TO_Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float64)
+_MAX_PRIMS = 300_000
 _SHOWN_PURPOSES = ("default", "render")
 
 
@@ -87,7 +88,9 @@ def _meshes(stage: Any, path: Path) -> Iterator[tuple[Any, np.ndarray]]:
 
     cache = UsdGeom.XformCache()
     skipped: set[str] = set()
-    for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
+    for count, prim in enumerate(stage.Traverse(Usd.TraverseInstanceProxies())):
+        if count > _MAX_PRIMS:  # instances of instances may be billions
+            raise SceneError(f"{path}: places more than {_MAX_PRIMS:,} prims, which is too many.")
         if not prim.IsA(UsdGeom.Gprim):
             if prim.IsA(UsdGeom.PointInstancer):
                 skipped.add("PointInstancer")

@@ -1,11 +1,14 @@
 """STL, OFF, COLLADA and USD files of one small room each."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from batchsim.scenes import SceneError
 from batchsim.scenes.sources.importer import files_of, import_file
+from tests.helpers.collada import TEXTURED_TABLE
 from tests.helpers.solids import box
 
 BOX = box((-2, 0, -3), (2, 2.5, 3))
@@ -154,3 +157,90 @@ def test_usd_reads_nothing_outside_its_root(tmp_path):
     (folder / "a.usda").write_text(USD.format(texture="../secret.png"))
     with pytest.raises(SceneError, match=r"a\.usda: refers to .*secret\.png.*outside"):
         import_file(folder / "a.usda")
+
+
+def textured_collada(folder, image):
+    """Writes a.dae with a material whose image is called `image`."""
+    pytest.importorskip("collada")
+    path = folder / "a.dae"
+    path.write_text(TEXTURED_TABLE.replace("picture.png", image))
+    return path
+
+
+@pytest.mark.parametrize("name", ["t%201.png", "../images/t%201.png", "file:///C:/house/t%201.png"])
+def test_images_of_collada_are_read_inside_the_folder_and_beside_it(tmp_path, name):
+    images = tmp_path / ("images" if name.startswith("..") else "house")
+    for folder in {tmp_path / "house", images}:
+        folder.mkdir()
+    Image.new("RGB", (2, 2), (9, 8, 7)).save(images / "t 1.png")
+    path = textured_collada(tmp_path / "house", name)
+    assert import_file(path).mesh.textures[0][0, 0].tolist() == [9, 8, 7]
+    assert files_of(path) == [path, (images / "t 1.png").resolve()]  # so the cache sees when it changes
+
+
+def test_collada_reads_nothing_outside(tmp_path):
+    folder = tmp_path / "one" / "two"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (2, 2)).save(tmp_path / "one" / "secret.png")
+    path = textured_collada(folder, "../secret.png")
+    for read in (import_file, files_of):
+        with pytest.raises(SceneError, match=r"a\.dae: refers to .*secret\.png.*outside"):
+            read(path)
+
+
+def test_damaged_and_missing_images_of_collada_are_named(tmp_path):
+    path = textured_collada(tmp_path, "t.png")
+    with pytest.warns(UserWarning, match=r"a\.dae.*t\.png.*not found"):
+        assert len(import_file(path).mesh.triangles) == 6
+    (tmp_path / "t.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 50)
+    with pytest.raises(SceneError, match=r"t\.png: not a readable image"):
+        import_file(path)
+
+
+def test_collada_without_document_type(tmp_path):
+    pytest.importorskip("collada")
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b SYSTEM "file:///etc/hostname">]>'
+    for encoding in ("utf-8", "utf-16"):
+        text = COLLADA.replace('<?xml version="1.0"?>', f'<?xml version="1.0" encoding="{encoding}"?>\n{bomb}')
+        (tmp_path / "a.dae").write_text(text, encoding=encoding)
+        with pytest.raises(SceneError, match=r"a\.dae: has a document type"):
+            import_file(tmp_path / "a.dae")
+
+
+def test_nodes_placed_a_billion_times_are_refused_at_once(tmp_path):
+    pytest.importorskip("collada")
+    placed = '<instance_node url="#n{0}"/>'
+    nodes = "".join(f'<node id="n{k}">{placed.format(k - 1) * 10}</node>' for k in range(1, 10))
+    library = f'<library_nodes><node id="n0"><instance_geometry url="#Table-mesh"/></node>{nodes}</library_nodes>'
+    text = COLLADA.replace("<library_visual_scenes>", f"{library}<library_visual_scenes>")
+    (tmp_path / "a.dae").write_text(
+        text.replace('<instance_geometry url="#Table-mesh"/></node>\n', f"{placed.format(9)}</node>\n")
+    )
+    with pytest.raises(SceneError, match=r"a\.dae: has 1,000,000,000 triangles"):
+        import_file(tmp_path / "a.dae")
+
+
+def test_usd_instances_placed_ten_million_times_are_refused(tmp_path, monkeypatch):
+    pytest.importorskip("pxr")
+    monkeypatch.setattr("batchsim.scenes.sources.other_formats.usd_reader._MAX_PRIMS", 10_000)
+    levels = ['def Mesh "L0" {\n point3f[] points = []\n}']
+    for level in range(1, 8):
+        how = f"(\n instanceable = true\n references = </L{level - 1}>\n) {{\n}}\n"
+        levels.append(f'def Xform "L{level}" {{\n' + "".join(f'def "c{k}" {how}' for k in range(10)) + "}")
+    (tmp_path / "a.usda").write_text("#usda 1.0\n" + "\n".join(levels))
+    with pytest.raises(SceneError, match=r"a\.usda: places more than"):
+        import_file(tmp_path / "a.usda")
+
+
+def test_usdz_with_compressed_images_is_refused(tmp_path):
+    usd_utils = pytest.importorskip("pxr.UsdUtils")
+    Image.new("RGB", (2, 2)).save(tmp_path / "t.png")
+    (tmp_path / "a.usda").write_text(USD.format(texture="t.png"))
+    assert usd_utils.CreateNewUsdzPackage(str(tmp_path / "a.usda"), str(tmp_path / "b.usdz"))
+    (tmp_path / "t.png").unlink()
+    with zipfile.ZipFile(tmp_path / "b.usdz") as stored, zipfile.ZipFile(tmp_path / "c.usdz", "w") as packed:
+        for entry in stored.infolist():
+            kind = zipfile.ZIP_DEFLATED if entry.filename.endswith(".png") else zipfile.ZIP_STORED
+            packed.writestr(entry.filename, stored.read(entry), kind)
+    with pytest.raises(SceneError, match=r"c\.usdz"):
+        import_file(tmp_path / "c.usdz")
