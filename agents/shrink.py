@@ -33,6 +33,7 @@ from batchsim.agents.shrinking.pipeline import FLOAT_FILE, Network, Pipeline
 from batchsim.agents.shrinking.recipe import Recipe
 from batchsim.agents.shrinking.retraining import Stopped
 from batchsim.agents.shrinking.walks import Agreement, WalkStep, agreement, walk
+from batchsim.process.arguments import parse_arguments
 from batchsim.scenes import resolve
 
 _OBSERVATIONS = 1024  # to compare files with
@@ -63,7 +64,7 @@ class ShrinkCommand:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line."""
-    run_command("batchsim-shrink", lambda: _main(tyro.cli(ShrinkCommand, args=arguments, prog="batchsim-shrink")))
+    run_command("batchsim-shrink", lambda: _main(parse_arguments(ShrinkCommand, arguments, "batchsim-shrink")))
 
 
 def _main(command: ShrinkCommand) -> int:

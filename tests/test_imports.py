@@ -28,7 +28,7 @@ from tests.helpers.pages import ARCHITECTURE, room_tables
 PACKAGES = ("batchsim.scenes", "batchsim", "batchsim.agents")
 """Lowest first: a package may import from itself and from those before it."""
 FILES_PER_FOLDER = 12
-# These store the baked result; their format version is part of the cache key as well.
+# These store and hold the baked result; the format's version is part of the cache key as well.
 STORAGE = {
     "scenes/atomic_files.py",
     "scenes/baking/packing.py",
@@ -36,6 +36,7 @@ STORAGE = {
     "scenes/baking/scene_checks.py",
     "scenes/baking/scene_file.py",
     "scenes/baking/texture_sharing.py",
+    "scenes/own_pages.py",
     "scenes/prefixes.py",
     "scenes/user_files.py",
 }
