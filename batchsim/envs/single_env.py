@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from batchsim.envs.vector_env import NavVectorEnv
+from batchsim.errors import ActionError
 from batchsim.simulation.simulator import Simulator
 
 
@@ -72,8 +73,12 @@ class NavEnv(gym.Env):
         return _first_row(observation), _first_values(info)
 
     def step(self, action: int) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Makes one step; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...)."""
-        observation, reward, terminated, truncated, info = self._vector.step(np.asarray([action]))
+        """Makes one step; `info` holds the episode's measures so far (`success`, `spl`, `distance_to_goal`, ...).
+
+        Raises:
+            ActionError: If the action is not in `action_space`. Speeds outside [-1, 1] are clipped.
+        """
+        observation, reward, terminated, truncated, info = self._vector.step(self._batch(action))
         flags = bool(terminated[0]), bool(truncated[0])
         return _first_row(observation), float(reward[0]), *flags, _first_values(info)
 
@@ -81,6 +86,17 @@ class NavEnv(gym.Env):
         """Returns the best action, and the metres to go after each action, float32 `[A]`; see `NavVectorEnv.expert`."""
         action, cost = self._vector.expert()
         return int(action[0]), cost[0]
+
+    def _batch(self, action: Any) -> np.ndarray:
+        """Returns an array with the action as its only row."""
+        kinds, shapes = ("iu", ((), (1,))) if self.action_space.shape == () else ("iuf", (self.action_space.shape,))
+        try:
+            array = np.asarray(action)
+        except ValueError:  # lists of different lengths
+            array = np.asarray(None)
+        if array.dtype.kind not in kinds or array.shape not in shapes:
+            raise ActionError(f"action: expected one in {self.action_space}; got {action!r}.")
+        return array[None]
 
     def render(self) -> np.ndarray | None:
         """Returns the last observed image, uint8 `[height, width, 3]`, or None without a `render_mode`."""

@@ -167,11 +167,29 @@ def test_states_in_which_nothing_can_be_asked(one_room):
     env.reset(seed=0)
     with pytest.raises(gym.error.InvalidAction, match=r"0 to 3 \(0 stop"):
         env.step(7)
+    for wrong in (None, 1.0, "1", [1, 1], [[1]], [1, [2]], True):
+        with pytest.raises(gym.error.InvalidAction, match=r"action: expected one in Discrete\(4\); got"):
+            env.step(wrong)
+    env.step(np.array([1], np.uint8))
     env.close()
     env.close()
     for late in (lambda: env.step(1), env.reset, env.render):
         with pytest.raises(gym.error.ClosedEnvironmentError, match="after close"):
             late()
+
+
+@pytest.mark.parametrize("wrong", [1, [0.0], [[0.0, 0.0]], "ab", None])
+def test_speeds_of_the_wrong_shape(one_room, wrong):
+    env = NavEnv(one_room, sensors=(), device="cpu", action_mode="velocity")
+    env.reset(seed=0)
+    with pytest.raises(
+        gym.error.InvalidAction, match=r"action: expected one in Box\(-1.0.*got"
+    ):
+        env.step(wrong)
+    with pytest.raises(gym.error.InvalidAction, match="finite"):
+        env.step([math.nan, 0.0])
+    env.step([1, 0])
+    env.close()
 
 
 def test_unknown_options_are_refused(one_room, make_env):
