@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -26,6 +26,7 @@ from benchmarks.compat.trainers import ROOT, TRAINERS, Trainer, lines_of_code
 RESULTS = ROOT / "docs" / "compat.json"
 PAGE = ROOT / "docs" / "compat.md"
 REQUIRED_SUCCESS = 0.6
+SPEED_FRAMES = 20_480
 MAX_MINUTES = 30
 
 
@@ -37,6 +38,8 @@ class CompatCommand:
     """Part of the name of the trainers to try; the others keep their rows in the table."""
     borrow: bool = True
     """Use torch and the other packages of this interpreter in the environments instead of installing them again."""
+    speed_only: bool = False
+    """Measure frames/s again, over 20,480 frames, and keep the success of the last full run."""
 
 
 def run(options: CompatCommand) -> int:
@@ -48,6 +51,9 @@ def run(options: CompatCommand) -> int:
             continue
         try:
             python = make_environment(trainer.environment, options.borrow)
+            if options.speed_only:
+                _keep(known, with_speed(known[trainer.name], train(trainer, python, str(SPEED_FRAMES))))
+                continue
             run_tests(trainer, python)
             result = train(trainer, python)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
@@ -57,7 +63,7 @@ def run(options: CompatCommand) -> int:
         if result.success < REQUIRED_SUCCESS:
             failed.append(f"{trainer.name}: success {result.success:.2f}; expected at least {REQUIRED_SUCCESS}")
     if options.only.lower() in "batchsim":
-        _keep(known, train_own())
+        _keep(known, with_speed(known["batchsim"], train_own(SPEED_FRAMES)) if options.speed_only else train_own())
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
@@ -73,8 +79,18 @@ def run_tests(trainer: Trainer, python: Path) -> None:
     subprocess.run([str(python), "-m", "pytest", "-p", "no:cacheprovider", str(trainer.tests)], cwd=ROOT, check=True)
 
 
-def train(trainer: Trainer, python: Path) -> Result:
+def with_speed(result: Result, measured: Result) -> Result:
+    """Returns `result` with the frames/s and the date of a shorter run."""
+    return replace(result, frames_per_second=measured.frames_per_second, date=measured.date)
+
+
+def train(trainer: Trainer, python: Path, *arguments: str) -> Result:
     """Runs the example in an empty folder and returns what it reached.
+
+    Args:
+        trainer: The trainer.
+        python: The interpreter of its environment.
+        *arguments: More arguments of the example.
 
     Raises:
         SubprocessError: If it fails or takes too long.
@@ -83,7 +99,7 @@ def train(trainer: Trainer, python: Path) -> Result:
     print(f"{trainer.name}: {trainer.example_path.relative_to(ROOT)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [str(python), str(trainer.example_path), *trainer.arguments],
+            [str(python), str(trainer.example_path), *trainer.arguments, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
