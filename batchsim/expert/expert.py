@@ -62,11 +62,10 @@ class Expert:
         """
         scenes, state, task = self._scenes, self._state, self._task
         plan = task.expert_plan(scenes, state)
-        action = self.path.towards(plan.goal, plan.away)
+        action, ahead = self.path.look(plan.goal, plan.away)
         if self._final >= 0:
             action = torch.where(plan.ends, self._final, action)
-        here = task.distance_to_go(scenes, state)
-        there = task.distance_to_go(scenes, replace(state, position=self.path.ahead()))
+        here, there = plan.distance, task.distance_to_go(scenes, replace(state, position=ahead))
         if plan.away is not None:
             # Where no step leads farther, the agent turns on the spot, because the task has no action for staying.
             rests = plan.away & (action == self.path.forward) & ~(there < here)

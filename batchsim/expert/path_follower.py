@@ -16,7 +16,7 @@ from batchsim.world.state import State
 _DIRECTIONS = 24
 _RING_CELLS = 8  # radius of the ring, in cells of 5 cm: a longer view finds straighter paths
 _MOST_CLIMB = 0.4  # metres that the ring's places may be higher or lower: stairs of 45 degrees
-_LEAST_GAIN = 0.3  # of a step: a step that gains less has met an obstacle
+_LEAST_GAIN = 0.3  # of a step: one that brings the goal less near has met an obstacle
 _MOST_HEADINGS = 36
 
 
@@ -24,9 +24,10 @@ class PathFollower:
     """Chooses between a step forward and turns.
 
     The direction to take is that of the place, on a ring of 0.4 m around the agent, through which the way is shortest:
-    one table look-up for each place. The agent turns to the nearest heading that turning can reach. If a step there
-    would gain too little, because of an obstacle, the best of all headings is found by the real motion. What is chosen
-    depends on the position and on the set of reachable headings only, so that turning never goes back and forth.
+    one table look-up for each place. The agent turns to the nearest heading that turning can reach, or to the second
+    nearest if an obstacle is in the way there. If there is one in both, the best of all headings is found. Obstacles
+    are found by the real motion. What is chosen depends on the position and on the set of reachable headings only, so
+    that turning never goes back and forth.
 
     Args:
         scenes: The resident scenes.
@@ -60,11 +61,6 @@ class PathFollower:
         self._turns = _turns(turn_angle, scenes.device)
         self.asks_host = scenes.device.type == "cpu"
 
-    def ahead(self) -> Tensor:
-        """Returns where a step forward would lead each agent, float32 `[N, 3]`, metres."""
-        state = self._state
-        return self._motion.ahead(state.scene, state.position, state.heading)
-
     def towards(self, goal: Tensor, away: Tensor | None = None) -> Tensor:
         """Returns the action, int64 `[N]`, that follows the shortest path to `goal`.
 
@@ -72,16 +68,36 @@ class PathFollower:
             goal: Goal number in each agent's scene, int64 `[N]`.
             away: bool `[N]`, who walks away from the goal instead; None: no agent does.
         """
+        return self.look(goal, away)[0]
+
+    def look(self, goal: Tensor, away: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns what `towards` does, and where a step forward would lead each agent, float32 `[N, 3]`, metres."""
         state = self._state
         direction = self._direction(goal, away)
-        turn = (poses.wrap_angle(direction - state.heading) / self._turn_angle).round()
-        heading = state.heading + turn * self._turn_angle
-        here = self._scenes.goal_distance(state.scene, goal, state.position)
-        there = self._motion.ahead(state.scene, state.position, heading)
-        gain = here - self._scenes.goal_distance(state.scene, goal, there)
-        gain = gain if away is None else torch.where(away, -gain, gain)
-        turn = self._around_obstacles(turn, goal, away, ~(gain >= self._least_gain))
-        return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right))
+        turns = poses.wrap_angle(direction - state.heading) / self._turn_angle
+        nearest = turns.round()
+        second = nearest + torch.where(turns < nearest, -1.0, 1.0)
+        tried = torch.stack((torch.zeros_like(nearest), nearest, second))
+        ahead = self._after_a_step(tried)
+        here, *there = self._distances(torch.cat((state.position.unsqueeze(0), ahead[1:])), goal, away)
+        free, second_free = (here - distance >= self._least_gain for distance in there)
+        turn = torch.where(free, nearest, second)
+        turn = self._around_obstacles(turn, goal, away, ~(free | second_free))
+        return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right)), ahead[0]
+
+    def _after_a_step(self, turns: Tensor) -> Tensor:
+        """Returns where steps after numbers of turns `[K, N]` lead, float32 `[K, N, 3]`."""
+        state = self._state
+        count, size = turns.shape
+        heading = (state.heading + turns * self._turn_angle).reshape(-1)
+        ahead = self._motion.ahead(state.scene.repeat(count), state.position.repeat(count, 1), heading)
+        return ahead.view(count, size, 3)
+
+    def _distances(self, points: Tensor, goal: Tensor, away: Tensor | None) -> Tensor:
+        """Returns walking distances `[K, N]` from points `[K, N, 3]` to the goals; negative ones of those who leave."""
+        scene, goal = self._state.scene.expand(points.shape[:2]), goal.expand(points.shape[:2])
+        distance = self._scenes.goal_distance(scene, goal, points)
+        return distance if away is None else torch.where(away & distance.isfinite(), -distance, distance)
 
     def _direction(self, goal: Tensor, away: Tensor | None) -> Tensor:
         """Returns the heading, radians `[N]`, of the place on the ring through which the way is shortest."""

@@ -61,7 +61,7 @@ class Flee(Task):
         task = state.task
         arrived = task["distance"] > task["refuge_distance"] - _NEAR
         goal = torch.where(arrived, task["origin"], task["refuge"])
-        return ExpertPlan(goal, torch.zeros_like(arrived), arrived)
+        return ExpertPlan(goal, task["farthest"] - task["distance"], torch.zeros_like(arrived), arrived)
 
     def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
         """Returns how much farther from the start one can get than the agent is, float32 `[N]`, metres."""

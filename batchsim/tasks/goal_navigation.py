@@ -90,7 +90,7 @@ class GoalNavigation(Task):
     def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
         """Goes to the goal, and ends there as soon as that succeeds."""
         task = state.task
-        return ExpertPlan(task["goal"], task["distance"] < self.success_distance)
+        return ExpertPlan(task["goal"], task["distance"], task["distance"] < self.success_distance)
 
     def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
         """Returns the walking distance to the goal, float32 `[N]`, metres."""

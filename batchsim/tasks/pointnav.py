@@ -138,7 +138,7 @@ class PointNav(Task):
     def expert_plan(self, scenes: ResidentScenes, state: State) -> ExpertPlan:
         """Goes to the goal, and stops as soon as a stop succeeds."""
         task = state.task
-        return ExpertPlan(task["goal"], task["distance"] < task["goal_radius"])
+        return ExpertPlan(task["goal"], task["distance"], task["distance"] < task["goal_radius"])
 
     def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
         """Returns the geodesic distance to the goal, float32 `[N]`, metres."""

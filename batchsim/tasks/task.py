@@ -144,7 +144,7 @@ class Task(ABC):
         raise OptionError(f"The task {type(self).__name__} has no expert.")
 
     def distance_to_go(self, scenes: ResidentScenes, state: State) -> Tensor:
-        """Returns what an expert minimises, from the positions in `state`: metres, float32 `[N]`.
+        """Returns what an expert minimises, at the positions in `state`: metres, float32 `[N]`.
 
         By default the walking distance to the goal of `expert_plan`.
         """
