@@ -18,7 +18,7 @@ COMPONENT_TYPES: dict[int, np.dtype] = {
     5125: np.dtype("<u4"),
     5126: np.dtype("<f4"),
 }
-COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 class Accessors:
@@ -46,6 +46,10 @@ class Accessors:
         if elements.dtype.kind not in "ui" or elements.shape[1] != 1:
             raise SceneError(f"{self._path}: damaged: accessor {index} holds indices, but is not of single integers.")
         return elements[:, 0].astype(np.int64)
+
+    def restart_index(self, index: int) -> int:
+        """Returns the index that starts a new strip or fan: the largest of the accessor's type."""
+        return int(np.iinfo(_layout(self._path, self._container.header.accessors[index])[0]).max)
 
     def _elements(self, index: int) -> np.ndarray:
         accessor = self._container.header.accessors[index]

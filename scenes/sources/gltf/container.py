@@ -108,9 +108,21 @@ def parse_header(path: Path, text: np.ndarray) -> Header:
     try:
         return msgspec.json.decode(data, type=Header)
     except msgspec.ValidationError as error:
+        version = _version(data)
+        if version.startswith("1"):
+            raise SceneError(f"{path}: glTF version {version}; only version 2 can be read. Export it again.") from error
         raise SceneError(f"{path}: not a glTF file, or damaged: {first_line(error)}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SceneError(f"{path}: its JSON part is damaged ({first_line(error)}). Export or copy it again.") from error
+
+
+def _version(data: bytes) -> str:
+    """The version that a file of any version states, "" if none."""
+    try:
+        asset = msgspec.json.decode(data).get("asset", {})
+        return str(asset.get("version", ""))
+    except (AttributeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def file_name(uri: str) -> str:

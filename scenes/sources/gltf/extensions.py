@@ -13,6 +13,7 @@ from batchsim.scenes.sources.surfaces.images import can_decode_ktx2
 BASISU = "KHR_texture_basisu"
 WEBP = "EXT_texture_webp"
 AVIF = "EXT_texture_avif"
+DDS = "MSFT_texture_dds"
 
 _UNDERSTOOD = frozenset(
     (
@@ -28,6 +29,7 @@ _UNDERSTOOD = frozenset(
         BASISU,
         WEBP,
         AVIF,
+        DDS,
     )
 )
 # These change reflections, lights, metadata or animations, none of which batchsim shows.

@@ -89,11 +89,19 @@ class GltfMesh(Struct):
     weights: Vector = []
 
 
+class Skin(Struct):
+    """Nodes that move the vertices of a mesh, and where they were when the mesh was made."""
+
+    joints: list[Index]
+    inverseBindMatrices: Index | None = None
+
+
 class Node(Struct):
     """A place in the hierarchy."""
 
     name: str = ""
     mesh: Index | None = None
+    skin: Index | None = None
     children: list[Index] = []
     matrix: Annotated[Vector, Meta(min_length=16, max_length=16)] | None = None
     translation: Vec3 | None = None
@@ -220,6 +228,7 @@ class Header(Struct):
     scenes: list[SceneNodes] = []
     nodes: list[Node] = []
     meshes: list[GltfMesh] = []
+    skins: list[Skin] = []
     materials: list[GltfMaterial] = []
     textures: list[GltfTexture] = []
     samplers: list[Sampler] = []

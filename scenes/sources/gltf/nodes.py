@@ -18,11 +18,16 @@ _INSTANCING = "EXT_mesh_gpu_instancing"
 
 @dataclass(frozen=True)
 class Placement:
-    """A node that shows a mesh: its transforms float64 `[N, 4, 4]`, one for each instance, to the scene's space."""
+    """A node that shows a mesh.
+
+    `transforms` float64 `[N, 4, 4]`, one for each instance, lead to the scene's space; `joints` float64 `[J, 4, 4]` do
+    so for the vertices of a mesh with a skin, whose node's own transform has no effect.
+    """
 
     index: int
     node: Node
     transforms: np.ndarray
+    joints: np.ndarray | None = None
 
 
 def placements(container: Container, accessors: Accessors) -> Iterator[Placement]:
@@ -32,22 +37,50 @@ def placements(container: Container, accessors: Accessors) -> Iterator[Placement
         SceneError: If a node is its own descendant or is used twice.
     """
     header = container.header
-    waiting = [(index, np.eye(4)) for index in reversed(_roots(container))]
-    seen: set[int] = set()
-    while waiting:
-        index, above = waiting.pop()
-        if index in seen or len(seen) > _MAX_NODES:
-            raise SceneError(f"{container.path}: damaged: node {index} has more than one parent, or is its own.")
-        seen.add(index)
+    found = _transforms(container)
+    for index, (transform, is_visible) in found.items():
         node = header.nodes[index]
-        if not _is_visible(node):
+        if node.mesh is None or not is_visible:
             continue
-        transform = above @ _local(node)
-        if node.mesh is not None:
-            instancing = extension(node.extensions, _INSTANCING, Instancing)
-            local = np.eye(4)[None] if instancing is None else _instances(container, accessors, instancing)
-            yield Placement(index, node, transform @ local)
-        waiting += [(child, transform) for child in reversed(node.children)]
+        if node.skin is not None:
+            yield Placement(index, node, np.eye(4)[None], _joints(container, accessors, node.skin, found))
+            continue
+        instancing = extension(node.extensions, _INSTANCING, Instancing)
+        local = np.eye(4)[None] if instancing is None else _instances(container, accessors, instancing)
+        yield Placement(index, node, transform @ local)
+
+
+def _transforms(container: Container) -> dict[int, tuple[np.ndarray, bool]]:
+    """The transform of each node to the scene's space, and whether it is visible, in the order of the hierarchy."""
+    header = container.header
+    waiting = [(index, np.eye(4), True) for index in reversed(_roots(container))]
+    found: dict[int, tuple[np.ndarray, bool]] = {}
+    while waiting:
+        index, above, is_visible = waiting.pop()
+        if index in found or len(found) > _MAX_NODES:
+            raise SceneError(f"{container.path}: damaged: node {index} has more than one parent, or is its own.")
+        node = header.nodes[index]
+        transform, is_visible = above @ _local(node), is_visible and _is_visible(node)
+        found[index] = transform, is_visible
+        waiting += [(child, transform, is_visible) for child in reversed(node.children)]
+    return found
+
+
+def _joints(
+    container: Container, accessors: Accessors, index: int, found: dict[int, tuple[np.ndarray, bool]]
+) -> np.ndarray:
+    """What the joints of a skin do to vertices in the resting pose, float64 `[J, 4, 4]`."""
+    skin = container.header.skins[index]
+    missing = [joint for joint in skin.joints if joint not in found]
+    if missing or not skin.joints:
+        raise SceneError(f"{container.path}: damaged: skin {index} uses nodes {missing} outside the scene.")
+    placed = np.stack([found[joint][0] for joint in skin.joints])
+    if skin.inverseBindMatrices is None:
+        return placed
+    inverse = accessors.floats(skin.inverseBindMatrices)
+    if inverse.shape[1] != 16 or len(inverse) < len(placed):
+        raise SceneError(f"{container.path}: damaged: skin {index} needs a matrix for each of its joints.")
+    return placed @ inverse[: len(placed)].reshape(-1, 4, 4).swapaxes(1, 2)  # stored column by column
 
 
 def _roots(container: Container) -> list[int]:

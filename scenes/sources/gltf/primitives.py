@@ -14,6 +14,7 @@ from batchsim.scenes.sources.gltf.header import DracoPrimitive, Primitive, exten
 from batchsim.scenes.sources.gltf.materials import GltfLook, Materials
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_MAX_JOINT_SETS = 4
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Triangles:
     """A primitive's triangles in the space of its mesh.
 
     `positions` float32 `[V, 3]`, `faces` int64 `[T, 3]`, `uvs` float32 `[V, 2]` or None, `colors` float32 `[V, 4]` or
-    None, linear.
+    None, linear; `joints` int64 `[V, K]` and their `weights` float32 `[V, K]` of a mesh with a skin, else None.
     """
 
     positions: np.ndarray
@@ -29,6 +30,8 @@ class Triangles:
     look: GltfLook
     uvs: np.ndarray | None
     colors: np.ndarray | None
+    joints: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 class Primitives:
@@ -63,16 +66,40 @@ class Primitives:
                 positions = positions + np.float32(weight) * self._accessors.floats(target["POSITION"])
         if corners is None:
             corners = np.arange(len(positions))
+        restart = -1 if primitive.indices is None or decoded else self._accessors.restart_index(primitive.indices)
+        faces = np.concatenate([_faces(run, primitive.mode) for run in _runs(corners, restart)])
+        corners = faces.reshape(-1)
         if len(corners) and not 0 <= int(corners.min()) <= int(corners.max()) < len(positions):
             raise SceneError(f"{self._path}: damaged: a triangle uses a corner that does not exist.")
         look = self._materials.look(primitive.material)
         return Triangles(
             positions,
-            _faces(corners, primitive.mode),
+            faces,
             look,
             self._uvs(primitive, decoded, look),
             self._colors(primitive, decoded),
+            *self._skinning(primitive, decoded),
         )
+
+    def _skinning(
+        self, primitive: Primitive, decoded: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Joints and weights, whose sum is 1, of all sets of four."""
+        joints, weights = [], []
+        for number in range(_MAX_JOINT_SETS):
+            joint = self._attribute(primitive, decoded, f"JOINTS_{number}")
+            weight = self._attribute(primitive, decoded, f"WEIGHTS_{number}", normalize=True)
+            if joint is None or weight is None or joint.shape != weight.shape:
+                break
+            joints.append(joint.astype(np.int64))
+            weights.append(weight)
+        if not joints:
+            return None, None
+        total = np.concatenate(weights, 1)
+        size = total.sum(1, keepdims=True)
+        total = np.divide(total, size, out=np.zeros_like(total), where=size > 0)
+        total[size[:, 0] <= 0, 0] = 1
+        return np.concatenate(joints, 1), total
 
     def _corners_and_draco(self, primitive: Primitive) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
         packed = extension(primitive.extensions, DRACO_NAME, DracoPrimitive)
@@ -103,6 +130,14 @@ class Primitives:
         if colors.shape[1] == 3:
             colors = np.concatenate([colors, np.ones((len(colors), 1), np.float32)], 1)
         return np.clip(colors, 0, 1)
+
+
+def _runs(corners: np.ndarray, restart: int) -> list[np.ndarray]:
+    """Splits corners at the number `restart`, as OpenGL ES 3 and WebGL 2 do."""
+    ends = np.flatnonzero(corners == restart)
+    if not len(ends):
+        return [corners]
+    return [run[run != restart] for run in np.split(corners, ends)]
 
 
 def _faces(corners: np.ndarray, mode: int) -> np.ndarray:

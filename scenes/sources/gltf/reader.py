@@ -55,11 +55,15 @@ def gltf_files(files: SourceFiles) -> None:
 
 def _placed(placement: Placement, names: tuple[str, str], parts: list[Triangles]) -> Iterator[Surface]:
     for number, transform in enumerate(placement.transforms):
-        mirrored = np.linalg.det(transform[:3, :3]) < 0
+        joints = placement.joints
+        mirrored = np.linalg.det((transform if joints is None else joints[0])[:3, :3]) < 0
         for part in parts:
             # A mirrored node would show its back faces.
             faces = part.faces[:, ::-1] if mirrored else part.faces
-            corners = part.positions.astype(np.float64) @ transform[:3, :3].T + transform[:3, 3]
+            if joints is not None and part.joints is not None:
+                corners = _skinned(part, joints)
+            else:
+                corners = part.positions.astype(np.float64) @ transform[:3, :3].T + transform[:3, 3]
             yield Surface(
                 corners[faces],
                 None if part.uvs is None else part.uvs[faces].astype(np.float32),
@@ -68,3 +72,17 @@ def _placed(placement: Placement, names: tuple[str, str], parts: list[Triangles]
                 (placement.index, number),
                 None if part.colors is None else part.colors[faces].mean(1),
             )
+
+
+def _skinned(part: Triangles, joints: np.ndarray) -> np.ndarray:
+    """Positions float64 `[V, 3]` as the joints move them, each by its weight."""
+    assert part.joints is not None
+    assert part.weights is not None
+    if len(part.joints) and not 0 <= int(part.joints.min()) <= int(part.joints.max()) < len(joints):
+        raise ValueError("a vertex uses a joint that its skin does not have")
+    corners = np.zeros((len(part.positions), 3))
+    for joint, weight in zip(part.joints.T, part.weights.T, strict=True):
+        matrix = joints[joint]
+        moved = np.einsum("vij,vj->vi", matrix[:, :3, :3], part.positions) + matrix[:, :3, 3]
+        corners += weight[:, None] * moved
+    return corners

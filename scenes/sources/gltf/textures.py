@@ -12,7 +12,7 @@ from PIL import features
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.mesh import CLAMP, MIRROR, REPEAT
 from batchsim.scenes.sources.gltf.container import Container
-from batchsim.scenes.sources.gltf.extensions import AVIF, BASISU, WEBP
+from batchsim.scenes.sources.gltf.extensions import AVIF, BASISU, DDS, WEBP
 from batchsim.scenes.sources.gltf.header import (
     GltfTexture,
     Sampler,
@@ -81,7 +81,12 @@ class Textures:
 
     def _source(self, texture: GltfTexture, index: int) -> int | None:
         """The image to decode: of several formats the first that the installed packages read."""
-        readable = ((AVIF, features.check("avif")), (WEBP, features.check("webp")), (BASISU, can_decode_ktx2()))
+        readable = (
+            (AVIF, features.check("avif")),
+            (WEBP, features.check("webp")),
+            (DDS, True),
+            (BASISU, can_decode_ktx2()),
+        )
         for name, can_read in readable:
             found = extension(texture.extensions, name, TextureSource)
             if found is not None and can_read:

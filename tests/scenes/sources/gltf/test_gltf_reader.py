@@ -376,3 +376,86 @@ def test_a_number_of_four_hundred_digits(tmp_path):
     with pytest.raises(SceneError, match=r"a\.gltf"):
         import_file(path)
     assert json.loads(path.read_text())
+
+
+def column_major(*matrices):
+    return np.stack([matrix.T.reshape(-1) for matrix in matrices]).astype(np.float32)
+
+
+@pytest.mark.parametrize("invisible", [False, True])
+def test_a_skin_is_shown_in_its_resting_pose(tmp_path, invisible):
+    """A strip along x, 0 to 4 m. Its right end hangs on a joint bound at x = 2 and since turned up by a quarter."""
+    builder = GltfBuilder()
+    strip = np.array([[0, 0, 0], [4, 0, 0], [4, 0, -1], [0, 0, -1]], np.float32)
+    joints = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], np.uint8)
+    # The last corner belongs to both joints alike; weights need not sum to one.
+    weights = np.array([[255, 0, 0, 0], [255, 0, 0, 0], [128, 0, 0, 0], [100, 100, 0, 0]], np.uint8)
+    bound_at = np.eye(4)
+    bound_at[0, 3] = -2
+    attributes = {
+        "POSITION": builder.accessor(strip),
+        "JOINTS_0": builder.accessor(joints),
+        "WEIGHTS_0": builder.accessor(weights, normalized=True),
+    }
+    builder.mesh(attributes, indices=builder.accessor(SQUARE_CORNERS))
+    half = 0.5**0.5
+    builder.header["nodes"][0] |= {"skin": 0, "translation": [70, 0, 0], "scale": [9, 9, 9]}  # without effect
+    builder.header["nodes"] += [
+        {"children": [2], "translation": [0, 1, 0]},
+        {"translation": [2, 0, 0], "rotation": [0, 0, half, half]},
+    ]
+    if invisible:
+        builder.header["nodes"][2]["extensions"] = {"KHR_node_visibility": {"visible": False}}
+    builder.header["scenes"] = [{"nodes": [0, 1]}]
+    matrices = builder.accessor(np.zeros((2, 1), np.float32))
+    builder.header["accessors"][matrices] |= {
+        "bufferView": builder.view(column_major(np.eye(4), bound_at).tobytes()),
+        "type": "MAT4",
+    }
+    builder.header["skins"] = [{"joints": [1, 2], "inverseBindMatrices": matrices}]
+    # (0, 0, -1) stays at (0, 1, -1) with one joint; with the other it goes to (2, 1, 0) + (0, -2, -1).
+    expected = np.array([[0, 1, 0], [2, 3, 0], [2, 3, -1], [1, 0, -1]])[SQUARE_CORNERS].reshape(2, 3, 3)
+    np.testing.assert_allclose(loaded(builder, tmp_path).triangles, expected, atol=1e-5)
+
+
+def test_damaged_skins_name_the_file(tmp_path):
+    builder = GltfBuilder()
+    joints = {"JOINTS_0": builder.accessor(np.full((4, 4), 3, np.uint8))}
+    joints["WEIGHTS_0"] = builder.accessor(np.ones((4, 4), np.float32))
+    builder.square(None, joints)
+    builder.header["nodes"][0]["skin"] = 0
+    for skin in ({"joints": [0]}, {"joints": []}, {"joints": [7]}):
+        builder.header["skins"] = [skin]
+        with pytest.raises(SceneError, match=r"a\.glb"):
+            loaded(builder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "indices", "count"),
+    [(5, [0, 1, 3, 2, 255, 3, 2, 0], 3), (6, [0, 1, 2, 3, 255, 0, 1, 2], 3), (5, [255, 0, 1, 255, 255, 0, 1, 3], 1)],
+)
+def test_strips_and_fans_start_anew_at_the_largest_index(tmp_path, mode, indices, count):
+    builder = GltfBuilder()
+    builder.mesh(
+        {"POSITION": builder.accessor(SQUARE)}, indices=builder.accessor(np.array(indices, np.uint8)), mode=mode
+    )
+    triangles = loaded(builder, tmp_path).triangles
+    assert len(triangles) == count
+    areas = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    np.testing.assert_allclose(areas[: count - 1, 1], 16)
+
+
+def test_version_one_is_named(tmp_path):
+    path = tmp_path / "old.gltf"
+    path.write_text(json.dumps({"asset": {"version": "1.0"}, "scene": "main", "nodes": {"a": {"meshes": ["b"]}}}))
+    with pytest.raises(SceneError, match=r"old\.gltf: glTF version 1\.0; only version 2"):
+        import_file(path)
+
+
+def test_dds_textures(tmp_path):
+    builder = GltfBuilder()
+    builder.image(checks(RED, BLUE), "dds")
+    builder.header["textures"] = [{"extensions": {"MSFT_texture_dds": {"source": 0}}}]
+    builder.square(SQUARE_UVS, material=builder.textured(0))
+    builder.header["extensionsRequired"] = ["MSFT_texture_dds"]
+    np.testing.assert_array_equal(loaded(builder, tmp_path).textures[0], checks(RED, BLUE))

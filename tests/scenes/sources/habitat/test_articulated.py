@@ -119,7 +119,7 @@ def test_configurations_and_packages(dataset):
 def test_what_is_left_out_is_named(dataset):
     write_scene(dataset.parent, [{"template_name": "stove"}, {"template_name": "cupboard"}])
     (dataset.parent / "urdf" / "cupboard" / "door.glb").unlink()
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="left out") as caught:
         found, _, _ = parts(dataset)
     messages = [str(warning.message) for warning in caught]
     assert any("the articulated object 'stove' is left out (not in" in message for message in messages)
