@@ -6,6 +6,7 @@ checks the size of a JSON file, and the type of every value in it.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,15 @@ def reading(path: Path | str, expected: str, error: type[Exception] = SceneError
         raise error(f"{path} is not {expected}, or is damaged: {first_line(cause)}") from cause
 
 
+def is_hidden(path: Path, folder: Path | None = None) -> bool:
+    """Whether a file, or a folder between it and `folder`, has a name with a dot in front.
+
+    Such as the files "._scan.glb" that macOS leaves beside others in archives and on network drives.
+    """
+    parts = (path.name,) if folder is None else path.relative_to(folder).parts
+    return any(part.startswith(".") for part in parts)
+
+
 def read_bytes(
     path: Path, expected: str, error: type[Exception] = SceneError, max_bytes: int = MAX_JSON_BYTES
 ) -> bytes:
@@ -79,4 +89,4 @@ def read_json(
     """
     data = read_bytes(path, expected, error, max_bytes)
     with reading(path, expected, error):
-        return msgspec.json.decode(data, type=shape)
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=shape)

@@ -24,6 +24,7 @@ from batchsim.scenes.sources.habitat_source import (
 )
 from batchsim.scenes.sources.importer import MESH_SUFFIXES
 from batchsim.scenes.sources.scene_source import MeshFileSource, SceneFileSource, SceneSource
+from batchsim.scenes.user_files import is_hidden
 
 FILE_OPTIONS = ("up", "scale", "alpha", "root", "force", "wall_tops")
 """What may follow the "?" of a file; see `importer.import_file` and, for `wall_tops`, `bake`."""
@@ -110,7 +111,8 @@ def folder_sources(
     text = f"{folder}?" + "&".join(f"{key}={value}" for key, value in options.items())
     deep = _yes(text, options, "subfolders")
     rest = {key: value for key, value in options.items() if key != "subfolders"}
-    inside = sorted(folder.rglob("*") if deep else folder.iterdir())
+    found = folder.rglob("*") if deep else folder.iterdir()
+    inside = sorted(path for path in found if not is_hidden(path, folder))
     of_habitat = habitat_folder(inside)
     if of_habitat:
         sources = [source for path in of_habitat for source in file_sources(path, dict(rest), body, num_goals)]

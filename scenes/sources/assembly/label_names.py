@@ -28,6 +28,7 @@ def label_of(names: Iterable[str], path: Path) -> str:
 
 def _meaning(name: str, path: Path) -> str:
     """What a name says, or "" if nothing."""
+    name = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", name).split())
     if name == path.name or name.removesuffix(path.suffix) == path.stem:
         return ""
     words = re.sub(r"[\W_]*\d+$", "", re.sub(r"[\W_]*\d+$", "", name)).strip(" ._-").lower()

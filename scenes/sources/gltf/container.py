@@ -6,6 +6,7 @@ import base64
 import binascii
 import struct
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
@@ -106,7 +107,11 @@ def parse_header(path: Path, text: np.ndarray) -> Header:
         raise SceneError(f"{path}: its JSON part has {len(text):,} bytes; at most {_MAX_JSON_BYTES:,} can be read.")
     data = text.tobytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        return msgspec.json.decode(data, type=Header)
+        try:
+            return msgspec.json.decode(data, type=Header)
+        except msgspec.ValidationError:
+            # JSON of other programs: 4.0 for 4, null for what is not there.
+            return msgspec.convert(_plain(msgspec.json.decode(data)), Header)
     except msgspec.ValidationError as error:
         version = _version(data)
         if version.startswith("1"):
@@ -114,6 +119,15 @@ def parse_header(path: Path, text: np.ndarray) -> Header:
         raise SceneError(f"{path}: not a glTF file, or damaged: {first_line(error)}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SceneError(f"{path}: its JSON part is damaged ({first_line(error)}). Export or copy it again.") from error
+
+
+def _plain(value: Any) -> Any:
+    """JSON without null, and with whole numbers as integers."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53 else value
 
 
 def _version(data: bytes) -> str:

@@ -35,7 +35,7 @@ from batchsim.scenes.sources.habitat.templates import (
     read_articulated,
     read_template,
 )
-from batchsim.scenes.user_files import read_json, reading
+from batchsim.scenes.user_files import is_hidden, read_json, reading
 
 _MAX_FILES = 200_000
 _OWN_KEYS = ("default_attributes", "paths", "configs")
@@ -200,7 +200,9 @@ def folder_dataset(folder: Path) -> Dataset:
     listed = sorted([*folder.rglob("*_*.json"), *folder.rglob(f"*{URDF_SUFFIX}")])
 
     def found(suffix: str) -> dict[str, Path]:
-        return {_handle(folder, path, suffix): path for path in listed if path.name.endswith(suffix)}
+        return {
+            _handle(folder, path, suffix): path for path in listed if path.name.endswith(suffix) and not is_hidden(path)
+        }
 
     articulated = found(URDF_SUFFIX) | found(ARTICULATED_SUFFIX)
     return Dataset(
@@ -232,7 +234,7 @@ def _listed(folder: Path, paths: dict[str, list[str]], suffix: str, config: Path
         for pattern in patterns:
             for path in _globbed(folder, pattern, config):
                 for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                    if file.name.endswith(ending) and not is_semantic_mesh(file):
+                    if file.name.endswith(ending) and not is_hidden(file) and not is_semantic_mesh(file):
                         found.setdefault(_handle(folder, file, ending), file)
     return found
 

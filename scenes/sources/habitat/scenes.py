@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from batchsim.scenes.sources.habitat.templates import Template, asset_template, 
 from batchsim.scenes.sources.habitat.urdf import read_urdf
 from batchsim.scenes.user_files import read_json
 
+# The shapes that habitat-sim makes itself.
+_PRIMITIVE = re.compile(r"(capsule3D|cone|cube|cylinder|icosphere|uvSphere)(Solid|Wireframe)")
 _NO_STAGE = ("", "NONE")
 _ORIGINS = ("asset_local", "com", "default")
 
@@ -131,9 +134,11 @@ def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
         template = dataset.stage(scene.stage_instance.template_name, path)
         # Stages are not moved to a centre of mass, whatever the file says.
         stage = _placed(template, scene.stage_instance, "asset_local", path)
+    shapes = [instance for instance in scene.object_instances if _PRIMITIVE.match(instance.template_name)]
     objects = [
         _placed(dataset.object(instance.template_name, path), instance, origin, path)
         for instance in scene.object_instances
+        if not _PRIMITIVE.match(instance.template_name)
     ]
     files = [path, *([dataset.path] if dataset.path.is_file() else [])]
     for placed in ([stage] if stage else []) + objects:
@@ -141,6 +146,7 @@ def _of_instance(path: Path, dataset: Dataset) -> HabitatScene:
     stated = dataset.descriptor(scene.semantic_scene_instance, path)
     descriptor, missing = _descriptor(stated, stage.template if stage else None)
     links, urdfs, left_out = _articulated(scene.articulated_object_instances, dataset, path)
+    left_out += [f"the primitive shape {instance.template_name!r} is left out" for instance in shapes]
     return HabitatScene(
         path,
         stage,

@@ -120,11 +120,12 @@ class Materials:
         return next((file for file in found if file is not None), None)
 
     def _alike(self, name: str) -> ObjMaterial | None:
-        """The material of a library in another encoding: its name has the same ASCII characters."""
-        if name.isascii():
-            return None
-        found = [material for known, material in self._materials.items() if _ascii(known) == _ascii(name)]
-        return found[0] if len(found) == 1 else None
+        """The only material of almost this name: in another case, or with other characters for those beyond ASCII."""
+        for folded in (str.casefold, _ascii):
+            found = [material for known, material in self._materials.items() if folded(known) == folded(name)]
+            if len(found) == 1:
+                return found[0]
+        return None
 
     def _unknown(self, name: str) -> ObjLook:
         if self._stand_in is None:
@@ -151,10 +152,12 @@ class Materials:
         return ObjLook(look, use.scale, use.offset)
 
     def _find(self, name: str, folder: Path) -> Path | None:
-        file = self._files.search(name, (folder,), by_name_alone=True)
-        if file is None:
-            self._missing(name)
-        return file
+        for candidate in dict.fromkeys((name, name.partition(" #")[0])):
+            file = self._files.search(candidate, (folder,), by_name_alone=True)
+            if file is not None:
+                return file
+        self._missing(name)
+        return None
 
     def _missing(self, name: str, kind: str = "file") -> None:
         if self._report:
@@ -174,6 +177,8 @@ def parse_library(text: str, folder: Path) -> list[ObjMaterial]:
     for line in text.splitlines():
         keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
         keyword, rest = keyword.lower(), rest.strip()
+        if not keyword.startswith("map_"):  # the name of a file may hold such a sign
+            rest = rest.partition(" #")[0].strip()
         if keyword == "newmtl":
             materials.append(ObjMaterial(rest, folder))
         elif materials and rest:

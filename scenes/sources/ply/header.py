@@ -70,7 +70,9 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         data = file.read(_MAX_HEADER_BYTES)
     end = data.find(b"end_header")
-    line_end = data.find(b"\n", end)
+    # As the first line ends: a binary file may go on with the byte of a line feed.
+    ending = b"\r" if data[3:4] == b"\r" and data[4:5] != b"\n" else b"\n"
+    line_end = data.find(ending, end)
     if not data.startswith(b"ply") or end < 0:
         raise SceneError(f"{path}: not a PLY file (it does not start with 'ply' and a header).")
     lines = [line.split() for line in data[:end].decode("utf-8", "replace").replace("\r", "\n").splitlines()]

@@ -1,7 +1,8 @@
 """Access to the files that a 3D file refers to: only inside an allowed folder, and every one of them recorded.
 
 The default allows the folder of the file and the folders beside it, such as `../textures/`. A `root` allows everything
-inside that folder. Symbolic links are followed before the check.
+inside that folder. Symbolic links are followed before the check; if the file itself is a link, the folder that it leads
+to is allowed too, in which stores such as Hugging Face's cache keep all files of a dataset.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class SourceFiles:
     def __init__(self, path: Path, root: Path | None = None) -> None:
         self.path = path
         self.folder = path.parent.resolve()
+        self._store = path.resolve().parent
         self._root = None if root is None else root.resolve()
         self.found = [path]
         self.missing: list[str] = []
@@ -91,7 +93,7 @@ class SourceFiles:
         else:
             above = self.folder.parent
             beside = file.is_relative_to(above) and file.parent != above
-            allowed = file.is_relative_to(self.folder) or beside
+            allowed = beside or any(file.is_relative_to(place) for place in (self.folder, self._store))
         if not allowed:
             raise SceneError(
                 f"{self.path}: refers to {name!r}, outside its own folder and the folders beside it"

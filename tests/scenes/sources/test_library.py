@@ -204,3 +204,18 @@ def test_a_bake_process_says_what_failed_and_goes_on(cache, tmp_path):
     process.close()
     with pytest.raises(SceneError, match="closed"):
         process.bake(room)
+
+
+def test_hidden_files_are_no_scenes(tmp_path):
+    for name in ("a.obj", "._a.obj", ".trash/b.obj", "deep/c.obj", "deep/._c.obj"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("v 0 0 0\n")
+    assert resolve(f"{tmp_path}?subfolders=yes").names == [str(tmp_path / "a.obj"), str(tmp_path / "deep" / "c.obj")]
+
+
+def test_wall_tops_are_part_of_the_key(cache, tmp_path):
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\nf 1 2 3 4\n")
+    (plain,), (kept,) = resolve(str(tmp_path / "a.obj")), resolve(f"{tmp_path / 'a.obj'}?wall_tops=yes")
+    assert plain.cache_key.path != kept.cache_key.path
+    assert kept.wall_tops
+    assert kept.load().name == f"{tmp_path / 'a.obj'}?wall_tops=yes"

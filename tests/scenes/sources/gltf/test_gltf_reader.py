@@ -459,3 +459,47 @@ def test_dds_textures(tmp_path):
     builder.square(SQUARE_UVS, material=builder.textured(0))
     builder.header["extensionsRequired"] = ["MSFT_texture_dds"]
     np.testing.assert_array_equal(loaded(builder, tmp_path).textures[0], checks(RED, BLUE))
+
+
+def test_whole_numbers_with_a_fraction_and_nulls(tmp_path):
+    """Some programs write 4.0 for 4 and null for what is not there."""
+    builder = GltfBuilder()
+    builder.square()
+    path = builder.write(tmp_path / "a.gltf")
+    header = json.loads(path.read_text())
+    header["accessors"][0]["count"] = 4.0
+    header["nodes"][0] |= {"children": None, "name": None}
+    header["materials"] = None
+    path.write_text(json.dumps(header))
+    np.testing.assert_array_equal(import_file(path).mesh.triangles, TWO_TRIANGLES)
+
+
+def test_names_with_control_characters_stay_on_one_line(tmp_path):
+    builder = GltfBuilder()
+    builder.square()
+    builder.header["nodes"][0]["name"] = "cof\u0000fee\ntable.001\x1b[31m"
+    imported = import_file(builder.write(tmp_path / "a.glb"))
+    assert imported.label_names[imported.mesh.labels[0]] == "cof fee table.001 [31m"
+
+
+def test_files_behind_links_of_a_store(tmp_path):
+    """Hugging Face's cache: every file is a link to one with another name in a folder above."""
+    builder = GltfBuilder()
+    builder.square(SQUARE_UVS, material=builder.textured(builder.image(checks(RED, BLUE))))
+    Image.fromarray(checks(RED, BLUE)).save(tmp_path / "t.png")
+    builder.header["images"] = [{"uri": "t.png"}]
+    builder.write(tmp_path / "a.gltf")
+    scene = tmp_path / "snapshots" / "4f1c" / "scenes"
+    scene.mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    for number, name in enumerate(("a.gltf", "a.bin", "t.png")):
+        blob = (tmp_path / name).rename(tmp_path / "blobs" / f"{number}ab3")
+        (scene / name).symlink_to(blob)
+    np.testing.assert_array_equal(import_file(scene / "a.gltf").mesh.textures[0], checks(RED, BLUE))
+    # A link alone opens no other folder.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "blobs" / "2ab3").rename(tmp_path / "elsewhere" / "t.png")
+    (scene / "t.png").unlink()
+    (scene / "t.png").symlink_to(tmp_path / "elsewhere" / "t.png")
+    with pytest.raises(SceneError, match="outside its own folder"):
+        import_file(scene / "a.gltf")

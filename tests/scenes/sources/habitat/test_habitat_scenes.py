@@ -196,3 +196,21 @@ def test_unknown_scenes_and_options(dataset):
         resolve(f"{dataset}?scene=attic")
     with pytest.raises(SceneError, match="unknown option 'up'"):
         resolve(f"{dataset}?up=z")
+
+
+def test_shapes_that_habitat_makes_itself_are_named_and_left_out(dataset):
+    scene = dataset.parent / "scenes" / "flat.scene_instance.json"
+    objects = [{"template_name": "icosphereSolid_subdivs_1"}, {"template_name": "wooden_chair_01"}]
+    write_json(scene, {"object_instances": objects})
+    with pytest.warns(UserWarning, match="the primitive shape 'icosphereSolid_subdivs_1' is left out"):
+        mesh, _ = read(dataset)
+    assert len(mesh) == 12
+
+
+def test_byte_order_marks_and_hidden_files(dataset):
+    for path in [*dataset.parent.rglob("*.json")]:
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")  # as macOS leaves them on other disks
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    mesh, _ = read(dataset)
+    assert len(mesh) == 4 * 12
+    assert resolve(str(dataset.parent)).names == [f"{dataset}?scene=scenes/flat"]

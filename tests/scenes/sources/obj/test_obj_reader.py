@@ -204,3 +204,18 @@ def test_far_scenes_are_exact_and_keep_their_offset(tmp_path, monkeypatch):
     assert one.offset == (0, 0, 0)
     assert one.walkable.num_cells == pytest.approx(other.walkable.num_cells, rel=0.02)
     assert scenes.Scene.load(next(tmp_path.glob("*-far-obj-*.scene"))).offset == other.offset
+
+
+@pytest.mark.parametrize(
+    ("used", "library"),
+    [
+        ("RED", "newmtl red\nmap_Kd red.png\n"),
+        ("m", "newmtl m # paint\nmap_Kd red.png # the colour\n"),
+        ("m # paint", "newmtl m\nKs 1 1 1 # shiny\nmap_Kd red.png\n"),
+        ("m", "newmtl m\nmap_Kd red #1.png\n"),
+    ],
+)
+def test_case_and_comments_of_materials(folder, used, library):
+    Image.new("RGB", (4, 4), RED).save(folder / "red #1.png")
+    (folder / "a.mtl").write_text(library)
+    assert color_of(square(folder, used)) == RED

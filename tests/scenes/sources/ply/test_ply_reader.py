@@ -115,3 +115,15 @@ def test_headers_that_cannot_be_used(tmp_path, head, message):
     with pytest.raises(SceneError, match=message) as caught:
         import_file(tmp_path / "a.ply")
     assert "a.ply" in str(caught.value)
+
+
+@pytest.mark.parametrize("order", ["ascii", "binary_little_endian"])
+def test_lines_that_end_in_a_carriage_return(tmp_path, order):
+    """In a binary file, the first byte after the header may well be that of a line feed."""
+    data = ply(order, [([0, 1, 2, 3], 0)], face_head="")
+    head, end, body = data.partition(b"end_header\n")
+    tiny = b"\n\0\0\0"  # as a number, 1.4e-44
+    body = body.replace(b"\n", b"\r") if order == "ascii" else tiny + body[4:]
+    (tmp_path / "a.ply").write_bytes((head + end).replace(b"\n", b"\r") + body)
+    mesh = import_file(tmp_path / "a.ply").mesh
+    np.testing.assert_allclose(mesh.bounds, [[0, 0, -4], [4, 0, 0]], atol=1e-6)
