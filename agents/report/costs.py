@@ -64,7 +64,7 @@ def costs(record: ShrinkRecord | None) -> Costs | None:
 def _note(record: ShrinkRecord) -> str:
     text = "From the teacher to the last step."
     if record.scenes:
-        text += f" All ran the same {record.episodes} episodes of {record.scenes}; 95% intervals resample scenes."
+        text += f" All ran the same {record.episodes} episodes of {record.scenes}, with 95% intervals."
     text += " Times are medians of ONNX Runtime on one core of the machine that shrank the policy."
     return text + (_fidelity(record.fidelity) if record.fidelity else "")
 
@@ -96,14 +96,14 @@ def _charts(rows: Sequence[ShrinkRow], measure: str) -> list[Chart]:
     title = style_of(measure).title
     return [
         _pareto(f"{title} over bytes", rows, measure, lambda row: row.file_bytes, "B"),
-        _pareto(f"{title} over time of a step", rows, measure, lambda row: row.latency_us, "µs"),
+        _pareto(f"{title} over time of a step", rows, measure, lambda row: row.latency_us, " µs"),
     ]
 
 
 def _pareto(
     title: str, rows: Sequence[ShrinkRow], measure: str, cost: Callable[[ShrinkRow], float], unit: str
 ) -> Chart:
-    """The measure over a cost, on a logarithmic axis, with a line through the networks that none beats in both."""
+    """The measure over a cost, on a logarithmic axis, with a line through the Pareto front."""
     better = style_of(measure).better or 1
     points = []
     for k, row in enumerate(rows):
@@ -114,7 +114,7 @@ def _pareto(
         for k, row in enumerate(rows)
         if not any(_beats(other, row, measure, cost, better) for other in rows if other is not row)
     ]
-    return scatter_chart(title, points, front, lambda x: f"{short_number(10**x)} {unit}", style_of(measure).share)
+    return scatter_chart(title, points, front, lambda x: f"{short_number(10**x)}{unit}", style_of(measure).share)
 
 
 def _beats(a: ShrinkRow, b: ShrinkRow, measure: str, cost: Callable[[ShrinkRow], float], better: int) -> bool:

@@ -77,10 +77,13 @@ class Pipeline:
         assert teacher.run is not None
         self._teacher, self._policy, self._recipe, self._out = teacher, teacher.policy, recipe, out
         self._student = load_student(Path(recipe.student), teacher, trust) if recipe.student else None
+        num_envs = recipe.num_envs or teacher.config.num_envs
+        passes = {"epochs": recipe.epochs, "minibatches": min(recipe.minibatches, num_envs)}
         self._config = replace(
             teacher.config,
+            ppo=replace(teacher.config.ppo, **passes),
             scenes=recipe.scenes or teacher.config.scenes,
-            num_envs=recipe.num_envs or teacher.config.num_envs,
+            num_envs=num_envs,
             seed=recipe.seed,
             double_buffering=False,
             eval_scenes="",

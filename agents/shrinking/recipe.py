@@ -36,6 +36,10 @@ class Recipe:
     """Frames of experience of the first step."""
     retrain_frames: int = 250_000
     """Frames of experience of the second and of the third step."""
+    epochs: int = 4
+    """Passes over each rollout in training."""
+    minibatches: int = 16
+    """Minibatches per pass; a rollout is split by environment."""
     learning_rate: float = 2e-3
     """Learning rate of the first step; the others begin at half of it. It falls to 5% along a line."""
     scenes: str | None = None
@@ -60,7 +64,7 @@ class Recipe:
             require_between(self, "powers_of_two", 3, 8)
         if not 0 < self.share < 1:
             raise AgentError(f"share is {self.share:g}; expected a fraction between 0 and 1, both excluded.")
-        for name in ("frames", "retrain_frames", "learning_rate"):
+        for name in ("frames", "retrain_frames", "epochs", "minibatches", "learning_rate"):
             require_positive(self, name, 10**15)
         if self.num_envs is not None:
             require_positive(self, "num_envs", 1 << 20)
