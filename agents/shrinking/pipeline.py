@@ -111,8 +111,15 @@ class Pipeline:
         return student_config(replace(self._teacher, config=self._config), size)
 
     def _with_network_of(self, other: TrainConfig) -> TrainConfig:
-        names = ("visual", "visual_channels", "hidden_size", "core", "core_layers", "action_embedding_size")
-        names += ("fine_goal", "blind", "sensors")
+        names = (
+            "visual",
+            "visual_channels",
+            "hidden_size",
+            "core",
+            "core_layers",
+            "action_embedding_size",
+            "fine_goal",
+        )
         return replace(self._config, **{name: getattr(other, name) for name in names})
 
     def _begin_record(self) -> ShrinkRecord:

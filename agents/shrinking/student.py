@@ -10,7 +10,7 @@ import torch
 
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
-from batchsim.agents.evaluation.candidates import Candidate, check_fits, load_run
+from batchsim.agents.evaluation.candidates import Candidate, load_run
 from batchsim.agents.networks.policy import Policy, PolicyConfig
 
 _STEP = 8  # sizes that are chosen are multiples of this
@@ -89,7 +89,7 @@ def load_student(run: Path, teacher: Candidate, trust: bool) -> Candidate:
     """Loads a run whose network becomes the student.
 
     Raises:
-        AgentError: If it was trained for another task, or for other sensors than the teacher.
+        AgentError: If it was trained for another task, other sensors or other actions than the teacher.
     """
     student = load_run(str(run), trust)
     if student.config.task != teacher.config.task:
@@ -98,5 +98,12 @@ def load_student(run: Path, teacher: Candidate, trust: bool) -> Candidate:
             f"{teacher.config.task}; a student needs the task of its teacher."
         )
     assert student.policy is not None
-    check_fits(student.policy, replace(teacher.config, blind=student.config.blind), str(run))
+    assert teacher.policy is not None
+    for name in ("images", "image_size", "vectors", "categories", "goal_image", "num_actions", "continuous"):
+        own, other = getattr(student.policy.config, name), getattr(teacher.policy.config, name)
+        if own != other:
+            raise AgentError(
+                f"--student {run}: its {name} is {own}, but the teacher's is {other}; a student needs the sensors and "
+                "actions of its teacher."
+            )
     return student

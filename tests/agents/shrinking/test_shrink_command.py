@@ -187,6 +187,11 @@ def test_a_student_that_exists_already(without_files, teacher, tmp_path, capsys)
     options = ["--student", student, "--frames", "30", "--eval-scenes", ""]
     assert command([teacher, "--out", tmp_path / "out", *options], capsys)[0] == 0
     assert load_policy(tmp_path / "out").config.core == "lstm"
+    (student / "config.json").write_text(json.dumps(config.to_json() | {"blind": True}))
+    save_policy(student, Policy(replace(like, visual_channels=(4,), hidden_size=8, images=())))
+    code, _, said = command([teacher, "--out", tmp_path / "blind", *options], capsys)
+    assert (code, len(said)) == (2, 1)
+    assert "its images is (), but the teacher's is ('depth',)" in said[0]
     (student / "config.json").write_text(json.dumps(config.to_json() | {"task": "flee"}))
     save_policy(
         student, Policy(replace(like, visual_channels=(4,), hidden_size=8, vectors={}, num_actions=3, stop_action=None))
