@@ -32,7 +32,8 @@ class GRU(RecurrentCore):
     def sequence(self, features: Tensor, episode_start: Tensor, state: Tensor) -> Tensor:
         """See `RecurrentCore`."""
         gates, keep = self.from_input(features), keep_mask(episode_start, state)
-        if not self._compiled:
+        # Hooks of from_state see its gradients, which GRUSequence computes within.
+        if not self._compiled and not self.from_state._forward_hooks:
             return GRUSequence.apply(gates, self.from_state.weight, self.from_state.bias, keep, state)
         # Unbound at once: the backward pass of gates[t] would write gradients of all steps in every step.
         outputs = []

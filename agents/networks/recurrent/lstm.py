@@ -10,7 +10,6 @@ import numpy as np
 import scipy.special
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from batchsim.agents.networks.recurrent.core import RecurrentCore, keep_mask
 
@@ -124,7 +123,8 @@ class _FixedTimescaleLayer(GateLayer):
             nn.init.orthogonal_(layer.weight)
 
     def input_gates(self, features: Tensor) -> Tensor:
-        return functional.linear(features, self.from_input.weight, torch.cat([self.fixed_bias, self.bias]))
+        gates = self.from_input(features)
+        return gates + torch.cat([self.fixed_bias, self.bias]).to(gates.dtype)
 
     def state_gates(self, output: Tensor) -> Tensor:
         return self.from_state(output)

@@ -30,8 +30,9 @@ def test_what_comes_back_goes_on(seeded):
     assert torch.equal(next(network.parameters()).grad, plain[0])
 
 
-def test_every_layer_of_a_policy_is_seen(seeded):
-    policy = Policy(PolicyConfig(image_size=(16, 16), visual_channels=(4, 4), hidden_size=8))
+@pytest.mark.parametrize("core", ["gru", "lstm", "mt_lstm"])
+def test_every_layer_of_a_policy_is_seen(seeded, core):
+    policy = Policy(PolicyConfig(image_size=(16, 16), visual_channels=(4, 4), hidden_size=8, core=core))
     recorder = NeuralGradientRecorder(policy)
     observations = {"depth": torch.rand(3, 2, 16, 16, 1), "pointgoal_with_gps_compass": torch.randn(3, 2, 2)}
     start = torch.zeros(3, 2, dtype=torch.bool)
