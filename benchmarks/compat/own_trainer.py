@@ -21,7 +21,7 @@ OPTIONS = (
 )
 
 
-def train_own(frames: int = 200_000) -> Result:
+def train_own(frames: int = 120_000) -> Result:
     """Trains for a number of frames and evaluates.
 
     Raises:

@@ -14,7 +14,9 @@ _HEAD = "| trainer | version | lines of glue | frames/s | success | 95% interval
 
 
 def table(results: Sequence[Result]) -> str:
-    """Returns the table as Markdown."""
+    """Returns the table as Markdown, or a line that says that there are no results."""
+    if not results:
+        return "Nothing is measured yet."
     rows = [_HEAD]
     for result in results:
         low, high = result.interval()

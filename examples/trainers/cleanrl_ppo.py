@@ -11,7 +11,7 @@ import batchsim
 from batchsim.agents.adapters import CleanRLVectorEnv
 
 N, T, GAMMA, LAMBDA = 32, 64, 0.98, 0.95
-updates = (int(sys.argv[1]) if len(sys.argv) > 1 else 200_000) // (N * T)
+updates = (int(sys.argv[1]) if len(sys.argv) > 1 else 120_000) // (N * T)
 options = {"width": 40, "height": 40, "channels_first": True, "turn_angle": 30.0, "max_episode_steps": 100}
 envs = CleanRLVectorEnv(batchsim.NavVectorEnv(N, "one-room", **options))
 torch.manual_seed(0)

@@ -13,7 +13,7 @@ from rsl_rl.runners import OnPolicyRunner
 import batchsim
 from batchsim.agents.adapters import RslRlVecEnv
 
-frames = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+frames = int(sys.argv[1]) if len(sys.argv) > 1 else 150_000
 velocity = {"ang_vel_range": (-30.0, 30.0), "min_abs_lin_speed": 0.1, "min_abs_ang_speed": 10.0}
 options = {"width": 40, "height": 40, "channels_first": True, "action_mode": "velocity", "velocity": velocity}
 env = RslRlVecEnv(batchsim.NavVectorEnv(32, "one-room", max_episode_steps=100, **options), seed=0)

@@ -15,7 +15,7 @@ import batchsim
 from batchsim.agents.adapters import SB3VecEnv
 
 recurrent = "--recurrent" in sys.argv
-frames = int(next(iter(arg for arg in sys.argv[1:] if arg.isdigit()), 200_000))
+frames = int(next(iter(arg for arg in sys.argv[1:] if arg.isdigit()), 120_000))
 options = {"width": 40, "height": 40, "depth_format": "uint8", "channels_first": True}
 env = SB3VecEnv(batchsim.NavVectorEnv(32, "one-room", turn_angle=30.0, max_episode_steps=100, **options))
 settings = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "gamma": 0.98, "learning_rate": 1e-3, "ent_coef": 0.005}

@@ -16,7 +16,7 @@ import batchsim
 from batchsim.agents.adapters import SkrlEnv
 
 N, T = 32, 64
-frames = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+frames = int(sys.argv[1]) if len(sys.argv) > 1 else 120_000
 options = {"width": 40, "height": 40, "channels_first": True, "turn_angle": 30.0, "max_episode_steps": 100}
 env = SkrlEnv(batchsim.NavVectorEnv(N, "one-room", **options), seed=0)
 context = {"observation_space": env.observation_space, "action_space": env.action_space, "device": env.device}
