@@ -78,10 +78,10 @@ class Pipeline:
         self._teacher, self._policy, self._recipe, self._out = teacher, teacher.policy, recipe, out
         self._student = load_student(Path(recipe.student), teacher, trust) if recipe.student else None
         num_envs = recipe.num_envs or teacher.config.num_envs
-        passes = {"epochs": recipe.epochs, "minibatches": min(recipe.minibatches, num_envs)}
+        minibatches = min(recipe.minibatches, num_envs)
         self._config = replace(
             teacher.config,
-            ppo=replace(teacher.config.ppo, **passes),
+            ppo=replace(teacher.config.ppo, epochs=recipe.epochs, minibatches=minibatches),
             scenes=recipe.scenes or teacher.config.scenes,
             num_envs=num_envs,
             seed=recipe.seed,
@@ -160,7 +160,8 @@ class Pipeline:
         return networks
 
     def _makers(self) -> list[Callable[[Path, Network], None]]:
-        recipe, made = self._recipe, []
+        recipe = self._recipe
+        made: list[Callable[[Path, Network], None]] = []
         if self._first is not None:
             made.append(self._distil)
         if (share := recipe.prune) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -20,10 +21,10 @@ _STEP = 8  # sizes that are chosen are multiples of this
 class StudentSize:
     """The student's network; what is None is chosen so that it has at most `share` of the teacher's parameters."""
 
-    visual: str
+    visual: Literal["patches", "se_resnet9", "resnet18"]
     visual_channels: tuple[int, ...] | None = None
     hidden_size: int | None = None
-    core: str | None = None
+    core: Literal["gru", "lstm", "mt_lstm"] | None = None
     core_layers: int | None = None
     share: float = 0.1
 
