@@ -109,6 +109,10 @@ class Shell:
             if not Path(run).exists():
                 self.train(["--out", run])
             tiny = ["--total-frames", "32"]  # the rest is that run's
+            if "--visual-channels" in arguments:
+                at = 1 + arguments.index("--visual-channels")
+                end = next(k for k in range(at, len(arguments)) if arguments[k].startswith("--"))
+                arguments = [*arguments[:at], "4", "4", "16", *arguments[end:]]
         _exits_well(train.main, _without("--max-minutes", arguments) + tiny)
 
     def eval(self, arguments: list[str]) -> None:
