@@ -17,6 +17,7 @@ _DIRECTIONS = 24
 _RING_CELLS = 8  # radius of the ring, in cells of 5 cm: a longer view finds straighter paths
 _MOST_CLIMB = 0.4  # metres that the ring's places may be higher or lower: stairs of 45 degrees
 _LEAST_GAIN = 0.3  # of a step: one that brings the goal less near has met an obstacle
+_TOLERANCE = 0.6  # of a turn: an agent that deviates less goes on ahead, so that it does not turn to and fro
 _MOST_HEADINGS = 36
 
 
@@ -79,10 +80,11 @@ class PathFollower:
         second = nearest + torch.where(turns < nearest, -1.0, 1.0)
         tried = torch.stack((torch.zeros_like(nearest), nearest, second))
         ahead = self._after_a_step(tried)
-        here, *there = self._distances(torch.cat((state.position.unsqueeze(0), ahead[1:])), goal, away)
-        free, second_free = (here - distance >= self._least_gain for distance in there)
+        here, *there = self._distances(torch.cat((state.position.unsqueeze(0), ahead)), goal, away)
+        goes_on, free, second_free = (here - distance >= self._least_gain for distance in there)
+        goes_on &= turns.abs() < _TOLERANCE
         turn = torch.where(free, nearest, second)
-        turn = self._around_obstacles(turn, goal, away, ~(free | second_free))
+        turn = self._around_obstacles(turn, goal, away, ~(goes_on | free | second_free)).masked_fill(goes_on, 0)
         return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right)), ahead[0]
 
     def _after_a_step(self, turns: Tensor) -> Tensor:
