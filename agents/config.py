@@ -35,7 +35,7 @@ _LARGEST = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run. The defaults are the quickstart's: a small agent that two CPU cores train in minutes."""
+    """A training run. The defaults are a small agent's, which two CPU cores train in minutes."""
 
     task: str = "pointnav"
     """The task: pointnav, flee, explore, objectnav, imagenav, instance_imagenav, multi_objectnav, or module:Class for a

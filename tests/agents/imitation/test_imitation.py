@@ -145,7 +145,7 @@ def test_labels_in_infos_are_used_as_they_are(make):
 
 
 def test_imitation_teaches_in_few_frames(make):
-    sizes = {"num_envs": 64, "rollout_steps": 16, "hidden_size": 64, "max_episode_steps": 60}
+    sizes = {"num_envs": 64, "rollout_steps": 16, "hidden_size": 64, "max_episode_steps": 60, "precision": "float32"}
     learning = PPOConfig(learning_rate=3e-3)
     config = replace(CONFIG, **sizes, ppo=learning, imitation=ImitationConfig(imitation=True, imitation_weight=1.0))
     trainer = make(config)

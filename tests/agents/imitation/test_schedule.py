@@ -10,7 +10,7 @@ from batchsim.agents.imitation.schedule import Imitation, ImitationConfig
 def test_nothing_is_imitated_by_default():
     assert ImitationConfig().at(0.0) == Imitation()
     assert not Imitation().needs_labels
-    assert not TrainConfig().imitation.at(0.5).needs_labels or TrainConfig().imitation.imitation
+    assert not TrainConfig().imitation.at(0.0).needs_labels
 
 
 @pytest.mark.parametrize(
