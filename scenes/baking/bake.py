@@ -24,6 +24,9 @@ MAX_GOALS = 4096
 # 150 square metres at 5 cm.
 MAX_CELLS = 60_000
 COARSEST_CELL = 0.15
+# Floors of more than 5,400 square metres, which would have more cells even so, get cells of up to 25 cm.
+MAX_COARSE_CELLS = 240_000
+COARSEST_CELL_OF_HALLS = 0.25
 
 
 def bake(
@@ -46,8 +49,8 @@ def bake(
             cell.
         seed: Seed of the goals.
         label_names: Name of each semantic label.
-        cell_size: Width of a cell of the walkable grid, metres. None takes 5 cm, and up to 15 cm for floors that would
-            have more than `MAX_CELLS` cells.
+        cell_size: Width of a cell of the walkable grid, metres. None takes 5 cm, up to 15 cm for floors that would have
+            more than `MAX_CELLS` cells, and up to 25 cm for those of more than `MAX_COARSE_CELLS` even so.
         wall_tops: Keep floor that nothing leads to above a larger floor: roofs, and tops of walls without a ceiling.
 
     Raises:
@@ -106,7 +109,8 @@ def _limited_walkable(mesh: Mesh, build: Callable[[float], Walkable]) -> Walkabl
             return build(finest)  # there may be floor in narrow places
         wanted = math.sqrt(coarse.area / MAX_CELLS)
         if wanted > coarsest:
-            return coarse
+            halls = min(math.sqrt(coarse.area / MAX_COARSE_CELLS), COARSEST_CELL_OF_HALLS)
+            return build(halls) if halls > coarsest else coarse
         if wanted > 1.1 * finest:
             return build(wanted)
     walkable = build(finest)

@@ -17,7 +17,7 @@ from batchsim.scenes.sources.habitat.configs import CONFIG_SUFFIXES
 from batchsim.scenes.sources.habitat.templates import is_semantic_mesh
 from batchsim.scenes.sources.habitat_source import (
     HabitatSource,
-    habitat_folder,
+    habitat_files,
     habitat_sources,
     is_habitat_file,
     without_repeats,
@@ -103,7 +103,7 @@ def _plain_source(path: Path, options: dict[str, str], body: AgentBody | None, n
 def folder_sources(
     folder: Path, options: dict[str, str], body: AgentBody | None = None, num_goals: int | None = None
 ) -> list[SceneSource]:
-    """Returns the sources of all scene files in a folder, sorted by name.
+    """Returns the sources of all scene files in a folder, sorted by name; those of Habitat's datasets come first.
 
     If a baked file has the same stem as others, only the baked one is taken. The option `subfolders=yes` searches
     subfolders too; other options apply to each 3D file.
@@ -113,12 +113,11 @@ def folder_sources(
     rest = {key: value for key, value in options.items() if key != "subfolders"}
     found = folder.rglob("*") if deep else folder.iterdir()
     inside = sorted(path for path in found if not is_hidden(path, folder))
-    of_habitat = habitat_folder(inside)
-    if of_habitat:
-        sources = [source for path in of_habitat for source in file_sources(path, dict(rest), body, num_goals)]
-        return list(without_repeats(sources))
+    of_habitat, others = habitat_files(inside)
+    sources = [source for path in of_habitat for source in file_sources(path, dict(rest), body, num_goals)]
+    found_scenes = list(without_repeats(sources))
     by_stem: dict[Path, list[Path]] = {}
-    for path in inside:
+    for path in others:
         if is_semantic_mesh(path):
             continue
         if path.suffix.lower() in _SUFFIXES and path.is_file():
@@ -127,10 +126,10 @@ def folder_sources(
     for paths in by_stem.values():
         baked = [path for path in paths if path.suffix.lower() == SCENE_SUFFIX]
         chosen.extend(baked or paths)
-    if not chosen:
+    if not chosen and not found_scenes:
         hint = "" if deep else f" Subfolders are not searched; ask for them with '{folder}?subfolders=yes'."
         raise SceneError(f"{folder}: contains no scene files ({listed(_SUFFIXES)}).{hint}")
-    return [
+    return found_scenes + [
         file_source(path, {} if path.suffix.lower() == SCENE_SUFFIX else dict(rest), body, num_goals) for path in chosen
     ]
 

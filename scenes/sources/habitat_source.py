@@ -102,14 +102,20 @@ def habitat_sources(path: Path, handle: str | None, baking: HabitatSource) -> It
         yield replace(baking, name=name, path=path, handle=known)
 
 
-def habitat_folder(files: Iterable[Path]) -> list[Path]:
-    """Returns the files that name a folder's scenes in Habitat's way: datasets, else scene instances, else none."""
-    listed = [path for path in files if path.is_file()]
-    for suffix in (DATASET_SUFFIX, INSTANCE_SUFFIX):
-        found = [path for path in listed if path.name.endswith(suffix)]
-        if found:
-            return found
-    return []
+def habitat_files(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Splits files into those that name scenes in Habitat's way, and those that belong to no dataset.
+
+    A `*.scene_dataset_config.json` stands for all that is in its folder and below. Where there is none, each
+    `*.scene_instance.json` names a scene, and what lies in the folder above its own belongs to it.
+    """
+    rest = [path for path in files if path.is_file()]
+    named: list[Path] = []
+    for suffix, levels in ((DATASET_SUFFIX, 0), (INSTANCE_SUFFIX, 1)):
+        found = [path for path in rest if path.name.endswith(suffix)]
+        tops = {path.parents[min(levels, len(path.parents) - 1)] for path in found}
+        rest = [path for path in rest if path not in found and not tops.intersection(path.parents)]
+        named += found
+    return named, rest
 
 
 def without_repeats(sources: Iterable[SceneSource]) -> Iterator[SceneSource]:

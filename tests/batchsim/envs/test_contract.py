@@ -182,9 +182,7 @@ def test_states_in_which_nothing_can_be_asked(one_room):
 def test_speeds_of_the_wrong_shape(one_room, wrong):
     env = NavEnv(one_room, sensors=(), device="cpu", action_mode="velocity")
     env.reset(seed=0)
-    with pytest.raises(
-        gym.error.InvalidAction, match=r"action: expected one in Box\(-1.0.*got"
-    ):
+    with pytest.raises(gym.error.InvalidAction, match=r"action: expected one in Box\(-1.0.*got"):
         env.step(wrong)
     with pytest.raises(gym.error.InvalidAction, match="finite"):
         env.step([math.nan, 0.0])

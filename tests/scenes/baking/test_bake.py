@@ -80,3 +80,14 @@ def test_baking_takes_seconds(detail, at_least, seconds, tmp_path):
         scene.save(tmp_path / "home.scene")
         assert (tmp_path / "home.scene").stat().st_size <= 4e6
         assert scene.nbytes - sum(texture.nbytes for texture in scene.textures) <= 10e6  # homes share their textures
+
+
+@pytest.mark.parametrize(
+    ("side", "cell_size"),
+    # 5 cm; 60,000 cells; 15 cm; 240,000 cells; no more than 25 cm.
+    [(10, 0.05), (30, 0.12), (50, 0.15), (80, 80 / 240_000**0.5), (130, 0.25)],
+)
+def test_cells_of_large_floors(side, cell_size):
+    walkable = bake(Mesh.from_triangles(floor(side)), "floor", num_goals=1).walkable
+    assert walkable.cell_size == pytest.approx(cell_size, rel=0.02)
+    assert walkable.area == pytest.approx((side - 0.2) ** 2, rel=0.01)

@@ -214,3 +214,23 @@ def test_byte_order_marks_and_hidden_files(dataset):
     mesh, _ = read(dataset)
     assert len(mesh) == 4 * 12
     assert resolve(str(dataset.parent)).names == [f"{dataset}?scene=scenes/flat"]
+
+
+def test_files_beside_a_dataset_are_listed_too(dataset):
+    """Those of the dataset itself are no scenes of their own."""
+    folder = dataset.parent
+    (folder / "data").mkdir()
+    for path in [path for path in folder.iterdir() if path.name != "data"]:
+        path.rename(folder / "data" / path.name)
+    moved = folder / "data" / dataset.name
+    write_box(folder / "scans" / "hall.glb", (4, 3, 4))
+    write_box(folder / "flats" / "objects" / "chair.glb", (1, 1, 1))
+    write_json(
+        folder / "flats" / "scenes" / "a.scene_instance.json", {"object_instances": [{"template_name": "chair"}]}
+    )
+    names = resolve(f"{folder}?subfolders=yes").names
+    assert names == [
+        f"{moved}?scene=scenes/flat",
+        str(folder / "flats" / "scenes" / "a.scene_instance.json"),
+        str(folder / "scans" / "hall.glb"),
+    ]
