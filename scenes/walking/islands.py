@@ -97,7 +97,7 @@ def floors_among(
     room = (ceiling_share > ROOM_COVERED) & (area >= ROOM_AREA)
     floor = ~roof & (area >= min_area) & (radius >= MIN_ISLAND_RADIUS)
     floor &= room | (area >= MIN_ISLAND_SHARE * area.max())
-    for island in () if wall_tops else np.flatnonzero(floor & (open_share > ROOF_OPEN))[::-1]:
+    for island in np.flatnonzero(floor & (open_share > ROOF_OPEN) & (not wall_tops))[::-1]:
         floor[island] = not _is_wall_top(grid, column, height, islands, int(island), body)
     if not floor.any():
         floor[(area if area.any() else size).argmax()] = True
