@@ -99,8 +99,9 @@ class TrainConfig:
     """Final learning rate, as a fraction of learning_rate."""
     scale_learning_rate: bool = False
     """Multiply the learning rate by the square root of the frames of a minibatch over 256."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    """Precision of the networks' computations; weights and losses stay float32. auto: bfloat16 on CUDA."""
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"
+    """Precision of the networks' computations; weights and losses stay float32. auto: bfloat16 on CUDA and on CPUs with
+    instructions for it (AVX512-BF16, AMX), which learn about twice as fast with it; else float32."""
     channels_last: bool = False
     """Use the channels-last memory format in convolutions."""
     compile_policy: bool = False

@@ -83,7 +83,7 @@ class PPO:
         if config.neural_gradients != "full":
             codec = make_codec(config.neural_gradients, config.neural_gradient_pruning)
             self._codecs["neural_gradient_bytes"] = codec
-            on_neural_gradients(policy, lambda _, gradient: codec(gradient))
+            on_neural_gradients(policy, lambda _, gradient: codec(gradient).to(gradient.dtype))
         self._sequence = ranks.learner(policy)
         self.optimizer = make_optimizer(policy, config)
 

@@ -105,13 +105,14 @@ def test_changes_are_measured_there_and_back(monkeypatch, capsys):
 
 def test_every_speed_up_is_turned_over():
     quick = TrainBench(config=TrainConfig()).changes()
-    assert quick["precision"] == "bfloat16"
+    assert quick["precision"] == "float32"
     options = TrainConfig().flat()
     assert {name: quick[name] for name in SWITCHES} == {name: "off" if options[name] else "on" for name in SWITCHES}
     assert set(quick.values()) > {"on", "off"}
     assert (quick["fused_optimizer"], quick["double_buffering"]) == ("off", "on")
     large = TrainBench(config=TrainConfig(channels_last=True, precision="auto")).changes()
     assert (large["channels_last"], large["precision"]) == ("off", "float32")
+    assert TrainBench(config=TrainConfig(precision="float32")).changes()["precision"] == "bfloat16"
 
 
 def test_a_cell_that_fails_is_told_and_the_others_are_measured(capsys, tmp_path):

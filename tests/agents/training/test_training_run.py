@@ -9,8 +9,10 @@ import torch
 
 from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.policy import Policy, PolicyConfig
 from batchsim.agents.runs.checkpoint import find_checkpoint, load_policy
 from batchsim.agents.train import train
+from batchsim.agents.training import build
 from batchsim.agents.training.build import make_trainer
 from batchsim.agents.training.training_run import StopOnSignal, TrainingRun
 
@@ -87,3 +89,12 @@ def test_numbers_that_are_none_stop_the_run_and_keep_the_last_good_checkpoint(tm
     assert json.loads((checkpoint / "trainer.json").read_text())["updates"] == 2
     assert all(parameter.isfinite().all() for parameter in load_policy(checkpoint).parameters())
     assert [json.loads(line)["updates"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
+
+
+@pytest.mark.parametrize(("cpu", "expected"), [(True, torch.bfloat16), (False, None)])
+def test_auto_precision_follows_the_cpu(monkeypatch, cpu, expected):
+    monkeypatch.setattr(build, "has_fast_bfloat16", lambda: cpu)
+    for precision, dtype in (("auto", expected), ("float32", None), ("bfloat16", torch.bfloat16)):
+        policy = Policy(PolicyConfig(images=()))
+        build.speed_up(policy, TrainConfig(precision=precision))
+        assert policy.compute_dtype == dtype
