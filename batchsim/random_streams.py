@@ -52,3 +52,8 @@ def uniform(seed: Tensor, counter: Tensor, draws: int) -> Tensor:
 def pick(draw: Tensor, count: Tensor) -> Tensor:
     """Maps a uniform draw in [0, 1) to an int64 in [0, count); both broadcast."""
     return torch.minimum((draw * count).long(), count - 1)
+
+
+def fresh_streams(seed: Tensor, number: Tensor) -> Tensor:
+    """Returns new random streams, int64 `[M]`: one for each stream `seed` and `number`, int64 `[M]` both."""
+    return mix(mix(seed) + (number + 1) * _GOLDEN_GAMMA)

@@ -23,6 +23,7 @@ QUICK = [
     "tests/batchsim/simulation/test_step_counts.py",
     "tests/batchsim/simulation/test_graphed_transition.py::test_gpu_tasks[SAME_STEP-pointnav]",
     "tests/batchsim/streaming/test_scene_streamer.py",
+    "tests/batchsim/envs/test_fork.py",
     "tests/batchsim/test_cuda_graph.py",
     "tests/agents/ppo/test_trainer.py",
     "tests/agents/ppo/test_double_buffering.py::test_gpu_halves_are_collected_without_waiting",

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from batchsim.simulation.transition import StepResult
+from batchsim.world.state import replaced_rows
 
 
 class EpisodeEnds:
@@ -56,6 +57,20 @@ class EpisodeEnds:
         """Forgets the ends of the environments in `mask`, bool `[N]`, or of all."""
         kept = torch.zeros_like(self._terminated) if mask is None else ~mask
         self._terminated, self._truncated = self._terminated & kept, self._truncated & kept
+
+    def fork(self, source: Tensor, target: Tensor) -> None:
+        """Copies the flags of the environments `source` to `target`, int64 `[M]` both."""
+        self._terminated = self._terminated.index_copy(0, target, self._terminated[source])
+        self._truncated = self._truncated.index_copy(0, target, self._truncated[source])
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns copies of the flags of the environments `index`, int64 `[M]`."""
+        return {"terminated": self._terminated[index], "truncated": self._truncated[index]}
+
+    def put_rows(self, tensors: Mapping[str, Tensor], index: Tensor) -> None:
+        """Replaces the flags of the environments `index` by the result of `rows`."""
+        self._terminated = replaced_rows("terminated", self._terminated, tensors, index)
+        self._truncated = replaced_rows("truncated", self._truncated, tensors, index)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns copies of the flags by name."""

@@ -14,6 +14,7 @@ from batchsim.errors import ActionError, OptionError
 
 RESET_OPTIONS = ("reset_mask", "elapsed_steps")
 _SEED_LIMIT = 1 << 63
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def read_actions(actions: Any, num_envs: int, names: Sequence[str], device: torch.device) -> Tensor:
@@ -118,6 +119,37 @@ def read_seeds(seed: Any, num_envs: int) -> list[int | None]:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def read_rows(name: str, rows: Any, num_envs: int, device: torch.device, different: bool = False) -> Tensor:
+    """Converts numbers of environments to int64 `[M]` on `device`.
+
+    Args:
+        name: What the numbers are called in errors.
+        rows: An integer, or integers `[M]`: a list, a numpy array or a tensor.
+        num_envs: N.
+        device: Where to put the result.
+        different: Whether a number may occur only once.
+
+    Raises:
+        OptionError: If the shape or dtype is wrong, or a number is out of range or repeated. The values of a CUDA
+            tensor are not checked, because the host would have to wait for the device.
+    """
+    expected = f"{name}: expected numbers of environments from 0 to {num_envs - 1}"
+    try:
+        tensor = torch.as_tensor(rows)
+    except (TypeError, ValueError, RuntimeError):
+        raise OptionError(f"{expected}; got {type(rows).__name__}.") from None
+    if tensor.ndim > 1 or tensor.numel() == 0 or tensor.dtype not in _INTEGERS:
+        raise OptionError(f"{expected}, shape (M,); got {str(tensor.dtype)[6:]} of shape {tuple(tensor.shape)}.")
+    tensor = tensor.reshape(-1)
+    if tensor.device.type == "cpu":
+        bad = tensor[(tensor < 0) | (tensor >= num_envs)]
+        if len(bad):
+            raise OptionError(f"{expected}; got {int(bad[0])}.")
+        if different and len(tensor.unique()) < len(tensor):
+            raise OptionError(f"{name}: expected different environments; got some of them twice.")
+    return tensor.to(device, torch.int64)
 
 
 def with_entropy(seeds: Sequence[int | None]) -> Tensor:

@@ -23,6 +23,7 @@ from batchsim.envs.input_validation import (
     read_autoreset_mode,
     read_elapsed_steps,
     read_reset_mask,
+    read_rows,
     read_seeds,
     with_entropy,
 )
@@ -30,12 +31,12 @@ from batchsim.envs.output import one_each, pictures, to_numpy
 from batchsim.envs.spaces import image_spaces
 from batchsim.errors import OptionError
 from batchsim.noise import Noise
-from batchsim.option_checks import one_of, whole_number
+from batchsim.option_checks import flag, one_of, whole_number
 from batchsim.process.exit_gate import close_at_exit, gated
 from batchsim.render.camera import Camera
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet
-from batchsim.scenes.prefixes import without_prefix
+from batchsim.scenes.prefixes import with_prefix, without_prefix
 from batchsim.settings import Setting, with_setting
 from batchsim.tasks import Task
 
@@ -222,6 +223,31 @@ class NavVectorEnv(VectorEnv):
         """Pickles the arguments of the constructor."""
         return _construct, (type(self), self._arguments), {"spec": self.spec, "setting": self.setting}
 
+    def sibling(self, num_envs: int, **changes: Any) -> NavVectorEnv:
+        """Makes an environment with the same task, options and scenes in memory, but another number of slots.
+
+        Environments can be moved between the two: `other.load_state_dict(envs.state_dict(rows=i), rows=j)`. The new one
+        has to be reset once before, and draws its own episodes.
+
+        Args:
+            num_envs: The number of its environments.
+            **changes: Other options of the constructor that are replaced, such as `sensors` or `autoreset_mode`.
+
+        Raises:
+            OptionError: If the scenes are swapped, or an option is invalid.
+        """
+        if self.simulator.streamer is not None:
+            raise OptionError(
+                "sibling: scenes are swapped while episodes run, so two environments would soon hold different ones. "
+                "Use num_resident_scenes=None with at most 128 scenes."
+            )
+        scenes = self.simulator.scenes.scenes
+        same = {"task": self.task, "scenes": scenes, "num_resident_scenes": len(scenes), "episodes": None}
+        same |= {"success_distance": None}
+        renderer = self.simulator.renderer
+        same |= {} if renderer is None else {"renderer": renderer.backend}
+        return type(self)(**self._arguments | same | {"num_envs": num_envs} | changes)
+
     @property
     def task(self) -> Task:
         """The task that rewards and measures."""
@@ -315,8 +341,7 @@ class NavVectorEnv(VectorEnv):
         methods raise `gymnasium.error.AlreadyPendingCallError`.
         """
         self._check_open("step")
-        if not self._was_reset:
-            raise gym.error.ResetNeeded("Call reset() before step().")
+        self._check_was_reset("step")
         waiting = self._ends.waiting(self.simulator.transition.counts_ended)
         self.simulator.step_async(self._read_actions(actions), self.autoreset_mode, waiting)
 
@@ -358,11 +383,58 @@ class NavVectorEnv(VectorEnv):
         self._check_open("observe")
         return self._out(self.simulator.observe())
 
-    def state_dict(self) -> dict[str, Tensor]:
+    @gated
+    def fork(self, source: Any, target: Any, fresh_randomness: bool = False) -> dict[str, Any]:
+        """Copies whole environments from slots of this batch to others, on the device and without a step.
+
+        An environment in `target` continues exactly as the one that it was copied from, if it gets the same actions:
+        the scene, the agent, the episode with its goal and measures, the random streams of episodes and noise, and
+        whether it has ended. Environments in `target` are overwritten.
+
+        Args:
+            source: Numbers of the environments to copy, integers `[M]`, or one for all of `target`.
+            target: Numbers of the environments to copy them to, integers `[M]`, all different. All of `source` is read
+                before `target` is written.
+            fresh_randomness: Whether the copies draw new noise and new episodes, each from a random stream of its own.
+                The running episode stays the same. Streams depend only on those of `source`, on `target`, and on the
+                number of such forks before.
+
+        Returns:
+            The observations of all environments.
+
+        Raises:
+            OptionError: If numbers are out of range or of the wrong type, or repeated in `target` (values of CUDA
+                tensors are not checked).
+            gymnasium.error.ResetNeeded: Before the first reset.
+            gymnasium.error.ClosedEnvironmentError: After `close`.
+        """
+        self._check_open("fork")
+        self.simulator.check_no_step_pending("fork")
+        self._check_was_reset("fork")
+        targets = self._read_rows("target", target, different=True)
+        sources = self._read_rows("source", source)
+        if len(sources) == 1:
+            sources = sources.expand_as(targets)
+        if len(sources) != len(targets):
+            raise OptionError(f"source has {len(sources)} environments, target {len(targets)}; expected as many.")
+        observation = self.simulator.fork(sources, targets, flag("fresh_randomness", fresh_randomness))
+        self._ends.fork(sources, targets)
+        return self._out(observation)
+
+    def state_dict(self, rows: Any = None) -> dict[str, Tensor]:
         """Returns everything that determines the future of the environments, as copies by name.
 
         The tensors can be saved with safetensors. Images are not included; call `observe` after `load_state_dict`.
+
+        Args:
+            rows: Numbers of environments, integers `[M]`: return only these, as tensors whose first dimension is M.
+                They can be indexed, concatenated, and put into any slots, also those of another `NavVectorEnv` with the
+                same task and scenes (see `sibling`).
         """
+        if rows is not None:
+            self._check_was_reset("state_dict")
+            index = self._read_rows("rows", rows)
+            return with_prefix("simulator.", self.simulator.rows(index)) | self._ends.rows(index)
         flags = {"was_reset": torch.tensor(self._was_reset)}
         return (
             {f"simulator.{name}": value for name, value in self.simulator.state_dict().items()}
@@ -370,14 +442,25 @@ class NavVectorEnv(VectorEnv):
             | self._ends.state_dict()
         )
 
-    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, tensors: Mapping[str, Tensor], rows: Any = None) -> None:
         """Restores the result of `state_dict`, also of another instance; it continues exactly as that one.
 
+        Args:
+            tensors: The result of `state_dict`, or of `state_dict(rows=...)` if `rows` is given.
+            rows: Numbers of the environments that are replaced, integers `[M]`, all different; None: all.
+
         Raises:
-            OptionError: If `num_envs`, the scenes or the task differ.
+            OptionError: If `num_envs`, the scenes or the task differ, or if the scene of a row is no longer in memory.
+                The scenes of rows are not checked on CUDA, unless scenes are swapped.
         """
         prefix = "simulator."
         inner = without_prefix(prefix, tensors)
+        if rows is not None:
+            self._check_was_reset("load_state_dict")
+            index = self._read_rows("rows", rows, different=True)
+            self.simulator.put_rows(inner, index)
+            self._ends.put_rows(tensors, index)
+            return
         missing = {"terminated", "truncated", "was_reset"} - tensors.keys()
         if missing:
             raise OptionError(f"Not a result of NavVectorEnv.state_dict: {', '.join(sorted(missing))} missing.")
@@ -395,8 +478,7 @@ class NavVectorEnv(VectorEnv):
         self.simulator.check_no_step_pending("render")
         if self.render_mode is None:
             return None
-        if not self._was_reset:
-            raise gym.error.ResetNeeded("Call reset() before render().")
+        self._check_was_reset("render")
         return pictures(self.simulator.images, self.simulator.options)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -448,6 +530,13 @@ class NavVectorEnv(VectorEnv):
     def _check_open(self, method: str) -> None:
         if self.closed:
             raise gym.error.ClosedEnvironmentError(f"{method}() after close(): create a new environment.")
+
+    def _check_was_reset(self, method: str) -> None:
+        if not self._was_reset:
+            raise gym.error.ResetNeeded(f"Call reset() before {method}().")
+
+    def _read_rows(self, name: str, rows: Any, different: bool = False) -> Tensor:
+        return read_rows(name, rows, self.num_envs, self.device, different)
 
     def _seed_streams(self, seed: int | Sequence[int | None] | None, mask: Tensor | None) -> None:
         """Restarts the random streams of those environments in `mask` that get a seed."""

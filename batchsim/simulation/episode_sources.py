@@ -33,11 +33,16 @@ class EpisodeSource(Protocol):
 class FixedEpisodes:
     """Deals out an `EpisodeSet` in order: environment i of N runs the episodes i, i + N, i + 2N, ..., then starts over.
 
+    A forked environment continues with the episodes of the environment that it was copied from.
+
     Args:
         episodes: The episodes.
         scenes: The resident scenes by slot.
         num_envs: N.
         device: Where to store the episodes.
+
+    Attributes:
+        first: int64 `[N]`, the first episode of each environment, counted in the set.
 
     Raises:
         OptionError: If the set is empty, needs a scene that is not loaded, or has goals without a distance field.
@@ -68,11 +73,11 @@ class FixedEpisodes:
             raise OptionError("Some goals have no distance field: add them with Scene.with_goals first.")
         self._count = len(episodes)
         self._num_envs = num_envs
+        self.first = torch.arange(num_envs, device=device)
 
     def index(self, episode: Tensor) -> Tensor:
         """Returns which episodes of the set (int64 `[N]`) the environments run as their number `episode`."""
-        env = torch.arange(self._num_envs, device=episode.device)
-        return (env + episode.clamp(min=0) * self._num_envs) % self._count
+        return (self.first + episode.clamp(min=0) * self._num_envs) % self._count
 
     def sample(self, scenes: ResidentScenes, seed: Tensor, episode: Tensor) -> dict[str, Tensor]:
         """Returns the next episode of each environment; see `EpisodeSource`. `seed` is ignored."""

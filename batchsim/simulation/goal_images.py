@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from batchsim.errors import OptionError
 from batchsim.render.camera import Camera
 from batchsim.tasks import Task
+from batchsim.world.state import replaced_rows
 
 if TYPE_CHECKING:
     from batchsim.simulation.transition import EnvIndex
@@ -77,6 +79,18 @@ class GoalImages:
         self._last.index_copy_(0, started, self._images[started])
         self._images.index_copy_(0, started, drawn)
         return {self._name: self._last}
+
+    def fork(self, source: Tensor, target: Tensor) -> None:
+        """Copies the images of the environments `source` to `target`, int64 `[M]` both."""
+        self._images = self._images.index_copy(0, target, self._images[source])
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns copies of the images of the environments `index`, int64 `[M]`."""
+        return {_NAME: self._images[index]}
+
+    def put_rows(self, tensors: Mapping[str, Tensor], index: Tensor) -> None:
+        """Replaces the images of the environments `index` by the result of `rows`."""
+        self._images = replaced_rows(_NAME, self._images, tensors, index)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns a copy of the images."""

@@ -21,6 +21,7 @@ from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import Camera
 from batchsim.render.camera_rig import GOAL
 from batchsim.scenes import Scene
+from batchsim.simulation.environment_rows import EnvironmentRows
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.simulation.goal_images import GoalImages
 from batchsim.simulation.graphed_transition import GraphedTransition
@@ -206,6 +207,7 @@ class Simulator:
         self.streamer = SceneStreamer(self.scenes, self.renderer, initial) if initial else None
         self.images: dict[str, Tensor] = {}
         self._final_images: dict[str, Tensor] = {}  # only with reuse_buffers
+        self._rows = EnvironmentRows(self.transition, self.goal_images, self.streamer)
         self._depth_keys = {camera.key("depth") for camera in self.options.rig}
         self._pending: _PendingStep | None = None
 
@@ -410,18 +412,40 @@ class Simulator:
             return VelocityControl(names, options.velocity, self.device)
         return DiscreteControl(names, options.forward_step, options.turn_angle, options.tilt_angle, self.device)
 
+    def fork(self, source: Tensor, target: Tensor, fresh_randomness: bool = False) -> dict[str, Tensor]:
+        """Copies the environments `source` into `target`, int64 `[M]` both; see `NavVectorEnv.fork`."""
+        self.check_no_step_pending("fork")
+        self._rows.fork(source, target, fresh_randomness)
+        self.images = {name: image.index_copy(0, target, image[source]) for name, image in self.images.items()}
+        goals = self._to_observations(self.goal_images.observation) if self.goal_images is not None else {}
+        return self.images | self.transition.observe() | goals
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns copies of everything that determines the future of the environments `index`, int64 `[M]`."""
+        self.check_no_step_pending("state_dict")
+        return self._rows.take(index)
+
+    def put_rows(self, tensors: Mapping[str, Tensor], index: Tensor) -> None:
+        """Puts the result of `rows` into the environments `index`, int64 `[M]`.
+
+        Raises:
+            OptionError: If the task or the scenes differ.
+        """
+        self.check_no_step_pending("load_state_dict")
+        self._rows.put(tensors, index)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Returns everything that determines the future of the episodes, as copies by name.
 
-        These are the state, a checksum of the task and the scenes, and the progress of the streamer, if there is one.
+        These are the state, the goal images, the dealing of fixed episodes, a checksum of the task and the scenes, and
+        the progress of the streamer, if there is one.
         """
         self.check_no_step_pending("state_dict")
         streamer = self.streamer.state_dict() if self.streamer else {}
         checksum = {_SCENES: self._scene_checksums()}
         goals = self.goal_images.state_dict() if self.goal_images else {}
-        return (
-            self.state.state_dict() | goals | checksum | {_STREAMER + name: value for name, value in streamer.items()}
-        )
+        own = self.state.state_dict() | goals | self._rows.state_dict() | checksum
+        return own | {_STREAMER + name: value for name, value in streamer.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restores the result of `state_dict` of a simulator with the same number of environments, task and scenes.
@@ -439,6 +463,7 @@ class Simulator:
         streamer = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_STREAMER)}
         if self.goal_images is not None:
             self.goal_images.load_state_dict(tensors)
+        self._rows.load_state_dict(tensors)
         self.state.load_state_dict(tensors)
         if self.streamer is not None:
             self.streamer.load_state_dict({name.removeprefix(_STREAMER): v for name, v in streamer.items()})

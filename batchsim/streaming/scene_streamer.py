@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -131,6 +131,19 @@ class SceneStreamer:
         """Returns to the initial scenes and visit the others in the order given by `seed`."""
         self.visited = set(self._first)
         self._restore(_State(seed, list(self._first), list(range(len(self._first)))))
+
+    def readmit(self, slots: Sequence[int]) -> None:
+        """Keeps the scenes in `slots` in memory, because saved environments return to them.
+
+        Raises:
+            OptionError: If the scene of a slot is about to be replaced, or is being replaced.
+        """
+        state = self._state
+        gone = [slot for slot in slots if slot in state.free or slot == state.arriving]
+        if gone:
+            names = ", ".join(self._scenes.scenes[slot].name for slot in gone)
+            raise OptionError(f"The scenes of saved rows are no longer in memory: {names}.")
+        state.polled_leaving = [slot for slot in state.polled_leaving if slot not in slots]
 
     def advance(self, scene: Tensor) -> None:
         """Does one step's share of the work; `scene` (int64 `[N]`) is each environment's current slot."""

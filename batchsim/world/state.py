@@ -87,6 +87,22 @@ class State:
             setattr(self, name, tensors[name])
         self.task = without_prefix(_TASK, tensors)
 
+    def fork(self, source: Tensor, target: Tensor) -> None:
+        """Copies the environments `source` (int64 `[M]`) into those of `target` (int64 `[M]`, all different)."""
+        self.assign({name: value.index_copy(0, target, value[source]) for name, value in self.tensors().items()})
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns copies of the rows `index` (int64 `[M]`) of all tensors, by the names of `tensors()`."""
+        return {name: value[index] for name, value in self.tensors().items()}
+
+    def put_rows(self, tensors: Mapping[str, Tensor], index: Tensor) -> None:
+        """Replaces the rows `index` (int64 `[M]`, all different) by the result of `rows`.
+
+        Raises:
+            OptionError: If a tensor is missing or has another shape.
+        """
+        self.assign({name: replaced_rows(name, value, tensors, index) for name, value in self.tensors().items()})
+
     def state_dict(self) -> dict[str, Tensor]:
         """Returns copies of all tensors, for `load_state_dict`."""
         return {name: value.detach().clone() for name, value in self.tensors().items()}
@@ -107,6 +123,28 @@ class State:
                 raise OptionError(f"{name}: the saved state has {len(value)} environments; expected {len(self.seed)}.")
         device = self.seed.device
         self.assign({name: value.to(device, copy=True) for name, value in tensors.items()})
+
+
+def replaced_rows(name: str, value: Tensor, tensors: Mapping[str, Tensor], index: Tensor) -> Tensor:
+    """Returns a copy of `value` `[N, ...]` with the rows `index` (int64 `[M]`) of `tensors[name]`, from any device.
+
+    Saved rows that are shorter are padded with zeros: they come from before a larger scene was loaded.
+
+    Raises:
+        OptionError: If the tensor is missing, or its shape or dtype differs.
+    """
+    saved = tensors.get(name)
+    if saved is None:
+        raise OptionError(f"The saved rows lack {name}: they come from another task, or from before the first reset().")
+    saved = saved.to(value.device)
+    if saved.ndim == value.ndim > 1 and saved.shape[-1] < value.shape[-1]:
+        saved = torch.nn.functional.pad(saved, (0, value.shape[-1] - saved.shape[-1]))
+    if saved.shape != (len(index), *value.shape[1:]) or saved.dtype != value.dtype:
+        raise OptionError(
+            f"{name}: the saved rows are {saved.dtype} of shape {tuple(saved.shape)}; expected {value.dtype} of shape "
+            f"{(len(index), *value.shape[1:])}."
+        )
+    return value.index_copy(0, index, saved)
 
 
 _OWN = tuple(f.name for f in fields(State) if f.name != "task")
