@@ -10,6 +10,7 @@ from batchsim.agents.baselines.frontier import FrontierAgent
 from batchsim.agents.baselines.oracles import ExpertAgent, NearestUnvisitedAgent
 from batchsim.agents.baselines.simple import ForwardAgent, GreedyAgent, RandomAgent
 from batchsim.agents.errors import AgentError
+from batchsim.agents.search.mcts_agent import search_by_distances
 from batchsim.tasks import Explore, Flee, GoalNavigation, ObjectNav, PointNav
 
 BASELINES = {
@@ -17,6 +18,8 @@ BASELINES = {
     "forward": "moves straight ahead and turns left after a collision",
     "greedy": "turns towards the goal and moves straight to it (PointNav)",
     "frontier": "explores until its semantic image shows the object, then goes there (ObjectNav)",
+    "mcts": "tree search in copies of the environment, with values from distances to the goal; mcts:FOLDER takes values "
+    "and probabilities of actions from the critic and policy of a run",
     "oracle": "knows the map: near-optimal where there is a goal and in Flee, a strong heuristic in Explore",
 }
 """What each baseline does, by name."""
@@ -24,14 +27,17 @@ BASELINES = {
 SENSORS: dict[str, tuple[str, ...]] = {"frontier": ("semantic",)}
 """Images that baselines look at; the others see nothing."""
 
+_SLOW = ("mcts",)
+"""Baselines that are not compared with by default."""
+
 _MakeAgent = Callable[[NavVectorEnv], Agent]
 _FOR_ANY_TASK: dict[str, _MakeAgent] = {"random": RandomAgent, "forward": ForwardAgent}
 _FOR_TASK: dict[type[Task], dict[str, _MakeAgent]] = {
-    PointNav: {"greedy": GreedyAgent, "oracle": ExpertAgent},
+    PointNav: {"greedy": GreedyAgent, "mcts": search_by_distances, "oracle": ExpertAgent},
     Flee: {"oracle": ExpertAgent},
     Explore: {"oracle": NearestUnvisitedAgent},
-    ObjectNav: {"frontier": FrontierAgent, "oracle": ExpertAgent},
-    GoalNavigation: {"oracle": ExpertAgent},
+    ObjectNav: {"frontier": FrontierAgent, "mcts": search_by_distances, "oracle": ExpertAgent},
+    GoalNavigation: {"mcts": search_by_distances, "oracle": ExpertAgent},
 }
 
 
@@ -44,7 +50,8 @@ def baselines_of(task: Task) -> dict[str, _MakeAgent]:
 def default_baselines(task: Task) -> tuple[str, ...]:
     """The baselines that an agent of `task` is compared with by default."""
     known = baselines_of(task)
-    return tuple(name for name in BASELINES if name in known and not (name == "forward" and "greedy" in known))
+    left_out = {*_SLOW, *(["forward"] if "greedy" in known else [])}
+    return tuple(name for name in BASELINES if name in known and name not in left_out)
 
 
 def make_baseline(name: str, env: NavVectorEnv) -> Agent:
