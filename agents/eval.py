@@ -29,6 +29,7 @@ from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.session import MAX_EPISODE_STEPS, RENDERER, EvalSession
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.report import DEFAULT_VIDEOS, write_evaluation
+from batchsim.agents.search.search_options import SearchOptions
 from batchsim.process.arguments import parse_arguments
 from batchsim.settings import SETTINGS, find_setting, task_of_setting
 from batchsim.tasks import choose_task
@@ -42,8 +43,9 @@ class EvalCommand:
     """Evaluate trained agents and baselines: each episode once, with 95% intervals."""
 
     agents: tyro.conf.Positional[tuple[str, ...]]
-    """Run folders such as runs/quickstart (blind:FOLDER for a run that must have been trained blind), or baselines:
-    random, forward, greedy, oracle. The report is about the first; the others are shown for comparison."""
+    """Run folders such as runs/quickstart (blind:FOLDER for a run that must have been trained blind; mcts:FOLDER for a
+    tree search with the policy and critic of a run), or baselines: random, forward, greedy, mcts, oracle. The report is
+    about the first; the others are shown for comparison."""
     scenes: str = "homes:val"
     """Scene set whose standard episodes are run."""
     episodes: int | None = None
@@ -70,6 +72,10 @@ class EvalCommand:
     """Seed of the agents' random numbers."""
     deterministic: bool = False
     """Take the most likely action instead of sampling."""
+    simulations: int = SearchOptions.simulations
+    """Simulator steps of a tree search (mcts) before each action."""
+    workers: int = SearchOptions.workers
+    """How many of these steps run at the same time in one tree."""
     renderer: str = RENDERER
     """Renderer backend. Images of raycast are identical, bit for bit, for any batch size."""
     setting: str | None = None
@@ -95,13 +101,14 @@ def _main(command: EvalCommand) -> int:
     _check(command)
     if command.setting is not None:
         command = replace(command, task=command.task or task_of_setting(command.setting))
-    candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"), command.trust)
+    search = SearchOptions(command.simulations, command.workers)
+    candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"), command.trust, search)
     task = candidates[0].config.task
     if command.task not in (None, task):
         raise AgentError(f"--task {command.task}: {candidates[0].run} was trained for {task}.")
     out = command.out or candidates[0].run
     compared = _compared(command, task) if out is not None else ()
-    candidates += find_candidates(compared, candidates[0].config) if compared else []
+    candidates += find_candidates(compared, candidates[0].config, search=search) if compared else []
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     if command.export is not None:

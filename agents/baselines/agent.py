@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,3 +22,11 @@ class Agent(Protocol):
         Returns:
             Actions, int64 `[N]`.
         """
+
+
+@runtime_checkable
+class MeasuredAgent(Agent, Protocol):
+    """An agent that measures what it does itself."""
+
+    def measures(self) -> dict[str, Tensor]:
+        """Returns measures of the running episodes, `[N]` each, as they are after the last action."""

@@ -18,8 +18,8 @@ BASELINES = {
     "forward": "moves straight ahead and turns left after a collision",
     "greedy": "turns towards the goal and moves straight to it (PointNav)",
     "frontier": "explores until its semantic image shows the object, then goes there (ObjectNav)",
-    "mcts": "tree search in copies of the environment, with values from distances to the goal; mcts:FOLDER takes values "
-    "and probabilities of actions from the critic and policy of a run",
+    "mcts": "tree search in copies of the environment, with values from distances to the goal; mcts:FOLDER takes values"
+    " and probabilities of actions from the critic and policy of a run",
     "oracle": "knows the map: near-optimal where there is a goal and in Flee, a strong heuristic in Explore",
 }
 """What each baseline does, by name."""

@@ -16,9 +16,12 @@ from batchsim.agents.evaluation.onnx_policy import INT8_FILE, OnnxPolicy
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.runs.checkpoint import load_policy
+from batchsim.agents.search.mcts_agent import search_by_critic, search_by_distances
+from batchsim.agents.search.search_options import SearchOptions
 from batchsim.tasks import TASKS, choose_task
 
 BLIND = "blind:"
+MCTS = "mcts:"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Candidate:
         policy: The trained policy; None for the baseline called `name`.
         run: The run folder, if any.
         onnx: An int8 export of the policy, which acts instead of it.
+        search: How much to search before each action; None: the policy acts alone, or the baseline is no search.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Candidate:
     policy: Policy | None = None
     run: Path | None = None
     onnx: Path | None = None
+    search: SearchOptions | None = None
 
     def env_options(self) -> dict[str, Any]:
         """The keywords of its `NavVectorEnv`; only images that a baseline looks at are drawn for it."""
@@ -51,21 +56,29 @@ class Candidate:
             AgentError: If the policy does not fit the config.
         """
         if self.policy is None:
-            return make_baseline(self.name, env)
+            return search_by_distances(env, self.search) if self.search else make_baseline(self.name, env)
         check_fits(self.policy, self.config, str(self.run or self.name))
-        policy: Policy | OnnxPolicy = self.policy.to(env.device).eval()
-        if self.onnx is not None:
-            policy = OnnxPolicy(self.onnx, self.policy, env.device)
+        trained = self.policy.to(env.device).eval()
+        if self.search is not None:
+            return search_by_critic(env, trained, self.config.ppo.gamma, self.search)
+        policy = trained if self.onnx is None else OnnxPolicy(self.onnx, self.policy, env.device)
         return PolicyAgent(policy, env.num_envs, deterministic)
 
 
-def find_candidates(names: Sequence[str], config: TrainConfig | None = None, trust: bool = False) -> list[Candidate]:
+def find_candidates(
+    names: Sequence[str],
+    config: TrainConfig | None = None,
+    trust: bool = False,
+    search: SearchOptions | None = None,
+) -> list[Candidate]:
     """Find the agents called `names`.
 
     Args:
-        names: Run folders, "blind:FOLDER" for a run that must have been trained blind, or baselines.
+        names: Run folders, "blind:FOLDER" for a run that must have been trained blind, "mcts:FOLDER" for a search with
+            the policy and critic of a run, or baselines.
         config: Body, camera and task of baselines if no run is named, from the command line; runs may import its task.
         trust: Whether runs may import any task class that their config.json names; see `load_run`.
+        search: How much the searches among the agents do before each action.
 
     Returns:
         One candidate per name. Baselines get the body and the task of the first run.
@@ -91,7 +104,11 @@ def find_candidates(names: Sequence[str], config: TrainConfig | None = None, tru
     known = baselines_of(choose_task(shared.task))
     if unable := [name for name in names if name in BASELINES and name not in known]:
         raise AgentError(f"{', '.join(unable)}: not a baseline for {shared.task}; expected one of {', '.join(known)}.")
-    return _with_unique_names([runs.get(name) or Candidate(name, shared) for name in names])
+    search = search or SearchOptions()
+    found = [runs.get(name) or Candidate(name, shared) for name in names]
+    return _with_unique_names(
+        [replace(one, search=search) if one.search or one.name == "mcts" else one for one in found]
+    )
 
 
 def load_run(name: str, trust: bool = False, trusted_task: str | None = None) -> Candidate:
@@ -101,7 +118,7 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
     refused unless it is trusted, because a run folder may come from someone else.
 
     Args:
-        name: The run folder, or "blind:" and the run folder.
+        name: The run folder, or "blind:" or "mcts:" and the run folder.
         trust: Whether to import any task that config.json names.
         trusted_task: A task that may be imported in any case, because the user has named it.
 
@@ -109,7 +126,7 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
         AgentError: If the folder is not a run, its files are damaged or do not fit each other, or its task is not
             trusted.
     """
-    folder = Path(name.removeprefix(BLIND))
+    folder = Path(name.removeprefix(BLIND).removeprefix(MCTS))
     if not folder.is_dir():
         raise AgentError(f"{str(folder)!r} is neither a run folder nor a baseline ({', '.join(BASELINES)}).")
     config = TrainConfig.load(folder / "config.json")
@@ -122,6 +139,8 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
         raise AgentError(f"{folder} was trained with images; blind: needs a run of batchsim-train --blind.")
     policy = load_policy(folder)
     check_fits(policy, config, str(folder))
+    if name.startswith(MCTS):
+        return Candidate(MCTS + folder.resolve().name, config, policy, folder, search=SearchOptions())
     int8 = folder / INT8_FILE
     return Candidate(folder.resolve().name, config, policy, folder, int8 if int8.exists() else None)
 
@@ -163,7 +182,11 @@ def _size(shape: tuple[int, ...] | None) -> str:
 def _with_unique_names(candidates: list[Candidate]) -> list[Candidate]:
     """Uses the whole path as the name of runs whose folder names are equal, or equal to a baseline's name."""
     names = [candidate.name for candidate in candidates]
+
+    def path(candidate: Candidate) -> str:
+        return (MCTS if candidate.search else "") + str(candidate.run)
+
     return [
-        replace(c, name=str(c.run)) if c.run and (names.count(c.name) > 1 or c.name in BASELINES) else c
+        replace(c, name=path(c)) if c.run and (names.count(c.name) > 1 or c.name in BASELINES) else c
         for c in candidates
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,14 @@ class EpisodeRecorder:
         self._first: np.ndarray | None = None
         self._records: dict[int, EpisodeRecord] = {}
 
-    def add(self, number: Tensor, done: Tensor, action: Tensor, info: dict[str, Any]) -> None:
+    def add(
+        self,
+        number: Tensor,
+        done: Tensor,
+        action: Tensor,
+        info: dict[str, Any],
+        own: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
         """Record one step of N environments.
 
         Args:
@@ -36,10 +45,11 @@ class EpisodeRecorder:
             done: Whether the episode ended with this step, bool `[N]`.
             action: The actions, int64 `[N]`.
             info: The `info` of `NavVectorEnv.step`.
+            own: Measures of the agent itself in the episodes before the step's end, `[N]` each.
         """
         step = {"number": number, "done": done, "action": action}
         step |= {"position": info["position"], "heading": info["heading"]}
-        measures = {name: value for name, value in info["final_info"].items() if not name.startswith("_")}
+        measures = {name: value for name, value in info["final_info"].items() if not name.startswith("_")} | dict(own)
         step |= {f"episode/{name}": value for name, value in measures.items() if name not in step}
         # Cloned, because the environment may reuse its tensors.
         self._pending.append({name: value.clone() for name, value in step.items()})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
-from batchsim.agents.baselines.agent import Agent
+from batchsim.agents.baselines.agent import Agent, MeasuredAgent
 from batchsim.agents.evaluation.episode_recorder import EpisodeRecorder
 from batchsim.agents.evaluation.results import COUNTED, Evaluation
 from batchsim.random_streams import uniform
@@ -77,6 +77,7 @@ def run_episodes(
     step = torch.zeros_like(number)
     ended = torch.zeros((), dtype=torch.int64, device=device)
     steps, known = 0, 0
+    own = agent if isinstance(agent, MeasuredAgent) else None
     while known < total:
         draws = uniform(streams[number % total], step, 1).squeeze(-1)
         action = agent.act(observation, episode_start, draws)
@@ -84,7 +85,7 @@ def run_episodes(
             on_step(StepSnapshot(torch.where(number < total, number, -1), step, observation, episode_start, action))
         observation, _, terminated, truncated, info = env.step(action)
         episode_start = terminated | truncated
-        recorder.add(number, episode_start, action, info)
+        recorder.add(number, episode_start, action, info, own.measures() if own else {})
         ended += (episode_start & (number < total)).sum()
         number = number + episode_start * num_envs
         step = torch.where(episode_start, 0, step + 1)
@@ -92,7 +93,8 @@ def run_episodes(
         if device.type == "cpu" or steps % _CHECK_EVERY == 0:
             known = int(ended)
             on_progress(known, total)
-    return Evaluation(name, scenes, seed, recorder.records(), (*env.task.headline_measures, *COUNTED))
+    measures = (*env.task.headline_measures, *COUNTED, *(own.measures() if own else ()))
+    return Evaluation(name, scenes, seed, recorder.records(), measures)
 
 
 def episode_streams(episodes: EpisodeSet, seed: int) -> np.ndarray:

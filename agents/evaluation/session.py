@@ -19,6 +19,7 @@ from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.episode_selection import EvalEpisodes
 from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.run_episodes import StepSnapshot, run_episodes
+from batchsim.agents.search.mcts_agent import MctsAgent
 from batchsim.scenes import Scene
 from batchsim.settings import SETTINGS, find_setting
 from batchsim.tasks import choose_task
@@ -120,7 +121,7 @@ class EvalSession:
         env = NavVectorEnv(num_envs, chosen.scenes, episodes=chosen.episodes, **options)
         with closing(env), _one_thread() if not options["sensors"] else nullcontext():
             agent = candidate.agent(env, self.deterministic)
-            with _progress(self._quiet) as bar:
+            with closing(agent) if isinstance(agent, MctsAgent) else nullcontext(), _progress(self._quiet) as bar:
                 task = bar.add_task(f"Evaluating {escape(candidate.name)}", total=len(chosen.episodes))
                 found = run_episodes(
                     env,

@@ -65,6 +65,9 @@ STYLES: dict[str, MeasureStyle] = {
     "collisions": MeasureStyle("Collisions", "Steps in which the agent hit an obstacle", -1, decimals=1, count=True),
     "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1, count=True),
     "reward": MeasureStyle("Return", "Sum of an episode's rewards", 1),
+    "search_steps": MeasureStyle(
+        "Search steps", "Simulator steps of the tree search in an episode", 0, decimals=0, count=True
+    ),
     "path_length": MeasureStyle("Path length", "Length of the path taken", unit=" m"),
     "distance_from_start": MeasureStyle("Distance", "Geodesic distance from the start at the end", 1, unit=" m"),
     "max_distance": MeasureStyle("Farthest", "Largest geodesic distance from the start", 1, unit=" m"),

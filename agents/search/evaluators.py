@@ -13,6 +13,7 @@ from batchsim.agents.networks.policy import Policy
 from batchsim.tasks import GoalNavigation, PointNav
 
 _BLOCK = {"cpu": 32, "cuda": 256}
+_UNLIKELY = 0.01
 
 
 class Evaluator(Protocol):
@@ -84,9 +85,9 @@ class CriticEvaluator:
 
 
 class DistanceEvaluator:
-    """The return of an agent that walks straight along the shortest path, by the distance to the goal; no preferences.
+    """The return of an agent that turns to the shortest path and walks along it to the goal.
 
-    Turns are not counted: the search finds them.
+    Distances come from the map. Moves are equally likely; to end the episode is likely near the goal only.
     """
 
     needs_images = False
@@ -95,11 +96,12 @@ class DistanceEvaluator:
     def __init__(self, env: NavVectorEnv) -> None:
         task = env.task
         if not isinstance(task, (PointNav, GoalNavigation)):
-            raise AgentError(
-                f"Search by distances needs a task with a goal; {type(task).__name__} has none. Name a run: mcts:FOLDER."
-            )
+            kind = type(task).__name__
+            raise AgentError(f"Search by distances needs a task with a goal; {kind} has none. Name a run: mcts:FOLDER.")
         self._step, self._slack = env.simulator.options.forward_step, task.slack_reward
         self._success, self._actions = task.success_reward, len(task.action_names)
+        self._radius = task.success_distance
+        self._final = task.action_names.index("stop" if "stop" in task.action_names else "found")
 
     def blank_memory(self, count: int) -> Tensor:
         """See `Evaluator`."""
@@ -109,8 +111,13 @@ class DistanceEvaluator:
         self, env: NavVectorEnv, observation: dict[str, Tensor], action: Tensor, start: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Evaluator`."""
-        steps = env.simulator.state.task["distance"] / self._step
-        share = self.discount**steps
-        value = (self._step + self._slack) * (1 - share) / (1 - self.discount) + self._success * share
-        prior = torch.full((len(value), self._actions), 1 / self._actions, device=value.device)
-        return prior, value, memory
+        state, simulator = env.simulator.state, env.simulator
+        steps = state.task["distance"] / self._step
+        turns = simulator.expert.path.turns_towards(state.task["goal"]).abs()
+        after_turns, after_all = self.discount**turns, self.discount ** (turns + steps)
+        walked = self._step * (after_turns - after_all) / (1 - self.discount)
+        value = walked + self._slack * (1 - after_all) / (1 - self.discount) + self._success * after_all
+        weights = torch.ones(len(value), self._actions, device=value.device)
+        near = state.task["distance"] < state.task.get("goal_radius", self._radius)
+        weights[:, self._final] = torch.where(near, 1.0, _UNLIKELY)
+        return weights / weights.sum(-1, keepdim=True), value, memory

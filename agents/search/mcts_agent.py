@@ -42,15 +42,13 @@ class MctsAgent:
             raise AgentError("Tree search needs numbered actions; action_mode is velocity.")
         self._env, self._evaluate, self.options = env, evaluator, options
         slots, device = env.num_envs * options.workers, env.device
-        sensors = {} if evaluator.needs_images else {"sensors": ()}
-        self._slots = env.sibling(slots, autoreset_mode="DISABLED", reuse_buffers=True, output="torch", **sensors)
+        changes = {"autoreset_mode": "DISABLED", "reuse_buffers": True, "output": "torch", "expert": False}
+        self._slots = env.sibling(slots, **changes | ({} if evaluator.needs_images else {"sensors": ()}))
         self._slots.reset(seed=0)
         self._every_slot = torch.arange(slots, device=device)
         actions = len(env.task.action_names)
         capacity = options.capacity
-        self._trees = SearchTrees(
-            env.num_envs, capacity, actions, evaluator.discount, options.exploration, device
-        )
+        self._trees = SearchTrees(env.num_envs, capacity, actions, evaluator.discount, options.exploration, device)
         self._first = torch.arange(env.num_envs, device=device) * (capacity + 1)  # of each tree's nodes in `_states`
         self._states: dict[str, Tensor] = {}
         self._memory = evaluator.blank_memory(env.num_envs * (capacity + 1)).to(device)
@@ -104,11 +102,10 @@ class MctsAgent:
             return values.view(-1, workers, *values.shape[1:])
 
         keys = by_tree(state_keys(self._slots))
-        value = by_tree(value)
-        node = trees.expand(paths, keys, by_tree(prior), value, by_tree(reward), by_tree(ended))
+        node = trees.expand(paths, keys, by_tree(prior), by_tree(value), by_tree(reward), by_tree(ended))
         target = (self._first.unsqueeze(-1) + node).reshape(-1)
         self._store(target, self._slots.state_dict(rows=self._every_slot), memory)
-        trees.back_up(paths, value)
+        trees.back_up(paths)
 
     def _store(self, place: Tensor, rows: dict[str, Tensor], memory: Tensor) -> None:
         if not self._states:

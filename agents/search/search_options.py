@@ -13,8 +13,8 @@ class SearchOptions:
 
     Args:
         simulations: Simulator steps for each action.
-        workers: How many of them run at the same time in one tree. More workers use larger batches, but choose with less
-            information.
+        workers: How many of them run at the same time in one tree. More workers use larger batches, but choose with
+            less information.
         exploration: The constant of the exploration term.
         capacity: States that a tree holds; a full tree is dropped, and the next one starts from the current state.
 
@@ -25,7 +25,7 @@ class SearchOptions:
     simulations: int = 16
     workers: int = 4
     exploration: float = 1.25
-    capacity: int = 256
+    capacity: int = 512
 
     def __post_init__(self) -> None:
         require_between(self, "simulations", 1, 4096)

@@ -73,6 +73,15 @@ class PathFollower:
 
     def look(self, goal: Tensor, away: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Returns what `towards` does, and where a step forward would lead each agent, float32 `[N, 3]`, metres."""
+        turn, ahead = self._choose(goal, away)
+        return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right)), ahead
+
+    def turns_towards(self, goal: Tensor) -> Tensor:
+        """Returns how often to turn left before the next step, float32 `[N]`; negative: to the right."""
+        return self._choose(goal, None)[0]
+
+    def _choose(self, goal: Tensor, away: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Returns the number of turns before the next step, float32 `[N]`, and where a step forward would lead."""
         state = self._state
         direction = self._direction(goal, away)
         turns = poses.wrap_angle(direction - state.heading) / self._turn_angle
@@ -85,7 +94,7 @@ class PathFollower:
         goes_on &= turns.abs() < _TOLERANCE
         turn = torch.where(free, nearest, second)
         turn = self._around_obstacles(turn, goal, away, ~(goes_on | free | second_free)).masked_fill(goes_on, 0)
-        return torch.where(turn == 0, self.forward, torch.where(turn > 0, self.left, self.right)), ahead[0]
+        return turn, ahead[0]
 
     def _after_a_step(self, turns: Tensor) -> Tensor:
         """Returns where steps after numbers of turns `[K, N]` lead, float32 `[K, N, 3]`."""
