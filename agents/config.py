@@ -81,6 +81,9 @@ class TrainConfig:
     """Visual encoder: patches for CPUs, se_resnet9 of Large Batch Simulation, or resnet18 of Habitat."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
     """Channels of the layers of the encoder patches."""
+    goal_fusion: Literal["late", "early"] = "late"
+    """How a goal image is read: late, its features and those of the agent's image go into the core; early, both images
+    are stacked along their channels and encoded together."""
     fine_goal: bool = True
     """Encode the distance to the goal with fine resolution near it, instead of as distance, cosine and sine only."""
     action_embedding_size: int = 16

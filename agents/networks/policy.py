@@ -60,6 +60,9 @@ class PolicyConfig:
     """Image of the goal that is read; empty: none."""
     goal_image_size: tuple[int, int] = (64, 64)
     """Height and width of the image of the goal, pixels."""
+    goal_fusion: str = "late"
+    """Where a goal image meets the agent's own: late, features of both go into the core; early, the images are stacked
+    along their channels and encoded together."""
 
     def check(self) -> None:
         """Raises `AgentError` if a size is out of range; the limits keep damaged files from filling the memory."""
@@ -77,6 +80,21 @@ class PolicyConfig:
         ):
             if len(sizes) > 64 or not all(1 <= size <= largest for size in sizes):
                 raise AgentError(f"{name} is {getattr(self, name)}; expected at most 64 numbers from 1 to {largest}.")
+        self._check_goal_fusion()
+
+    def _check_goal_fusion(self) -> None:
+        if self.goal_fusion not in ("late", "early"):
+            raise AgentError(f"goal_fusion is {self.goal_fusion!r}; expected late or early.")
+        if self.fuses_early and (not self.images or self.goal_image_size != self.image_size):
+            raise AgentError(
+                f"goal_fusion is early, but the goal image {self.goal_image_size} and the agent's own "
+                f"{self.image_size if self.images else '(none)'} have different sizes; choose late."
+            )
+
+    @property
+    def fuses_early(self) -> bool:
+        """Whether the goal image and the agent's own are encoded together."""
+        return bool(self.goal_image) and self.goal_fusion == "early"
 
 
 class Policy(nn.Module):
@@ -93,12 +111,14 @@ class Policy(nn.Module):
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
+        config.check()
         self.config = config
         self.compute_dtype: torch.dtype | None = None
         hidden = config.hidden_size
         self.visual = None
         if config.images:
-            shape = (config.images, config.image_size, config.visual_channels)
+            read = (*config.images, config.goal_image) if config.fuses_early else config.images
+            shape = (read, config.image_size, config.visual_channels)
             self.visual = make_encoder(config.visual, *shape, hidden)
         self.vectors = nn.ModuleDict(
             {
@@ -118,7 +138,7 @@ class Policy(nn.Module):
             # The last row stands for the start of an episode.
             self.previous_action = nn.Embedding(config.num_actions + 1, config.action_embedding_size)
         inputs = _VECTOR_UNITS * (len(self.vectors) + len(self.categories)) + config.action_embedding_size
-        inputs += hidden * ((self.visual is not None) + bool(config.goal_image))
+        inputs += hidden * ((self.visual is not None) + (bool(config.goal_image) and not config.fuses_early))
         self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
         self.critic = nn.Linear(hidden, 1)
@@ -135,7 +155,7 @@ class Policy(nn.Module):
     def _make_goal_encoder(self) -> nn.Module | None:
         """Returns the encoder of the goal's image; None if there is none, or if `visual` reads such images itself."""
         config = self.config
-        if not config.goal_image or self._shares_encoder:
+        if not config.goal_image or config.fuses_early or self._shares_encoder:
             return None
         shape = (("rgb",), config.goal_image_size, config.visual_channels)
         return make_encoder(config.visual, *shape, config.hidden_size)
@@ -262,7 +282,7 @@ class Policy(nn.Module):
         if self.visual is not None:
             parts.append(self.visual(observation))
         encoder = self.visual if self.goal_visual is None else self.goal_visual
-        if config.goal_image and encoder is not None:
+        if config.goal_image and not config.fuses_early and encoder is not None:
             parts.append(encoder({"rgb": observation[config.goal_image]}))
         return torch.cat(parts, -1)
 

@@ -20,6 +20,7 @@ from batchsim.scenes import resolve
 _ARCHITECTURE = (
     "visual",
     "visual_channels",
+    "goal_fusion",
     "fine_goal",
     "action_embedding_size",
     "core",

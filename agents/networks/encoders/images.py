@@ -13,6 +13,13 @@ PIXELS = {"depth": (1, torch.float32), "rgb": (3, torch.uint8)}
 DEPTH_BINS = 10
 CHANNELS = {"depth": 1 + DEPTH_BINS, "rgb": 3}
 
+_GOAL_IMAGE = "imagegoal"  # how the names of goal images end
+
+
+def kind_of_image(name: str) -> str:
+    """Returns the entry of `PIXELS` that describes an image: "rgb" for goal images such as `imagegoal`."""
+    return "rgb" if name.endswith(_GOAL_IMAGE) else name
+
 
 class ConvolutionalEncoder(nn.Module):
     """Base class of encoders whose convolutions can use either memory format."""
@@ -28,7 +35,7 @@ def image_channels(observation: Mapping[str, Tensor], names: tuple[str, ...]) ->
     """
     dtype = image_dtype(observation[names[0]].device)
     makers = {"depth": _depth, "rgb": _rgb}
-    parts = [makers[name](observation[name], dtype) for name in names]
+    parts = [makers[kind_of_image(name)](observation[name], dtype) for name in names]
     return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
 

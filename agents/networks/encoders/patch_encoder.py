@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import PIXELS, image_dtype, to_nested_patches
+from batchsim.agents.networks.encoders.images import PIXELS, image_dtype, kind_of_image, to_nested_patches
 
 _FIRST_PATCH, _PATCH = 4, 2
 
@@ -36,7 +36,7 @@ class PatchEncoder(nn.Module):
         if height % shrink or width % shrink:
             raise AgentError(f"image_size {image_size}: both sides must be multiples of {shrink}.")
         self.images = images
-        pixel = sum(PIXELS[name][0] for name in images)
+        pixel = sum(PIXELS[kind_of_image(name)][0] for name in images)
         widths = [pixel * _FIRST_PATCH**2, *(c * _PATCH**2 for c in channels[:-1])]
         self.patches = nn.ModuleList(nn.Linear(i, o) for i, o in zip(widths, channels, strict=True))
         self.out = nn.Linear(height // shrink * (width // shrink) * channels[-1], outputs)
@@ -62,7 +62,7 @@ class PatchEncoder(nn.Module):
         A rollout is read several times, so that this is done once for each image, not in every pass over it.
 
         Args:
-            name: `depth` or `rgb`.
+            name: `depth`, `rgb` or the name of a goal image.
             image: Images, `[B, H, W, C]`.
 
         Returns:
@@ -78,10 +78,10 @@ class PatchEncoder(nn.Module):
         """Returns shaded pixels in the order of the patches, `[B, H * W, C]`."""
         prepared = observation.get(prepared_name(name))
         if prepared is None:
-            pixels = _SHADES[name](observation[name])
+            pixels = _SHADES[kind_of_image(name)](observation[name])
             return to_nested_patches(pixels, _FIRST_PATCH, len(self.patches) - 1)
         prepared = prepared.to(image_dtype(prepared.device))
-        return prepared / 255 if name == "rgb" else prepared
+        return prepared / 255 if kind_of_image(name) == "rgb" else prepared
 
 
 def prepared_name(image: str) -> str:

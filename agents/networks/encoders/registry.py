@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import PIXELS
+from batchsim.agents.networks.encoders.images import PIXELS, kind_of_image
 from batchsim.agents.networks.encoders.patch_encoder import PatchEncoder
 from batchsim.agents.networks.encoders.resnet18 import ResNet18
 from batchsim.agents.networks.encoders.se_resnet import SEResNet9
@@ -20,7 +20,7 @@ def make_encoder(
 
     Args:
         name: One of `ENCODERS`.
-        images: The images that it reads, of `PIXELS`.
+        images: The images that it reads, of `PIXELS` or of goals, stacked along their channels.
         image_size: Height and width, pixels.
         channels: Channels of the layers of "patches"; other encoders have fixed ones.
         outputs: The number of features.
@@ -28,7 +28,7 @@ def make_encoder(
     Raises:
         AgentError: If the name or an image is unknown, or the size does not suit the encoder.
     """
-    if unknown := sorted(set(images) - PIXELS.keys()):
+    if unknown := sorted({*map(kind_of_image, images)} - PIXELS.keys()):
         raise AgentError(f"A policy reads the images {' and '.join(PIXELS)}, not {', '.join(unknown)}.")
     if name == "patches":
         return PatchEncoder(image_size, channels, outputs, images)

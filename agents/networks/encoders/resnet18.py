@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import CHANNELS, ConvolutionalEncoder, image_channels
+from batchsim.agents.networks.encoders.images import CHANNELS, ConvolutionalEncoder, image_channels, kind_of_image
 
 _WIDTHS, _STRIDES, _BLOCKS = (32, 64, 128, 256), (1, 2, 2, 2), 2
 _GROUPS = 16
@@ -32,7 +32,7 @@ class ResNet18(ConvolutionalEncoder):
         if height % _SHRINK or width % _SHRINK:
             raise AgentError(f"image_size {image_size}: both sides must be multiples of {_SHRINK} for resnet18.")
         self.images = images
-        channels = sum(CHANNELS[name] for name in images)
+        channels = sum(CHANNELS[kind_of_image(name)] for name in images)
         self.stem = nn.Sequential(
             nn.Conv2d(channels, _WIDTHS[0], 7, 2, padding=3, bias=False),
             nn.GroupNorm(_GROUPS, _WIDTHS[0]),

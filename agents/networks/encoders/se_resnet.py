@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from batchsim.agents.errors import AgentError
-from batchsim.agents.networks.encoders.images import CHANNELS, ConvolutionalEncoder, image_channels, to_patches
+from batchsim.agents.networks.encoders.images import (
+    CHANNELS,
+    ConvolutionalEncoder,
+    image_channels,
+    kind_of_image,
+    to_patches,
+)
 
 _PATCH = 4
 _WIDTHS, _STRIDES = (64, 128, 256, 512), (1, 2, 2, 2)
@@ -32,7 +38,8 @@ class SEResNet9(ConvolutionalEncoder):
             raise AgentError(f"image_size {image_size}: both sides must be multiples of {shrink} for se_resnet9.")
         self.images = images
         # A matrix product over patches equals the 1 x 1 convolution.
-        self.stem = nn.Linear(_PATCH**2 * sum(CHANNELS[name] for name in images), _WIDTHS[0], bias=False)
+        channels = sum(CHANNELS[kind_of_image(name)] for name in images)
+        self.stem = nn.Linear(_PATCH**2 * channels, _WIDTHS[0], bias=False)
         inputs = (_WIDTHS[0], *_WIDTHS[:-1])
         self.blocks = nn.Sequential(
             *(FixupBlock(i, o, s, len(_WIDTHS)) for i, o, s in zip(inputs, _WIDTHS, _STRIDES, strict=True))
