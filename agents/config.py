@@ -40,6 +40,8 @@ class TrainConfig:
     task: str = "pointnav"
     """The task: pointnav, flee, explore, objectnav, imagenav, instance_imagenav, multi_objectnav, or module:Class for a
     task of your own; objectnav_level and instance_imagenav_level leave out looking up and down."""
+    success_distance: float | None = None
+    """Walking distance from the goal within which a stop succeeds, metres (default: the task's own)."""
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
     num_resident_scenes: int | None = None
@@ -60,7 +62,9 @@ class TrainConfig:
     height: int = 64
     """Image height, pixels."""
     hfov: float = 90.0
-    """Horizontal field of view, degrees."""
+    """Horizontal field of view, degrees: at most 170, or 360 with another projection than pinhole."""
+    projection: Literal["pinhole", "equirectangular", "fisheye"] = "pinhole"
+    """Projection of the camera. Other projections than pinhole are drawn by ray casting."""
     sensors: tuple[Literal["depth", "rgb"], ...] = ("depth",)
     """Images that the agent sees: depth, rgb."""
     blind: bool = False
@@ -222,7 +226,13 @@ class TrainConfig:
             "action_mode",
             "renderer",
         )
-        return {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
+        options = {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
+        if self.success_distance is not None:
+            options["success_distance"] = self.success_distance
+        if self.projection != "pinhole":
+            camera = {"width": self.width, "height": self.height, "hfov": options.pop("hfov")}
+            options["cameras"] = [camera | {"projection": self.projection}]
+        return options
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as JSON types; `ppo`, `imitation` and `distributed` are objects."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batchsim.errors import ActionError, BatchSimError, OptionError, RenderError
     from batchsim.render.batch_renderer import BatchRenderer
     from batchsim.render.camera import Camera
+    from batchsim.render.lidar import Lidar
     from batchsim.tasks.task import Task
     from batchsim.world.resident_scenes import ResidentScenes
     from batchsim.world.state import State
@@ -36,6 +37,7 @@ __all__ = [
     "BatchRenderer",
     "BatchSimError",
     "Camera",
+    "Lidar",
     "NavEnv",
     "NavVectorEnv",
     "OptionError",
@@ -51,6 +53,7 @@ _MODULES = {
     "BatchRenderer": "batchsim.render.batch_renderer",
     "BatchSimError": "batchsim.errors",
     "Camera": "batchsim.render.camera",
+    "Lidar": "batchsim.render.lidar",
     "NavEnv": "batchsim.envs.single_env",
     "NavVectorEnv": "batchsim.envs.vector_env",
     "OptionError": "batchsim.errors",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+HFOV = 90.0
+"""Horizontal field of view of a pinhole camera, degrees."""
 CAMERA_HEIGHT = 1.25
 """Height of the camera above the floor, metres."""
 MAX_DEPTH = 10.0

@@ -9,8 +9,10 @@ from batchsim.agents.baselines.agent import Agent
 from batchsim.agents.baselines.frontier import FrontierAgent
 from batchsim.agents.baselines.oracles import ExpertAgent, NearestUnvisitedAgent
 from batchsim.agents.baselines.simple import ForwardAgent, GreedyAgent, RandomAgent
+from batchsim.agents.baselines.velocities import VelocityAgent
 from batchsim.agents.errors import AgentError
 from batchsim.agents.search.mcts_agent import search_by_distances
+from batchsim.control import VelocityControl
 from batchsim.tasks import Explore, Flee, GoalNavigation, ObjectNav, PointNav
 
 BASELINES = {
@@ -55,14 +57,15 @@ def default_baselines(task: Task) -> tuple[str, ...]:
 
 
 def make_baseline(name: str, env: NavVectorEnv) -> Agent:
-    """Make the baseline called `name` for `env`.
+    """Make the baseline called `name` for `env`, whose actions may be numbered or velocities.
 
     Raises:
-        AgentError: If the name is unknown, or its baseline cannot do the environment's task.
+        AgentError: If the name is unknown, or its baseline cannot do the environment's task or use its velocities.
     """
     known = baselines_of(env.task)
     if name not in known:
         raise AgentError(
             f"{name!r} is not a baseline for the task {type(env.task).__name__}; expected one of {', '.join(known)}."
         )
-    return known[name](env)
+    agent = known[name](env)
+    return VelocityAgent(agent, env) if isinstance(env.simulator.transition.control, VelocityControl) else agent

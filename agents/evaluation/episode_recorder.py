@@ -43,7 +43,7 @@ class EpisodeRecorder:
         Args:
             number: Index of each environment's episode, int64 `[N]`; beyond the set for environments without one.
             done: Whether the episode ended with this step, bool `[N]`.
-            action: The actions, int64 `[N]`.
+            action: The actions, int64 `[N]`, or velocities, float32 `[N, A]`.
             info: The `info` of `NavVectorEnv.step`.
             own: Measures of the agent itself in the episodes before the step's end, `[N]` each.
         """

@@ -71,7 +71,7 @@ def replay_episodes(
     if not records:
         return
     used = {name: scenes[name] for name in {record.scene: None for record in records}}
-    seen, traces, same = _repeat_actions(records, _subset(episodes, records), used, env_options, policy)
+    seen, traces, same = _repeat_actions(records, episodes_of_records(episodes, records), used, env_options, policy)
     if not same.all():
         lost = ", ".join(f"{r.scene} {r.episode_id}" for r, kept in zip(records, same, strict=True) if not kept)
         _log.warning("These episodes did not reproduce their recorded paths and have no images: %s", lost)
@@ -82,7 +82,8 @@ def replay_episodes(
             yield EpisodeReplay(records[i].scene, records[i].episode_id, view, images, traces[i] if traces else None)
 
 
-def _subset(episodes: EpisodeSet, records: Sequence[EpisodeRecord]) -> EpisodeSet:
+def episodes_of_records(episodes: EpisodeSet, records: Sequence[EpisodeRecord]) -> EpisodeSet:
+    """Returns the episodes of `records` in their order, without scenes that none of them uses."""
     names = [episodes.scene_names[index] for index in episodes.scene_index]
     place = {key: i for i, key in enumerate(zip(names, episodes.episode_id, strict=True))}
     which = np.array([place[record.key] for record in records])
@@ -107,7 +108,8 @@ def _repeat_actions(
     if policy is None and not options.get("sensors"):
         return {}, [], np.ones(len(records), bool)  # the view, which is drawn from the recorded poses, is all there is
     # Episodes that have ended continue with action 0; the images after their end are cut off below.
-    actions = np.zeros((int(steps.max()), len(records)), np.int64)
+    size = np.shape(records[0].actions[0])
+    actions = np.zeros((int(steps.max()), len(records), *size), np.float32 if size else np.int64)
     for i, record in enumerate(records):
         actions[: steps[i], i] = record.actions
     env = NavVectorEnv(len(records), list(scenes.values()), episodes=episodes, **options)

@@ -8,19 +8,21 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
 from msgspec import Meta
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.results import MEASURES, EpisodeRecord, Evaluation, LeftOut, finite_or_none
 from batchsim.scenes.atomic_files import atomic_write
+from batchsim.scenes.categories import CATEGORIES
 from batchsim.scenes.user_files import read_json
 
 _MAX_BYTES = 1 << 30
 _EXPECTED = "an evaluation written by batchsim-eval"
 
 _Point = Annotated[list[float], Meta(min_length=3, max_length=3)]
+_Velocities = Annotated[list[float], Meta(min_length=1, max_length=16)]
 
 
 class _RecordJson(TypedDict):
@@ -31,7 +33,7 @@ class _RecordJson(TypedDict):
     measures: dict[str, float | None]
     path: list[_Point]
     headings: list[float]
-    actions: list[Annotated[int, Meta(ge=0, le=255)]]
+    actions: list[Annotated[int, Meta(ge=0, le=255)] | _Velocities]
 
 
 class _RequiredJson(TypedDict):
@@ -45,6 +47,8 @@ class _EvaluationJson(_RequiredJson, total=False):
     measures: Annotated[list[str], Meta(min_length=1)]
     left_out: list[LeftOut]
     deterministic: bool
+    setting: dict[str, Any]
+    categories: Annotated[list[str], Meta(min_length=1)]
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -73,6 +77,8 @@ def load_evaluation(path: Path) -> Evaluation:
         measures=measures,
         left_out=tuple(data.get("left_out", ())),
         deterministic=data.get("deterministic", False),
+        setting=data.get("setting"),
+        categories=tuple(data.get("categories", CATEGORIES)),
     )
 
 
@@ -83,6 +89,8 @@ def _record(path: Path, data: _RecordJson, measures: tuple[str, ...]) -> Episode
             f"{path}: episode {data['episode_id']!r} has {count} positions, {len(data['headings'])} headings and "
             f"{len(data['actions'])} actions; expected one heading per position, and one action less, or none."
         )
+    if len({len(action) if isinstance(action, list) else 0 for action in data["actions"]}) > 1:
+        raise AgentError(f"{path}: episode {data['episode_id']!r} has actions of different kinds; expected one.")
     if missing := sorted(set(measures) - data["measures"].keys()):
         raise AgentError(f"{path}: episode {data['episode_id']!r} lacks the measures {', '.join(missing)}.")
     distance = data["start_distance"]
@@ -94,7 +102,7 @@ def _record(path: Path, data: _RecordJson, measures: tuple[str, ...]) -> Episode
         measures={name: math.inf if value is None else value for name, value in data["measures"].items()},
         path=data["path"],
         headings=data["headings"],
-        actions=data["actions"],
+        actions=cast("list[int] | list[list[float]]", data["actions"]),
     )
 
 

@@ -34,7 +34,7 @@ class EpisodeRecord:
         measures: Final values by name, at least the measures of its `Evaluation`.
         path: The agent's positions `[steps + 1][3]`, metres.
         headings: The agent's headings `[steps + 1]`, radians.
-        actions: The agent's actions `[steps]`. Repeating them reproduces the path.
+        actions: The agent's actions `[steps]`, numbers or lists of velocities. Repeating them reproduces the path.
     """
 
     scene: str
@@ -44,7 +44,7 @@ class EpisodeRecord:
     measures: dict[str, float]
     path: list[list[float]] = field(default_factory=list, repr=False)
     headings: list[float] = field(default_factory=list, repr=False)
-    actions: list[int] = field(default_factory=list, repr=False)
+    actions: list[int] | list[list[float]] = field(default_factory=list, repr=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -89,6 +89,7 @@ class Evaluation:
         left_out: Requested episodes that could not be run; no statistic counts them.
         deterministic: Whether the agent always took its most likely action instead of sampling.
         setting: The named setting, with its version and all its options; None if there was none.
+        categories: Names of the categories of objects that the measure `category` numbers.
     """
 
     agent: str
@@ -99,6 +100,7 @@ class Evaluation:
     left_out: tuple[LeftOut, ...] = ()
     deterministic: bool = False
     setting: dict[str, Any] | None = None
+    categories: tuple[str, ...] = CATEGORIES
 
     def values(self, measure: str) -> np.ndarray:
         """One measure of all episodes, float64 `[E]`."""
@@ -122,9 +124,15 @@ class Evaluation:
         """As `summary`, by the category of the object that was the goal; empty for tasks without."""
         if any("category" not in record.measures for record in self.records):
             return {}
-        number = self.values("category").astype(int)
-        names = {k: CATEGORIES[k] if k < len(CATEGORIES) else f"category {k}" for k in np.unique(number).tolist()}
-        return {name: self._statistics(number == k) for k, name in names.items()}
+        names = np.array([self.category_of(record) for record in self.records])
+        order = [name for name in self.categories if (names == name).any()]
+        return {name: self._statistics(names == name) for name in [*order, *sorted({*names.tolist()} - {*order})]}
+
+    def category_of(self, record: EpisodeRecord) -> str:
+        """The category of the object that was the goal of an episode; empty if there was none."""
+        number = record.measures.get("category", -1.0)
+        known = 0 <= number < len(self.categories)
+        return self.categories[int(number)] if known else f"category {number:.0f}" if number >= 0 else ""
 
     def per_distance(self) -> list[dict[str, Any]]:
         """As `summary`, for episodes with a geodesic start distance in [`from`, `to`) metres, one row per bin.
@@ -145,7 +153,7 @@ class Evaluation:
         data |= {"setting": self.setting} if self.setting else {}
         data |= {**self.summary(), "per_scene": self.per_scene(), "per_distance": self.per_distance()}
         by_category = self.per_category()
-        data |= {"per_category": by_category} if by_category else {}
+        data |= {"per_category": by_category, "categories": self.categories} if by_category else {}
         return finite_or_none(data | {"measures": self.measures, "left_out": [asdict(each) for each in self.left_out]})
 
     def _scenes(self) -> np.ndarray:

@@ -16,6 +16,8 @@ from batchsim.agents.evaluation.episode_recorder import EpisodeRecorder
 from batchsim.agents.evaluation.results import COUNTED, Evaluation
 from batchsim.random_streams import uniform
 from batchsim.scenes import EpisodeSet
+from batchsim.scenes.categories import CATEGORIES
+from batchsim.tasks import ObjectNav
 
 # Steps between two checks whether all episodes have ended; on a GPU, each check waits for the device.
 _CHECK_EVERY = 16
@@ -30,7 +32,7 @@ class StepSnapshot:
         step: Number of actions taken before in the episode, int64 `[N]`.
         observation: What the agent saw, by sensor.
         episode_start: Whether it is the episode's first observation, bool `[N]`.
-        action: The chosen action, int64 `[N]`.
+        action: The chosen action, int64 `[N]`, or velocities, float32 `[N, A]`.
     """
 
     index: Tensor
@@ -94,7 +96,8 @@ def run_episodes(
             known = int(ended)
             on_progress(known, total)
     measures = (*env.task.headline_measures, *COUNTED, *(own.measures() if own else ()))
-    return Evaluation(name, scenes, seed, recorder.records(), measures)
+    categories = env.task.table if isinstance(env.task, ObjectNav) else CATEGORIES
+    return Evaluation(name, scenes, seed, recorder.records(), measures, categories=categories)
 
 
 def episode_streams(episodes: EpisodeSet, seed: int) -> np.ndarray:

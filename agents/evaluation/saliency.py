@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from batchsim.agents.networks.policy import Policy
+from batchsim.agents.ppo.action_distribution import log_prob_and_entropy
 
 _IMAGES = ("depth", "rgb")
 
@@ -38,7 +39,7 @@ class PolicyTracer:
     def __init__(self, policy: Policy, num_envs: int) -> None:
         self._policy = policy
         self._state = policy.initial_state(num_envs)
-        self._action = torch.zeros(num_envs, dtype=torch.int64, device=self._state.device)
+        self._action = policy.blank_action(num_envs)
         self._episode_start = torch.ones(num_envs, dtype=torch.bool, device=self._state.device)
         self._saliency: dict[str, list[np.ndarray]] = {}
         self._memory: list[np.ndarray] = []
@@ -48,7 +49,7 @@ class PolicyTracer:
 
         Args:
             observation: The observations, `[N, ...]` by sensor.
-            action: The recorded actions taken on them, int64 `[N]`.
+            action: The recorded actions taken on them, int64 `[N]`, or velocities, float32 `[N, A]`.
         """
         # uint8 tensors have no gradient; the policy accepts the same values as floats.
         images = {
@@ -58,7 +59,7 @@ class PolicyTracer:
             logits, _, state = self._policy.step(
                 {**observation, **images}, self._action, self._episode_start, self._state
             )
-            chosen = torch.log_softmax(logits, -1).gather(-1, action[:, None]).sum()
+            chosen = log_prob_and_entropy(logits, action)[0].sum()
             # The environments are independent, so the gradient of the sum holds the gradient of each.
             gradients = torch.autograd.grad(chosen, list(images.values()), allow_unused=True) if images else ()
         for name, gradient in zip(images, gradients, strict=True):

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from batchsim.agents.evaluation.candidates import Candidate
 from batchsim.agents.evaluation.replay import replay_episodes
 from batchsim.agents.evaluation.result_files import save_evaluation
 from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
 from batchsim.agents.evaluation.session import EvalSession
-from batchsim.agents.report.gallery.episode_choice import choose_replays
+from batchsim.agents.report.gallery.episode_choice import choose_episodes, choose_replays
 from batchsim.agents.report.gallery.fog import AgentView
-from batchsim.agents.report.page import write_report
+from batchsim.agents.report.gallery.goal_views import goal_views
+from batchsim.agents.report.page import GALLERY_EPISODES, write_report
 from batchsim.agents.report.reported_run import ReportedRun
 from batchsim.agents.runs.run_log import read_curves
 from batchsim.agents.runs.shrink_record import load_record
+from batchsim.tasks import choose_task
 
 DEFAULT_VIDEOS = 20
 """Episodes per agent that a report shows with video."""
@@ -54,7 +58,20 @@ def write_evaluation(
     record = load_record(out) or (candidates[0].run and load_record(candidates[0].run)) or None
     runs[0] = replace(runs[0], shrunk=record)
     view = AgentView(candidates[0].config.hfov)
-    return write_report(out / "report.html", runs, session.scenes, view=view)
+    goals = _goal_images(session, candidates[0], evaluations[0])
+    return write_report(out / "report.html", runs, session.scenes, view=view, goal_images=goals)
+
+
+def _goal_images(
+    session: EvalSession, candidate: Candidate, evaluation: Evaluation
+) -> dict[tuple[str, str], np.ndarray]:
+    """The goal images of the episodes that the gallery shows; empty for tasks without."""
+    name = choose_task(candidate.config.task).goal_image
+    if not name:
+        return {}
+    records = [evaluation.records[i] for i in choose_episodes(evaluation, GALLERY_EPISODES).chosen]
+    episodes, options = session.episodes_for(candidate).episodes, session.env_options(candidate)
+    return goal_views(records, episodes, session.scenes, options, name)
 
 
 def _reported(

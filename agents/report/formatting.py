@@ -61,6 +61,10 @@ STYLES: dict[str, MeasureStyle] = {
     "soft_spl": MeasureStyle(
         "SoftSPL", "As SPL, with progress towards the goal instead of success", 1, decimals=3, share=True
     ),
+    "progress": MeasureStyle("Progress", "Share of the goals that were found", 1, True, share=True),
+    "ppl": MeasureStyle(
+        "PPL", "Progress weighted by shortest path / path walked, up to the last goal found", 1, decimals=3, share=True
+    ),
     "distance_to_goal": MeasureStyle("Distance to goal", "Geodesic distance to the goal at the end", -1, unit=" m"),
     "collisions": MeasureStyle("Collisions", "Steps in which the agent hit an obstacle", -1, decimals=1, count=True),
     "episode_length": MeasureStyle("Steps", "Actions until the end of the episode", decimals=1, count=True),

@@ -1,4 +1,4 @@
-"""PNG files as data URIs."""
+"""Image files as data URIs."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ def grey_png(image: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(image).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def jpeg_uri(image: np.ndarray) -> str:
+    """Encode uint8 `[H, W, 3]` as a JPEG file in a data URI."""
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
 def data_uri(png: bytes) -> str:

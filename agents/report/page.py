@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from batchsim.agents.errors import AgentError
@@ -17,14 +18,18 @@ from batchsim.agents.report.costs import costs
 from batchsim.agents.report.gallery.episode_gallery import Gallery, draw_episodes, episode_gallery
 from batchsim.agents.report.gallery.fog import AgentView
 from batchsim.agents.report.head import page_head
+from batchsim.agents.report.images import jpeg_uri
 from batchsim.agents.report.plots.curves import learning_curves
 from batchsim.agents.report.plots.distances import distance_charts
 from batchsim.agents.report.replays.video_set import make_videos
 from batchsim.agents.report.reported_run import ReportedRun
-from batchsim.agents.report.tables import comparison_note, comparison_table, left_out_table, scene_table
+from batchsim.agents.report.tables import category_table, comparison_note, comparison_table, left_out_table, scene_table
 from batchsim.agents.report.templating import csp_hash, render, static_file
 from batchsim.scenes import Scene
 from batchsim.scenes.atomic_files import atomic_write
+
+EpisodeKey = tuple[str, str]
+GALLERY_EPISODES = 200
 
 
 def write_report(
@@ -32,8 +37,9 @@ def write_report(
     runs: Sequence[ReportedRun],
     scenes: Mapping[str, Scene],
     title: str | None = None,
-    gallery: int = 200,
+    gallery: int = GALLERY_EPISODES,
     view: AgentView | None = None,
+    goal_images: Mapping[EpisodeKey, np.ndarray] | None = None,
 ) -> Path:
     """Write the report of `runs` as one self-contained HTML file.
 
@@ -44,6 +50,7 @@ def write_report(
         title: The title; by default the agents and the scenes.
         gallery: How many episodes to show on maps.
         view: The agents' camera, for what they have seen; the environment's default if None.
+        goal_images: For tasks with goal images, uint8 `[H, W, 3]` by the scene and the id of the episode.
 
     Returns:
         The file's path.
@@ -65,7 +72,8 @@ def write_report(
         comparison=comparison_table(evaluations),
         comparison_note=comparison_note(evaluations),
         costs=costs(runs[0].shrunk),
-        gallery=_gallery(runs, scenes, gallery, view or AgentView()) if gallery else None,
+        categories=category_table(evaluations[0]),
+        gallery=_gallery(runs, scenes, gallery, view or AgentView(), goal_images or {}) if gallery else None,
         distances=distance_charts(evaluations),
         curves=learning_curves(runs),
         scenes=scene_table(evaluations[0]),
@@ -77,13 +85,20 @@ def write_report(
     return atomic_write(path, page)
 
 
-def _gallery(runs: Sequence[ReportedRun], scenes: Mapping[str, Scene], count: int, view: AgentView) -> Gallery:
+def _gallery(
+    runs: Sequence[ReportedRun],
+    scenes: Mapping[str, Scene],
+    count: int,
+    view: AgentView,
+    goal_images: Mapping[EpisodeKey, np.ndarray],
+) -> Gallery:
     """Draw the maps in a second thread while videos are drawn and encoded in this one, which may hold OpenGL."""
     evaluations = [run.evaluation for run in runs]
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(draw_episodes, evaluations, scenes, count, view)
         videos = make_videos(runs)
-        return episode_gallery(evaluations, drawn.result(), videos, view.hfov)
+        goals = {key: jpeg_uri(image) for key, image in goal_images.items()}
+        return episode_gallery(evaluations, drawn.result(), videos, view.hfov, goals)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:

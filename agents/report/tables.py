@@ -103,6 +103,19 @@ def scene_table(evaluation: Evaluation) -> Table:
     return Table(tuple(map(style_of, evaluation.measures)), tuple(rows))
 
 
+def category_table(evaluation: Evaluation) -> Table | None:
+    """Means of one agent's measures with 95% intervals, by the goal's category; None for tasks without categories."""
+    rows = [
+        Row(
+            name,
+            tuple(_cell(measure, figures[measure], False) for measure in evaluation.measures),
+            episodes=figures["episodes"],
+        )
+        for name, figures in evaluation.per_category().items()
+    ]
+    return Table(tuple(map(style_of, evaluation.measures)), tuple(rows)) if rows else None
+
+
 def left_out_table(evaluations: Sequence[Evaluation]) -> LeftOutTable | None:
     """The episodes that could not be run, each once; None if there are none."""
     episodes: dict[LeftOut, None] = {episode: None for one in evaluations for episode in one.left_out}

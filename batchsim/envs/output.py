@@ -28,8 +28,13 @@ def pictures(images: dict[str, Tensor], options: SimulatorOptions) -> tuple[np.n
         images: The observed images by name.
         options: How they were rendered.
     """
-    sensor = "rgb" if "rgb" in options.sensors else "depth"
-    image = images[options.rig[0].key(sensor)].cpu().numpy()
+    sensor, camera = next(
+        (sensor, camera)
+        for sensor in ("rgb", "depth")
+        for camera in options.rig
+        if sensor in camera.sees(options.sensors)
+    )
+    image = images[camera.key(sensor)].cpu().numpy()
     if options.channels_first:
         image = image.transpose(0, 2, 3, 1)
     if sensor == "rgb":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera
 from batchsim.simulation.simulator import Simulator
 
 
@@ -19,7 +19,7 @@ def image_spaces(simulator: Simulator, num_labels: int | None) -> dict[str, gym.
     options = simulator.options
     labels = num_labels or np.iinfo(np.int32).max
 
-    def space(camera: Camera, sensor: str) -> gym.Space:
+    def space(camera: AnyCamera, sensor: str) -> gym.Space:
         low, high, channels, dtype = {
             "depth": (0.0, 1.0, 1, np.float32) if options.depth_format == "float32" else (0, 255, 1, np.uint8),
             "rgb": (0, 255, 3, np.uint8),
@@ -29,7 +29,7 @@ def image_spaces(simulator: Simulator, num_labels: int | None) -> dict[str, gym.
         size = camera.height, camera.width
         return gym.spaces.Box(low, high, (channels, *size) if options.channels_first else (*size, channels), dtype)
 
-    images = {camera.key(name): space(camera, name) for camera in options.rig for name in options.sensors}
+    images = {camera.key(name): space(camera, name) for camera in options.rig for name in camera.sees(options.sensors)}
     if simulator.goal_images is None:
         return images
     return images | {simulator.task.goal_image: space(simulator.goal_images.camera, "rgb")}

@@ -33,7 +33,7 @@ from batchsim.errors import OptionError
 from batchsim.noise import Noise
 from batchsim.option_checks import flag, one_of, whole_number
 from batchsim.process.exit_gate import close_at_exit, gated
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera, Camera
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import AgentBody, EpisodeSet
 from batchsim.scenes.prefixes import with_prefix, without_prefix
@@ -92,9 +92,10 @@ class NavVectorEnv(VectorEnv):
         width: Image width, pixels.
         height: Image height, pixels.
         hfov: Horizontal field of view, degrees.
-        cameras: Several cameras on each agent, in place of the one described by `width`, `height` and `hfov`: each a
-            `batchsim.Camera` or a mapping of its fields. Their images are called `NAME_depth`, `NAME_rgb` and
-            `NAME_semantic`; `position` is relative to the point `camera_height` above the floor.
+        cameras: Cameras of each agent in place of the one described by `width`, `height` and `hfov`: each a
+            `batchsim.Camera`, a `batchsim.Lidar` or a mapping of its fields. Their images are called `NAME_depth`,
+            `NAME_rgb` and `NAME_semantic`, or `depth`, `rgb` and `semantic` if there is one without a name; `position`
+            is relative to the point `camera_height` above the floor.
         camera_height: Height of the camera above the floor, metres.
         agent_radius: Radius of the agent, metres. Scenes are baked for it.
         agent_height: Height of the agent, metres. Scenes are baked for it.
@@ -102,8 +103,8 @@ class NavVectorEnv(VectorEnv):
         turn_angle: Angle of a turn, degrees.
         tilt_angle: Angle by which the actions look_up and look_down tilt the camera, degrees.
         allow_sliding: Whether agents slide along walls, as in Habitat, or stop at them.
-        success_distance: Walking distance from the goal within which a stop succeeds, metres (PointNav only;
-            default 0.2).
+        success_distance: Walking distance from the goal within which a stop succeeds, metres (default: the task's own,
+            0.2 for PointNav); for tasks with a goal that are given by name.
         max_episode_steps: Steps after which an episode is truncated.
         max_depth: Depth that observations are clipped to and divided by, metres.
         min_depth: Depth at which observations of depth begin (0 in the observation), metres.
@@ -163,8 +164,8 @@ class NavVectorEnv(VectorEnv):
         sensors: Sequence[str] = ("depth",),
         width: int = Camera.width,
         height: int = Camera.height,
-        hfov: float = Camera.hfov,
-        cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
+        hfov: float = defaults.HFOV,
+        cameras: Sequence[AnyCamera | Mapping[str, Any]] | None = None,
         camera_height: float = defaults.CAMERA_HEIGHT,
         agent_radius: float = AgentBody.radius,
         forward_step: float = defaults.FORWARD_STEP,

@@ -8,7 +8,7 @@ from typing import Protocol
 import moderngl
 import torch
 
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 
 SENSORS = {
@@ -38,7 +38,7 @@ class MakeBackend(Protocol):
         context: moderngl.Context,
         scenes: SceneBuffers,
         num_views: int,
-        camera: Camera,
+        camera: AnyCamera,
         views: moderngl.Buffer,
         outputs: Mapping[str, moderngl.Buffer],
     ) -> RenderBackend:

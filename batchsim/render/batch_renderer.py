@@ -11,11 +11,12 @@ import moderngl
 import torch
 from torch import Tensor
 
+from batchsim import defaults
 from batchsim.errors import OptionError, RenderError
 from batchsim.piecewise_copy import PiecewiseCopy
 from batchsim.render import backend_autotune
 from batchsim.render.backend import SENSORS
-from batchsim.render.camera import Camera, read_cameras
+from batchsim.render.camera import AnyCamera, Camera, read_cameras, require_pinhole
 from batchsim.render.camera_rig import BACKENDS as _BACKENDS
 from batchsim.render.camera_rig import CameraRig, parts_for
 from batchsim.render.opengl.context import (
@@ -56,8 +57,8 @@ class BatchRenderer:
         device: Where poses come from and images go: "cpu", "cuda", "cuda:1" or "auto". On CUDA nothing is copied.
         replaceable_scenes: Whether `replace_scene` will be called: each scene gets a slot of equal size with spare
             room.
-        cameras: Several cameras in place of `width`, `height` and `hfov`, each a `Camera` or a mapping of its fields.
-            Every view is drawn with each of them.
+        cameras: Cameras in place of `width`, `height` and `hfov`, each a `Camera`, a `Lidar` or a mapping of its
+            fields. Every view is drawn with each of them.
         goal_camera: Another camera, which draws colour images of views of its own (`goals` of `render_async`).
         num_goals: The largest number of its views per call.
 
@@ -72,16 +73,18 @@ class BatchRenderer:
         num_views: int,
         width: int = Camera.width,
         height: int = Camera.height,
-        hfov: float = Camera.hfov,
+        hfov: float = defaults.HFOV,
         sensors: Sequence[str] = ("depth",),
         backend: str = "auto",
         device: str | torch.device = "cpu",
         replaceable_scenes: bool = False,
-        cameras: Sequence[Camera | Mapping[str, Any]] | None = None,
-        goal_camera: Camera | None = None,
+        cameras: Sequence[AnyCamera | Mapping[str, Any]] | None = None,
+        goal_camera: AnyCamera | None = None,
         num_goals: int = 0,
     ) -> None:
-        self.cameras = (Camera(width, height, hfov),) if cameras is None else read_cameras(cameras)
+        self.cameras: tuple[AnyCamera, ...] = (Camera(width, height, hfov),)
+        if cameras is not None:
+            self.cameras = read_cameras(cameras)
         self.num_views = num_views
         self.num_scenes = len(scenes)
         self.sensors = tuple(sensors)
@@ -113,6 +116,12 @@ class BatchRenderer:
             raise OptionError(f"sensors={self.sensors!r}: expected some of {', '.join(SENSORS)}, each once.")
         if backend not in BACKENDS:
             raise OptionError(f"backend={backend!r}: expected one of {', '.join(BACKENDS)}.")
+        if backend == "raster":
+            for camera in self._all_cameras():
+                require_pinhole(camera)
+
+    def _all_cameras(self) -> tuple[AnyCamera, ...]:
+        return self.cameras if self._goal_camera is None else (*self.cameras, self._goal_camera)
 
     def _make_rig(self, backend: str, scenes: Sequence[Scene]) -> CameraRig:
         parts = parts_for(backend, self.sensors, self._goal_camera is not None)
@@ -133,6 +142,10 @@ class BatchRenderer:
 
     def _fastest(self, scenes: Sequence[Scene]) -> str:
         """Returns the backend that is faster on views from eye height all over the scenes."""
+        curved = [camera.projection for camera in self._all_cameras() if camera.projection != "pinhole"]
+        if curved:
+            _log.info("backend='auto' uses raycast, which alone draws %s", ", ".join(curved))
+            return "raycast"
         if any(name in self.gl_renderer for name in _FEW_RASTERISERS):
             _log.info("backend='auto' uses raycast on %s", self.gl_renderer)
             return "raycast"
@@ -174,7 +187,8 @@ class BatchRenderer:
             scene_index: int64 `[N]`, in [0, number of scenes), or `NO_SCENE` (-1) for an empty image.
 
         Returns:
-            By sensor: "depth" float32 `[N, height, width, 1]`, metres along the camera's axis, 0 = nothing hit; "rgb"
+            By sensor: "depth" float32 `[N, height, width, 1]`, metres along the camera's axis (along the ray for other
+            cameras than pinhole ones), 0 = nothing hit; "rgb"
             uint8 `[N, height, width, 3]`; "semantic" (labels) and "instance" (objects) int32 `[N, height, width, 1]`,
             0 = nothing. With `cameras` one of each for every camera, such as `NAME_depth`. The next call overwrites
             these tensors: clone what must last.

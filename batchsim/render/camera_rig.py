@@ -10,7 +10,7 @@ from torch import Tensor
 
 from batchsim import poses as pose
 from batchsim.render.backend import SENSORS, MakeBackend
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera
 from batchsim.render.opengl.shared_tensor import SharedTensor, hand_to_gl, hand_to_torch
 from batchsim.render.raster import RasterBackend
 from batchsim.render.raycast import RaycastBackend
@@ -57,15 +57,18 @@ class CameraRig:
         backend: str,
         scenes: Sequence[GpuSceneArrays],
         replaceable: bool,
-        cameras: Sequence[Camera],
+        cameras: Sequence[AnyCamera],
         num_views: int,
         sensors: Sequence[str],
         device: torch.device,
-        goal_camera: Camera | None = None,
+        goal_camera: AnyCamera | None = None,
         num_goals: int = 0,
     ) -> None:
         self.scenes = SceneBuffers(context, scenes, replaceable)
-        self._cameras = [_MountedCamera(context, backend, self.scenes, c, num_views, sensors, device) for c in cameras]
+        self._cameras = [
+            _MountedCamera(context, backend, self.scenes, camera, num_views, camera.sees(sensors), device)
+            for camera in cameras
+        ]
         self._goals: _MountedCamera | None = None
         if goal_camera is not None:
             self._goals = _MountedCamera(context, backend, self.scenes, goal_camera, num_goals, ("rgb",), device)
@@ -115,7 +118,7 @@ class _MountedCamera:
         context: moderngl.Context,
         backend: str,
         scenes: SceneBuffers,
-        camera: Camera,
+        camera: AnyCamera,
         num_views: int,
         sensors: Sequence[str],
         device: torch.device,

@@ -28,7 +28,7 @@ import moderngl
 
 from batchsim.errors import RenderError
 from batchsim.render import shading
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera, require_pinhole
 from batchsim.render.opengl.clearing import clear_depth, clear_unsigned
 from batchsim.render.opengl.storage_buffers import storage_limit
 from batchsim.render.scene_data.gpu_arrays import CHUNK
@@ -47,7 +47,8 @@ _MAX_LISTED = 1 << 28  # bytes of listed chunks in one pass
 class RasterBackend:
     """See `RenderBackend` and `MakeBackend`; `scenes` must be prepared with their chunks.
 
-    Raises `RenderError` also if the scenes do not have a single triangle.
+    Raises `RenderError` also if the scenes do not have a single triangle, and `OptionError` if the camera is not a
+    pinhole camera.
     """
 
     def __init__(
@@ -55,14 +56,14 @@ class RasterBackend:
         context: moderngl.Context,
         scenes: SceneBuffers,
         num_views: int,
-        camera: Camera,
+        camera: AnyCamera,
         views: moderngl.Buffer,
         outputs: Mapping[str, moderngl.Buffer],
     ) -> None:
         if not scenes.replaceable and not scenes.count("triangle").any():
             raise RenderError("The scenes have no triangle at all: there is nothing to draw.")
         self.context = context
-        self.camera = camera
+        self.camera = require_pinhole(camera)
         self._on_cpu = _is_cpu(context)
         self._scenes = scenes
         self._views = views

@@ -30,14 +30,15 @@ import numpy as np
 from batchsim.errors import OptionError, RenderError
 from batchsim.render import shading
 from batchsim.render.backend import SENSORS
-from batchsim.render.camera import Camera
-from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer
+from batchsim.render.camera import AnyCamera, Camera
+from batchsim.render.opengl.storage_buffers import check_storage, empty_storage_buffer, filled_storage_buffer
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.shaders import load_shader
 
 _GROUP = 8  # threads along each side of a work group
 _MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
 _SPARE_STACK = 8  # entries for the deeper trees of later scenes, which otherwise need the program compiled again
+_RAYS = 6  # binding of the table of rays, which no program needs besides the list of patches
 _FEWER_VIEWS = "Use fewer views or smaller images."
 
 
@@ -79,7 +80,8 @@ class RaycastBackend:
 
     Args:
         context, scenes, num_views, camera, views, outputs: See `MakeBackend`.
-        patches: How pixels are distributed over threads; None chooses for the device.
+        patches: How pixels are distributed over threads; None chooses for the device. Cameras with a table of rays
+            always have single pixels.
 
     Raises:
         RenderError: A buffer exceeds what the driver allows.
@@ -91,7 +93,7 @@ class RaycastBackend:
         context: moderngl.Context,
         scenes: SceneBuffers,
         num_views: int,
-        camera: Camera,
+        camera: AnyCamera,
         views: moderngl.Buffer,
         outputs: Mapping[str, moderngl.Buffer],
         patches: Patches | None = None,
@@ -99,14 +101,15 @@ class RaycastBackend:
         self.context = context
         self.camera = camera
         self.num_views = num_views
-        self.patches = patches or Patches.for_device(context)
         self._views = views
+        self._rays = make_ray_buffer(context, camera)
+        self.patches = Patches() if self._rays else patches or Patches.for_device(context)
         self._outputs = dict(outputs)
         self._check_outputs()
         self._scenes = scenes
         self._shading = None
         if set(outputs) & set(shading.SENSORS):
-            self._shading = shading.Shading(context, scenes, num_views, camera, views, outputs)
+            self._shading = shading.Shading(context, scenes, num_views, camera, views, outputs, self._rays)
         self._tracing: list[moderngl.ComputeShader | moderngl.Buffer] = []
         self._compile_trace()
 
@@ -131,14 +134,16 @@ class RaycastBackend:
         constants = {
             "WIDTH": camera.width,
             "HEIGHT": camera.height,
-            "TAN_HALF_WIDTH": float(camera.tan_half_width),
             "NEAR": camera.near,
             "COARSE_W": patches.width,
             "COARSE_H": patches.height,
             "STACK_SIZE": self._stack_size,
             "WRITE_DEPTH": int("depth" in self._outputs),
             "WRITE_HIT": int(self._shading is not None),
+            "RAY_TABLE": _RAYS if self._rays else 0,
         }
+        if isinstance(camera, Camera) and not self._rays:
+            constants["TAN_HALF_WIDTH"] = float(camera.tan_half_width)
         columns, rows = -(-camera.width // patches.width), -(-camera.height // patches.height)
         self._groups = -(-columns // _GROUP), -(-rows // _GROUP)
         self._trace = self._program(
@@ -174,6 +179,8 @@ class RaycastBackend:
             self._outputs["depth"].bind_to_storage_buffer(4)
         if self._shading is not None:
             self._shading.hits.bind_to_storage_buffer(5)
+        if self._rays:
+            self._rays.bind_to_storage_buffer(_RAYS)
         for first in range(0, count, self._views_per_pass):
             self._trace_pass(first, min(self._views_per_pass, count - first))
         if self._shading is not None:
@@ -202,8 +209,16 @@ class RaycastBackend:
         """Releases the backend's own GL objects."""
         for resource in self._tracing:
             resource.release()
+        if self._rays:
+            self._rays.release()
         if self._shading is not None:
             self._shading.release()
+
+
+def make_ray_buffer(context: moderngl.Context, camera: AnyCamera) -> moderngl.Buffer | None:
+    """Returns the camera's table of rays as a GL buffer; None for a pinhole camera."""
+    table = camera.rays()
+    return None if table is None else filled_storage_buffer(context, "Rays", table, "Use smaller images.")
 
 
 def _threads(patches: Patches) -> dict[str, int]:

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 
 import moderngl
 
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera, Camera
 from batchsim.render.opengl.storage_buffers import empty_storage_buffer
 from batchsim.render.scene_data.scene_buffers import SceneBuffers
 from batchsim.render.scene_data.triangle_records import ROW
@@ -34,6 +34,7 @@ SENSORS = ("rgb", "semantic", "instance")
 """The sensors that need shading."""
 
 _MAX_GROUPS = 65535  # work groups along one axis of a dispatch, the least that OpenGL guarantees
+_RAYS = 1  # binding of the table of rays
 _FEWER_VIEWS = "Use fewer views or smaller images."
 
 
@@ -43,6 +44,7 @@ class Shading:
     Args:
         context, num_views, camera, views, outputs: See `MakeBackend`; `outputs` has at least one of the three sensors.
         scenes: The scenes, prepared with labels or colours.
+        rays: The camera's table of rays (`ray_table.RayTable`); None for a pinhole camera.
 
     Attributes:
         hits: GL buffer, uint32 `[num_views, height, width]`: 1 + the triangle that is seen, counted through all scenes;
@@ -57,9 +59,10 @@ class Shading:
         context: moderngl.Context,
         scenes: SceneBuffers,
         num_views: int,
-        camera: Camera,
+        camera: AnyCamera,
         views: moderngl.Buffer,
         outputs: Mapping[str, moderngl.Buffer],
+        rays: moderngl.Buffer | None = None,
     ) -> None:
         assert scenes.records is not None, "the scenes were prepared without labels and colours"
         self._scenes = scenes
@@ -70,6 +73,11 @@ class Shading:
         self._bindings = {0: views, 5: self.hits}
         places = {"instance": 4, "semantic": 6, "rgb": 7}
         self._bindings |= {place: outputs[name] for name, place in places.items() if name in outputs}
+        linear = {}
+        if isinstance(camera, Camera) and rays is None:
+            linear["TAN_HALF_WIDTH"] = float(camera.tan_half_width)
+        if rays is not None:
+            self._bindings[_RAYS] = rays
         self._program = context.compute_shader(
             load_shader(
                 "shade.comp",
@@ -77,7 +85,8 @@ class Shading:
                 HEIGHT=camera.height,
                 ROW=ROW,
                 RECORD=scenes.records.texels,
-                TAN_HALF_WIDTH=float(camera.tan_half_width),
+                RAY_TABLE=0 if rays is None else _RAYS,
+                **linear,
                 WRITE_SEMANTIC=int("semantic" in outputs),
                 WRITE_INSTANCE=int("instance" in outputs),
                 WRITE_RGB=int("rgb" in outputs),
@@ -103,7 +112,12 @@ class Shading:
         self._program.run(-(-groups // rows), rows, 1)
 
     def _texel_scale(self, side: int) -> float:
-        """Returns log2 of the texels that a pixel spans at distance 1 if the texture repeats once per metre."""
+        """Returns log2 of the texels that a pixel spans at distance 1 if the texture repeats once per metre.
+
+        With a table of rays, of a pixel that covers one radian: the table has the sizes of all pixels.
+        """
+        if _RAYS in self._bindings or not isinstance(self._camera, Camera):
+            return math.log2(side)
         return math.log2(side * 2 * self._camera.tan_half_width / self._camera.width)
 
     def release(self) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from batchsim.errors import OptionError
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera, Camera
 from batchsim.tasks import Task
 from batchsim.world.state import replaced_rows
 
@@ -38,19 +38,23 @@ class GoalImages:
     def __init__(
         self,
         task: Task,
-        cameras: tuple[Camera, ...],
+        cameras: tuple[AnyCamera, ...],
         num_envs: int,
         device: torch.device,
     ) -> None:
         self._name = task.goal_image
-        if task.goal_camera is None and (len(cameras) != 1 or cameras[0].name):
-            raise OptionError(
-                f"cameras: {self._name} is seen through the agent's one camera; give width, height, hfov."
-            )
-        self.camera = task.goal_camera or Camera(cameras[0].width, cameras[0].height, cameras[0].hfov)
+        self.camera = task.goal_camera or self._only_camera(cameras)
         shape = num_envs, self.camera.height, self.camera.width, 3
         self._images = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._last: Tensor | None = None
+
+    def _only_camera(self, cameras: tuple[AnyCamera, ...]) -> Camera:
+        if len(cameras) == 1 and not cameras[0].name and isinstance(cameras[0], Camera):
+            return cameras[0]
+        raise OptionError(
+            f"cameras: {self._name} is seen through the agent's one camera; give width, height and hfov, or one camera "
+            "without a name."
+        )
 
     @property
     def observation(self) -> dict[str, Tensor]:

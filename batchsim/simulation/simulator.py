@@ -18,7 +18,7 @@ from batchsim.expert.expert import Expert
 from batchsim.noise import Noise
 from batchsim.option_checks import flag, one_of, real_number, whole_number
 from batchsim.render.batch_renderer import BatchRenderer
-from batchsim.render.camera import Camera
+from batchsim.render.camera import AnyCamera, Camera
 from batchsim.render.camera_rig import GOAL
 from batchsim.scenes import Scene
 from batchsim.simulation.environment_rows import EnvironmentRows
@@ -57,7 +57,7 @@ class SimulatorOptions:
         max_episode_steps: Steps after which an episode is truncated.
         max_depth: Depth that observations are clipped to and divided by, metres.
         renderer: Rendering backend, or "auto".
-        cameras: Several cameras, in place of the one described by `width`, `height` and `hfov`.
+        cameras: Cameras in place of the one described by `width`, `height` and `hfov`.
         tilt_angle: Angle by which looking up or down tilts the camera, degrees.
         min_depth: Depth that observations of depth begin at, metres.
         action_mode: "discrete" or "velocity".
@@ -77,7 +77,7 @@ class SimulatorOptions:
     sensors: tuple[str, ...] = ("depth",)
     width: int = Camera.width
     height: int = Camera.height
-    hfov: float = Camera.hfov
+    hfov: float = defaults.HFOV
     camera_height: float = defaults.CAMERA_HEIGHT
     forward_step: float = defaults.FORWARD_STEP
     turn_angle: float = defaults.TURN_ANGLE
@@ -85,7 +85,7 @@ class SimulatorOptions:
     max_episode_steps: int = defaults.MAX_EPISODE_STEPS
     max_depth: float = defaults.MAX_DEPTH
     renderer: str = "auto"
-    cameras: tuple[Camera, ...] = ()
+    cameras: tuple[AnyCamera, ...] = ()
     depth_format: str = "float32"
     channels_first: bool = False
     reuse_buffers: bool = False
@@ -126,7 +126,7 @@ class SimulatorOptions:
             raise OptionError(f"min_depth={self.min_depth!r}: expected less than max_depth={self.max_depth!r}.")
 
     @property
-    def rig(self) -> tuple[Camera, ...]:
+    def rig(self) -> tuple[AnyCamera, ...]:
         """All cameras of an agent."""
         return self.cameras or (Camera(self.width, self.height, self.hfov),)
 
@@ -381,10 +381,11 @@ class Simulator:
         seed, counter = self.transition.view_seed[:views], self.transition.view_counter[:views]
         noise = self.options.noise
         for camera in self.options.rig:
-            if noise.depth is not None and "depth" in self.options.sensors:
+            seen = camera.sees(self.options.sensors) if isinstance(camera, Camera) else ()  # a lidar has no noise
+            if noise.depth is not None and "depth" in seen:
                 depth = images[camera.key("depth")]
                 depth[:views] = noise.depth(depth[:views], seed, counter)
-            if noise.rgb is not None and "rgb" in self.options.sensors:
+            if noise.rgb is not None and "rgb" in seen:
                 rgb = images[camera.key("rgb")]
                 rgb[:views] = noise.rgb(rgb[:views], seed, counter)
         return images

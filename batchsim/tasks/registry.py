@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 
 from batchsim.errors import OptionError
@@ -35,20 +36,19 @@ def choose_task(task: str | Task, success_distance: float | None = None) -> Task
 
     Args:
         task: A name in `TASKS`, "module:Class" for a class of your own, or a `Task`, which is returned as it is.
-        success_distance: Metres; only for "pointnav".
+        success_distance: Metres; only for tasks that are named and have such a field.
 
     Raises:
-        OptionError: If there is no such task, or if `success_distance` is given for another task than "pointnav".
+        OptionError: If there is no such task, or if `success_distance` is given for a task without it.
     """
-    if isinstance(task, Task):
-        made = task
-    elif success_distance is not None and isinstance(task, str) and task == "pointnav":
-        return PointNav(success_distance=success_distance)
-    else:
-        made = _class_of(task)()
-    if success_distance is not None:
-        raise OptionError(f"success_distance={success_distance!r} applies to task='pointnav' only; got task={task!r}.")
-    return made
+    made = task if isinstance(task, Task) else _class_of(task)()
+    if success_distance is None:
+        return made
+    if made is task:
+        raise OptionError(f"success_distance={success_distance!r}: set it in the task; got task={task!r}.")
+    if not (is_dataclass(made) and any(field.name == "success_distance" for field in fields(made))):
+        raise OptionError(f"success_distance={success_distance!r} does not apply to task={task!r}.")
+    return replace(made, success_distance=success_distance)
 
 
 def _class_of(name: str) -> type[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
@@ -53,6 +54,8 @@ class Card:
         short_scene: The scene's name, shortened.
         aside: One more number; empty if there is none.
         others: The other agents' runs.
+        category: The category of the object that is the goal; empty if there is none.
+        goal_image: The data URI of the goal image; empty if there is none.
     """
 
     rank: int
@@ -70,6 +73,8 @@ class Card:
     short_scene: str
     aside: str
     others: tuple[OtherRun, ...]
+    category: str = ""
+    goal_image: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,14 @@ def draw_episodes(
     return DrawnEpisodes(choice, runs, drawings, maps)
 
 
-def episode_gallery(evaluations: Sequence[Evaluation], drawn: DrawnEpisodes, videos: VideoSet, hfov: float) -> Gallery:
-    """The gallery of the drawn episodes, with videos where there are some."""
+def episode_gallery(
+    evaluations: Sequence[Evaluation],
+    drawn: DrawnEpisodes,
+    videos: VideoSet,
+    hfov: float,
+    goal_images: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> Gallery:
+    """The gallery of the drawn episodes, with videos and with data URIs of goal images where there are some."""
     first = evaluations[0]
     names = list(drawn.maps)
     cards, plays = [], []
@@ -154,8 +165,10 @@ def episode_gallery(evaluations: Sequence[Evaluation], drawn: DrawnEpisodes, vid
         same = [_Run(agent, evaluations[agent].agent, record, videos.find(agent, record)) for agent, record in runs]
         scene = same[0].record.scene
         map_index = names.index(scene) if scene in drawn.maps else None
-        cards.append(_card(rank, same, drawing, map_index, first.measures))
-        plays.append(_play(same, drawing, map_index, first.measures, videos.videos))
+        goal = goal_images.get(same[0].record.key, "")
+        about = first.category_of(same[0].record), goal
+        cards.append(_card(rank, same, drawing, map_index, first.measures, *about))
+        plays.append(_play(same, drawing, map_index, first.measures, videos.videos, *about))
     return Gallery(
         note=_note(drawn.choice, first, len(videos.videos)),
         controls=gallery_controls(first),
@@ -189,7 +202,13 @@ def _note(choice: EpisodeChoice, evaluation: Evaluation, videos: int) -> str:
 
 
 def _card(
-    rank: int, runs: Sequence[_Run], drawing: EpisodeDrawing, map_index: int | None, measures: Sequence[str]
+    rank: int,
+    runs: Sequence[_Run],
+    drawing: EpisodeDrawing,
+    map_index: int | None,
+    measures: Sequence[str],
+    category: str,
+    goal_image: str,
 ) -> Card:
     record = runs[0].record
     values = {name: finite(record.measures[name]) for name in measures} | {"start": finite(record.start_distance)}
@@ -212,6 +231,8 @@ def _card(
             OtherRun(run.agent, _outcome(run.record), series(run.color), _result(run.record, measures))
             for run in runs[1:]
         ),
+        category=category,
+        goal_image=goal_image,
     )
 
 
@@ -254,6 +275,8 @@ def _play(
     map_index: int | None,
     measures: Sequence[str],
     videos: Sequence[ReplayVideo],
+    category: str,
+    goal_image: str,
 ) -> dict[str, Any]:
     """What the page's script needs to play one episode."""
     record = runs[0].record
@@ -263,6 +286,8 @@ def _play(
         "episode": visible(record.episode_id),
         "distance": finite(record.start_distance) if drawing.goal else None,
         "map": map_index,
+        "category": category,
+        "hasGoalImage": bool(goal_image),
         **drawing.data(),
         "runs": [
             {

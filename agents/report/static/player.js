@@ -295,7 +295,10 @@ const summed = (changes, perUnit) => {
     dialog.dataset.episode = number;
     $("player-title").textContent = episode.scene;
     const way = episode.distance === null ? "" : ` · shortest path ${episode.distance.toFixed(1)} m`;
-    $("player-note").textContent = `Episode ${episode.episode}${way}`;
+    const goal = episode.category ? ` · goal: ${episode.category}` : "";
+    $("player-note").textContent = `Episode ${episode.episode}${goal}${way}`;
+    $("goal-view").hidden = !episode.hasGoalImage;
+    if (episode.hasGoalImage) $("goal-view").querySelector("img").src = $("goal-" + number).src;
     $("runs").replaceChildren(...episode.runs.map((one, i) => {
       const button = document.createElement("button");
       button.type = "button";

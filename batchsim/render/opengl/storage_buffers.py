@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import moderngl
+import numpy as np
 
 from batchsim.errors import RenderError
 
@@ -26,3 +27,9 @@ def empty_storage_buffer(context: moderngl.Context, what: str, size: int, remedy
     """Makes an uninitialised buffer of `size` bytes. Raises `RenderError` as `check_storage` does."""
     check_storage(context, what, size, remedy)
     return context.buffer(reserve=max(16, size), dynamic=True)
+
+
+def filled_storage_buffer(context: moderngl.Context, what: str, data: np.ndarray, remedy: str) -> moderngl.Buffer:
+    """Makes a buffer that holds `data`. Raises `RenderError` as `check_storage` does."""
+    check_storage(context, what, data.nbytes, remedy)
+    return context.buffer(np.ascontiguousarray(data))

@@ -6,7 +6,8 @@
 // pixels of an image: one addition each. Two triangles compute exact negatives for the edge they share, so no ray passes
 // between them (Davidovic et al., 3D Rasterization, 2012).
 //
-// `ray` has length 1 along the camera's axis, so the parameter of a hit is its depth.
+// `ray` has length 1 along the camera's axis, so the parameter of a hit is its depth. With RAY_TABLE it is read from a
+// table of unit vectors, patches are single pixels, and depth is measured along the ray.
 //
 // A patch visits more small triangles than one of its pixels would. With BUDGET > 0 a patch that has taken that many
 // steps stops and is put on a list; the same program, compiled with FROM_LIST, then casts the listed patches as smaller
@@ -24,6 +25,10 @@ layout(std430, binding = 4) writeonly buffer Depth { float depth[]; };
 #endif
 #if WRITE_HIT
 layout(std430, binding = 5) writeonly buffer Hits { uint hits[]; };            // triangle + 1, 0 = nothing
+#endif
+
+#if RAY_TABLE
+#include "rays.glsl"
 #endif
 
 #if BUDGET || FROM_LIST
@@ -103,11 +108,18 @@ void main() {
   int scene = scene_of(view);
   uvec2 start = scene_start[max(scene, 0)].xy;
 
+#if RAY_TABLE
+  vec3 ray = rotate(ray_of(uint(pixel.y) * WIDTH + uint(pixel.x)).xyz, rotation);
+  const vec3 right = vec3(0.0), down = vec3(0.0);
+  bool sees = ray != vec3(0.0);
+#else
+  const bool sees = true;
   const float pitch = 2.0 * TAN_HALF_WIDTH / float(WIDTH);
   vec3 right = rotate(vec3(pitch, 0.0, 0.0), rotation);
   vec3 down = rotate(vec3(0.0, -pitch, 0.0), rotation);
   vec2 centre = vec2(pixel) + 0.5 - 0.5 * vec2(WIDTH, HEIGHT);
   vec3 ray = rotate(vec3(0.0, 0.0, -1.0), rotation) + right * centre.x + down * centre.y;
+#endif
 
   vec3 across = right * float(PATCH_W - 1), along = down * float(PATCH_H - 1);
   vec3 low = ray + min(across, 0.0) + min(along, 0.0), high = ray + max(across, 0.0) + max(along, 0.0);
@@ -128,7 +140,7 @@ void main() {
   uint waiting[STACK_SIZE];
   float waiting_depth[STACK_SIZE];
   int top = 0;
-  uint current = scene < 0 ? NONE : 0u;  // views of no scene stay empty
+  uint current = scene < 0 || !sees ? NONE : 0u;  // views of no scene stay empty
 #if BUDGET
   int work = 0;
 #endif

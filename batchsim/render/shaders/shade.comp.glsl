@@ -34,6 +34,16 @@ uvec4 record(uint triangle, uint part) {
   return imageLoad(records, ivec2(at % ROW, at / ROW));
 }
 
+#if RAY_TABLE
+#include "rays.glsl"
+
+struct Frame {
+  vec3 eye;
+  vec4 rotation;
+};
+
+Frame frame(uint view) { return Frame(eye_of(view), rotation_of(view)); }
+#else
 struct Frame {
   vec3 eye, corner, right, down;  // the ray of pixel (x, y) is corner + x * right + y * down
 };
@@ -47,13 +57,19 @@ Frame frame(uint view) {
   vec3 corner = ahead + right * (0.5 - 0.5 * float(WIDTH)) + down * (0.5 - 0.5 * float(HEIGHT));
   return Frame(eye_of(view), corner, right, down);
 }
+#endif
 
 #if WRITE_RGB
 #include "shading.glsl"
 
 uvec3 colour(Frame f, uint at, uint triangle) {
   vec2 pixel = vec2(at % WIDTH, at / WIDTH % HEIGHT);
+#if RAY_TABLE
+  vec4 own = ray_of(at % (WIDTH * HEIGHT));
+  vec3 ray = rotate(own.xyz, f.rotation);
+#else
   vec3 ray = f.corner + pixel.x * f.right + pixel.y * f.down;
+#endif
   uvec4 surface = record(triangle, 0u);
   vec4 plane = uintBitsToFloat(record(triangle, 1u));
   vec3 albedo = vec3(unpackUnorm2x16(surface.z), unpackUnorm2x16(surface.w).x);
@@ -65,7 +81,11 @@ uvec3 colour(Frame f, uint at, uint triangle) {
     vec4 seen = vec4(f.eye + ray * depth, 1.0);
     vec4 u = uintBitsToFloat(record(triangle, 2u)), v = uintBitsToFloat(record(triangle, 3u));
     vec2 uv = vec2(dot(u, seen), dot(v, seen));
-    float level = nearby_level(mip_level(texel_scale + uintBitsToFloat(surface.y), depth, slope), pixel);
+    float bias = texel_scale + uintBitsToFloat(surface.y);
+#if RAY_TABLE
+    bias += log2(own.w);
+#endif
+    float level = nearby_level(mip_level(bias, depth, slope), pixel);
     uv = wrap(uv, surface.w >> 28u, 0.5 * exp2(level) / float(textureSize(textures, 0).x));
     albedo *= decode_srgb(textureLod(textures, vec3(uv, float(layer)), level).xyz);
   }

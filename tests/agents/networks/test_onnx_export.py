@@ -34,6 +34,43 @@ CONFIGS = {
         num_actions=3,
         stop_action=None,
     ),
+    "category and velocities": PolicyConfig(
+        hidden_size=32,
+        visual_channels=(4, 8),
+        image_size=(16, 32),
+        vectors={"gps": 2, "compass": 1},
+        categories={"objectgoal": 16},
+        num_actions=3,
+        stop_action=None,
+        continuous=True,
+    ),
+    "goal image": PolicyConfig(
+        visual="se_resnet9",
+        images=("rgb",),
+        image_size=(32, 32),
+        vectors={},
+        hidden_size=32,
+        goal_image="imagegoal",
+        goal_image_size=(32, 32),
+    ),
+    "goal image, stacked": PolicyConfig(
+        images=("depth", "rgb"),
+        image_size=(16, 16),
+        visual_channels=(4, 8),
+        vectors={},
+        hidden_size=32,
+        goal_image="imagegoal",
+        goal_image_size=(16, 16),
+        goal_fusion="early",
+    ),
+    "goal image of its own size": PolicyConfig(
+        image_size=(16, 16),
+        visual_channels=(4, 8),
+        vectors={"instance_imagegoal_hfov": 1},
+        hidden_size=32,
+        goal_image="instance_imagegoal",
+        goal_image_size=(32, 32),
+    ),
 }
 
 
@@ -67,7 +104,11 @@ def sensed(config, num_envs):
         "rgb": torch.randint(0, 256, (num_envs, height, width, 3), dtype=torch.uint8),
     }
     vectors = {name: 3 * torch.randn(num_envs, size) for name, size in config.vectors.items()}
-    return {name: images[name] for name in config.images} | vectors
+    categories = {name: torch.randint(0, count, (num_envs, 1)) for name, count in config.categories.items()}
+    goals = {}
+    if config.goal_image:
+        goals[config.goal_image] = torch.randint(0, 256, (num_envs, *config.goal_image_size, 3), dtype=torch.uint8)
+    return {name: images[name] for name in config.images} | vectors | categories | goals
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
@@ -76,7 +117,7 @@ def test_parity_over_a_walk(export, seeded, name, num_envs):
     policy, path = export(name)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     episode_start = torch.ones(num_envs, dtype=torch.bool)
-    action = torch.zeros(num_envs, dtype=torch.int64)
+    action = policy.blank_action(num_envs)
     state = policy.initial_state(num_envs)
     onnx_state = state.numpy()
     for _ in range(6):
@@ -89,7 +130,7 @@ def test_parity_over_a_walk(export, seeded, name, num_envs):
         for ours, theirs in ((onnx_logits, logits), (onnx_value, value), (onnx_state, state)):
             assert ours.dtype == np.float32
             np.testing.assert_allclose(ours, theirs, atol=1e-4)
-        action = logits.argmax(-1)
+        action = logits.chunk(2, -1)[0] if policy.config.continuous else logits.argmax(-1)
         episode_start = torch.rand(num_envs) < 0.4
 
 
