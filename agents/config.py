@@ -39,9 +39,8 @@ class TrainConfig:
 
     task: str = "pointnav"
     """The task: pointnav, flee, explore, objectnav, imagenav, instance_imagenav, multi_objectnav, or module:Class for a
-    task of your own; objectnav_level and instance_imagenav_level leave out looking up and down."""
-    success_distance: float | None = None
-    """Walking distance from the goal within which a stop succeeds, metres (default: the task's own)."""
+    task of your own; objectnav_level and instance_imagenav_level leave out looking up and down. Values of a task's
+    fields may follow: "imagenav?success_distance=1", "objectnav?categories=bed,sofa&success_reward=5"."""
     scenes: str = "homes:train?count=64"
     """Scenes to train in: a set such as "homes:train?count=64", a file or a folder."""
     num_resident_scenes: int | None = None
@@ -85,9 +84,9 @@ class TrainConfig:
     """Visual encoder: patches for CPUs, se_resnet9 of Large Batch Simulation, or resnet18 of Habitat."""
     visual_channels: tuple[int, ...] = (16, 32, 64)
     """Channels of the layers of the encoder patches."""
-    goal_fusion: Literal["late", "early"] = "late"
-    """How a goal image is read: late, its features and those of the agent's image go into the core; early, both images
-    are stacked along their channels and encoded together."""
+    goal_fusion: Literal["late", "product", "early"] = "late"
+    """How a goal image is read: late, its features and those of the agent's image go into the core; product, their
+    products too; early, both images are stacked along their channels and encoded together."""
     fine_goal: bool = True
     """Encode the distance to the goal with fine resolution near it, instead of as distance, cosine and sine only."""
     action_embedding_size: int = 16
@@ -227,8 +226,6 @@ class TrainConfig:
             "renderer",
         )
         options = {name: getattr(self, name) for name in names} | {"sensors": () if self.blind else self.sensors}
-        if self.success_distance is not None:
-            options["success_distance"] = self.success_distance
         if self.projection != "pinhole":
             camera = {"width": self.width, "height": self.height, "hfov": options.pop("hfov")}
             options["cameras"] = [camera | {"projection": self.projection}]

@@ -95,6 +95,8 @@ class RenderBench(_SimulationBench):
 class StepBench(_SimulationBench):
     """Measures the whole environment under random actions."""
 
+    task: str = "pointnav"
+    """Task of the environments, as in batchsim-train."""
     num_resident_scenes: int | None = None
     """Scenes in memory at a time; the others are swapped in (default: all, or 32 if there are more than 128)."""
     simulator_cuda_graph: bool = True

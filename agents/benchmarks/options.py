@@ -38,6 +38,7 @@ class BenchOptions:
 
     Attributes:
         triangles: Subdivide each scene to about this many triangles; images stay the same.
+        task: The task of the environments; of `step` only.
         num_resident_scenes, simulator_cuda_graph, compile_simulator, reuse_buffers: See `NavVectorEnv`; of `step` only.
         command: The command line, for the record.
     """
@@ -47,6 +48,7 @@ class BenchOptions:
     height: int = 64
     sensors: tuple[str, ...] = ("depth",)
     scenes: str = "homes:train?count=8"
+    task: str = "pointnav"
     num_resident_scenes: int | None = None
     triangles: int | None = None
     renderer: str = "auto"

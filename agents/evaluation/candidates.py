@@ -19,6 +19,7 @@ from batchsim.agents.runs.checkpoint import load_policy
 from batchsim.agents.search.mcts_agent import search_by_critic, search_by_distances
 from batchsim.agents.search.search_options import SearchOptions
 from batchsim.tasks import TASKS, choose_task
+from batchsim.tasks.registry import name_of_task
 
 BLIND = "blind:"
 MCTS = "mcts:"
@@ -130,7 +131,7 @@ def load_run(name: str, trust: bool = False, trusted_task: str | None = None) ->
     if not folder.is_dir():
         raise AgentError(f"{str(folder)!r} is neither a run folder nor a baseline ({', '.join(BASELINES)}).")
     config = TrainConfig.load(folder / "config.json")
-    if config.task not in TASKS and config.task != trusted_task and not trust:
+    if name_of_task(config.task) not in TASKS and config.task != trusted_task and not trust:
         raise AgentError(
             f"{folder / 'config.json'} names the task {config.task!r}, and importing it runs code of that module. If "
             f"you trust this run, add --trust or --task {config.task}."

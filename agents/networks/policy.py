@@ -21,6 +21,7 @@ from batchsim.agents.networks.vector_features import GOAL, feature_count, vector
 from batchsim.cuda_graph import Graphed
 
 _VECTOR_UNITS = 32
+GOAL_FUSIONS = ("late", "product", "early")
 _STOP_LOGIT = -3.0  # the initial bias of the action that ends the episode: taken about once in seventy steps
 
 
@@ -61,8 +62,8 @@ class PolicyConfig:
     goal_image_size: tuple[int, int] = (64, 64)
     """Height and width of the image of the goal, pixels."""
     goal_fusion: str = "late"
-    """Where a goal image meets the agent's own: late, features of both go into the core; early, the images are stacked
-    along their channels and encoded together."""
+    """Where a goal image meets the agent's own: late, features of both go into the core; product, the products of their
+    features too; early, the images are stacked along their channels and encoded together."""
 
     def check(self) -> None:
         """Raises `AgentError` if a size is out of range; the limits keep damaged files from filling the memory."""
@@ -83,13 +84,18 @@ class PolicyConfig:
         self._check_goal_fusion()
 
     def _check_goal_fusion(self) -> None:
-        if self.goal_fusion not in ("late", "early"):
-            raise AgentError(f"goal_fusion is {self.goal_fusion!r}; expected late or early.")
+        if self.goal_fusion not in GOAL_FUSIONS:
+            raise AgentError(f"goal_fusion is {self.goal_fusion!r}; expected one of {', '.join(GOAL_FUSIONS)}.")
         if self.fuses_early and (not self.images or self.goal_image_size != self.image_size):
             raise AgentError(
                 f"goal_fusion is early, but the goal image {self.goal_image_size} and the agent's own "
                 f"{self.image_size if self.images else '(none)'} have different sizes; choose late."
             )
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether the features of the goal image and of the agent's own are multiplied with each other."""
+        return bool(self.goal_image and self.images) and self.goal_fusion == "product"
 
     @property
     def fuses_early(self) -> bool:
@@ -138,7 +144,8 @@ class Policy(nn.Module):
             # The last row stands for the start of an episode.
             self.previous_action = nn.Embedding(config.num_actions + 1, config.action_embedding_size)
         inputs = _VECTOR_UNITS * (len(self.vectors) + len(self.categories)) + config.action_embedding_size
-        inputs += hidden * ((self.visual is not None) + (bool(config.goal_image) and not config.fuses_early))
+        encoded = bool(config.images), bool(config.goal_image) and not config.fuses_early, config.multiplies
+        inputs += hidden * sum(encoded)
         self.core = make_core(config.core, inputs, hidden, config.core_layers)
         self.actor = nn.Linear(hidden, config.num_actions)
         self.critic = nn.Linear(hidden, 1)
@@ -284,6 +291,8 @@ class Policy(nn.Module):
         encoder = self.visual if self.goal_visual is None else self.goal_visual
         if config.goal_image and not config.fuses_early and encoder is not None:
             parts.append(encoder({"rgb": observation[config.goal_image]}))
+            if config.multiplies:
+                parts.append(parts[-1] * parts[-2])
         return torch.cat(parts, -1)
 
     def _heads(self, hidden: Tensor) -> tuple[Tensor, Tensor]:

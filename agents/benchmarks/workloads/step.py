@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ from batchsim.agents.benchmarks.measure import Stages, Timing, synchronizer, tim
 from batchsim.agents.benchmarks.options import BenchOptions
 from batchsim.agents.benchmarks.record import BenchRecord, stage_times
 from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second
-from batchsim.tasks.pointnav import FORWARD, LEFT, RIGHT, STOP
+from batchsim.tasks import PointNav
 
-_ACTION_SHARES = {STOP: 0.01, FORWARD: 0.6, LEFT: 0.2, RIGHT: 0.19}
+_ACTION_SHARES = {"stop": 0.01, "found": 0.01, "forward": 0.6, "left": 0.2, "right": 0.19}
 """Mostly forward. With uniform actions, one in four would be a stop and episodes would last four steps."""
 _DRAWN = 64  # batches of actions that are drawn in advance
 _STEPS_WITH_CHANGES = 600
@@ -27,6 +27,7 @@ def bench_step(options: BenchOptions) -> BenchRecord:
     env = NavVectorEnv(
         options.num_envs,
         options.scenes if options.triangles is None else options.load_scenes(),
+        task=options.task,
         num_resident_scenes=options.num_resident_scenes,
         sensors=options.sensors,
         width=options.width,
@@ -44,7 +45,8 @@ def bench_step(options: BenchOptions) -> BenchRecord:
 
 
 def _measure(env: NavVectorEnv, options: BenchOptions) -> BenchRecord:
-    actions = itertools.cycle(random_actions(options.num_envs, options.seed, env.device))
+    names = env.task.action_names
+    actions = itertools.cycle(random_actions(options.num_envs, options.seed, env.device, names))
     synchronize = synchronizer(env.device)
 
     def step() -> None:
@@ -99,10 +101,11 @@ def _stages(
     return stage_times(render=render, simulate=us_per_frame - render)
 
 
-def random_actions(num_envs: int, seed: int, device: torch.device) -> list[Tensor]:
-    """Draw batches of actions int64 `[num_envs]` with the probabilities of `_ACTION_SHARES`."""
+def random_actions(
+    num_envs: int, seed: int, device: torch.device, names: Sequence[str] = PointNav.action_names
+) -> list[Tensor]:
+    """Draw batches of actions int64 `[num_envs]` of those called `names`, with the weights of `_ACTION_SHARES`."""
     generator = torch.Generator().manual_seed(seed)
-    shares = torch.tensor(list(_ACTION_SHARES.values()))
+    shares = torch.tensor([_ACTION_SHARES.get(name, 0.0) for name in names])
     drawn = torch.multinomial(shares, _DRAWN * num_envs, replacement=True, generator=generator)
-    chosen = torch.tensor(list(_ACTION_SHARES))[drawn].reshape(_DRAWN, num_envs).to(device)
-    return list(chosen)
+    return list(drawn.reshape(_DRAWN, num_envs).to(device))

@@ -14,9 +14,7 @@ def evaluate(make_env, name, scenes, task="pointnav", count=8, **options):
     env = make_env(4, scenes, task=task, sensors=(), action_mode="velocity", device="cpu", **options)
     chosen = sample_episodes(list(env.simulator.scenes.scenes), count, seed=1)
     _, episodes = env.task.prepare(list(env.simulator.scenes.scenes), chosen)
-    env = make_env(
-        4, scenes, task=task, episodes=episodes, sensors=(), action_mode="velocity", device="cpu", **options
-    )
+    env = make_env(4, scenes, task=task, episodes=episodes, sensors=(), action_mode="velocity", device="cpu", **options)
     return run_episodes(env, make_baseline(name, env), episodes, name, "here")
 
 

@@ -52,6 +52,7 @@ CONFIGS = {
         hidden_size=32,
         goal_image="imagegoal",
         goal_image_size=(32, 32),
+        goal_fusion="product",
     ),
     "goal image, stacked": PolicyConfig(
         images=("depth", "rgb"),

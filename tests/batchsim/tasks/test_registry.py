@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 import batchsim
 from batchsim import NavEnv, NavVectorEnv, OptionError, Task
 from batchsim.scenes import AgentBody, Mesh, bake, sample_episodes
-from batchsim.tasks import TASKS, Explore, Flee, PointNav, choose_task
+from batchsim.tasks import TASKS, Explore, Flee, ImageNav, MultiObjectNav, ObjectNav, PointNav, choose_task
 from batchsim.tasks.sensors import compass, gps
 from batchsim.world.resident_scenes import ResidentScenes
 from tests.helpers.infos import row_info
@@ -233,8 +233,17 @@ def test_choosing():
     assert choose_task("flee") == Flee()
     assert choose_task("pointnav", 0.5) == PointNav(success_distance=0.5)
     assert choose_task("batchsim.tasks.explore:Explore") == Explore()
+    assert choose_task("imagenav", 1.0) == ImageNav(success_distance=1.0)
     own = Explore(cell_reward=1.0)
     assert choose_task(own) is own
+
+
+def test_fields_follow_the_name():
+    wanted = ObjectNav(categories=("bed", "sofa"), success_reward=5.0)
+    assert choose_task("objectnav?categories=bed,sofa&success_reward=5") == wanted
+    assert choose_task("multi_objectnav?num_goals=2") == MultiObjectNav(num_goals=2)
+    assert choose_task("imagenav?success_distance=0.5", 1.0).success_distance == 1.0
+    assert choose_task("batchsim.tasks.explore:Explore?cell_reward=2") == Explore(cell_reward=2.0)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +254,13 @@ def test_choosing():
         ("batchsim.tasks.flee:Swim", "Swim"),
         ("batchsim.tasks.flee:dataclass", "subclass of batchsim.tasks.Task"),
         (3, "expected one of"),
+        ("imagenav?colour=red", r"no field 'colour'; expected some of success_distance, success_reward"),
+        ("objectnav?table=bed", "no field 'table'"),
+        ("imagenav?success_distance=near", r"success_distance='near': expected a value such as 0.2"),
+        ("imagenav?success_distance=-1", "success_distance=-1"),
+        ("imagenav?", "expected fields and values"),
+        ("imagenav?success_distance", "expected fields and values"),
+        ("imagenav?slack_reward=1&slack_reward=2", "expected fields and values"),
     ],
 )
 def test_what_is_no_task_is_named(task, told):
