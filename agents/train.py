@@ -45,7 +45,8 @@ class TrainCommand:
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = _DEFAULT_PRESET
-    """Set of defaults: quickstart, flee, explore, pointnav-depth or pointnav-rgb."""
+    """Set of defaults: quickstart, flee, explore, objectnav-cpu, imagenav-cpu, pointnav-depth, pointnav-rgb, objectnav or
+    imagenav."""
     out: Path = Path("runs/quickstart")
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False
