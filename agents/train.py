@@ -45,8 +45,8 @@ class TrainCommand:
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     preset: str = _DEFAULT_PRESET
-    """Set of defaults: quickstart, flee, explore, objectnav-cpu, imagenav-cpu, pointnav-depth, pointnav-rgb, objectnav or
-    imagenav."""
+    """Set of defaults: quickstart, flee, explore, objectnav-cpu and imagenav-cpu for CPUs; pointnav-depth,
+    pointnav-rgb, objectnav and imagenav for a GPU."""
     out: Path = Path("runs/quickstart")
     """Folder of the run: config.json, checkpoint/, log.jsonl, tensorboard/, evaluation.json, report.html."""
     resume: bool = False

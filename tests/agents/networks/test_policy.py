@@ -150,3 +150,29 @@ def test_configs_fit_the_environment_and_come_back_from_json():
     for config in (seeing, blind, without_goal):
         assert msgspec.json.decode(msgspec.json.encode(config), type=PolicyConfig) == config
         Policy(config)
+
+
+@pytest.mark.parametrize("fusion", ["late", "product", "early"])
+def test_a_goal_image_changes_what_is_done(seeded, fusion):
+    sizes = {"image_size": (16, 16), "goal_image_size": (16, 16), "visual_channels": (4, 8), "hidden_size": 24}
+    policy = Policy(PolicyConfig(images=("rgb",), vectors={}, goal_image="imagegoal", goal_fusion=fusion, **sizes))
+    images = torch.randint(0, 256, (2, ENVS, 16, 16, 3), dtype=torch.uint8)
+    start = torch.ones(ENVS, dtype=torch.bool)
+    action, state = policy.blank_action(ENVS), policy.initial_state(ENVS)
+
+    def value(own, goal, prepared=False):
+        observation = {"rgb": own, "imagegoal": goal}
+        observation = policy.prepare(observation) if prepared else observation
+        return policy.step(observation, action, start, state)[1]
+
+    first = value(images[0], images[0])
+    assert not torch.allclose(first, value(images[0], images[1]), atol=1e-4)
+    assert torch.allclose(first, value(images[0], images[0], prepared=True), atol=1e-3)
+
+
+def test_images_of_different_sizes_are_not_stacked():
+    sizes = {"image_size": (16, 16), "goal_image_size": (32, 32), "visual_channels": (4, 8)}
+    with pytest.raises(AgentError, match=r"goal_fusion is early.*\(32, 32\).*\(16, 16\) have different sizes"):
+        Policy(PolicyConfig(goal_image="imagegoal", goal_fusion="early", **sizes))
+    with pytest.raises(AgentError, match="goal_fusion is 'sum'; expected one of late, product, early"):
+        Policy(PolicyConfig(goal_image="imagegoal", goal_fusion="sum"))
