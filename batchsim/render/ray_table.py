@@ -23,7 +23,7 @@ def equirectangular(width: int, height: int, hfov: float, vfov: float) -> RayTab
     edges = (0.5 - np.arange(height + 1) / height) * vfov
     solid_angle = hfov / width * (np.sin(edges[:-1]) - np.sin(edges[1:]))
     size = np.broadcast_to(np.sqrt(solid_angle)[:, None], (height, width))
-    return _table(*np.meshgrid(longitude, (edges[:-1] + edges[1:]) / 2), size)
+    return _table(longitude, (edges[:-1] + edges[1:]) / 2, size)
 
 
 def fisheye(width: int, height: int, hfov: float) -> RayTable:
@@ -49,11 +49,11 @@ def fisheye(width: int, height: int, hfov: float) -> RayTable:
 
 def fan(horizontal: NDArray, vertical: NDArray) -> RayTable:
     """Returns rays at the angles `horizontal` (columns; radians to the left) and `vertical` (rows; radians up)."""
-    shape = len(vertical), len(horizontal)
-    return _table(*np.meshgrid(horizontal, vertical), np.ones(shape))
+    return _table(horizontal, vertical, np.ones((len(vertical), len(horizontal))))
 
 
-def _table(longitude: NDArray, latitude: NDArray, size: NDArray) -> RayTable:
+def _table(longitudes: NDArray, latitudes: NDArray, size: NDArray) -> RayTable:
+    longitude, latitude = np.meshgrid(longitudes, latitudes)
     level = np.cos(latitude)
     parts = (-np.sin(longitude) * level, np.sin(latitude), -np.cos(longitude) * level, size)
     return np.stack(parts, -1).astype(np.float32)
