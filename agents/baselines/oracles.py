@@ -6,14 +6,20 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
+from batchsim.expert.expert import Expert
 from batchsim.expert.path_follower import PathFollower
 
 
 class ExpertAgent:
-    """Oracle of tasks that have an expert: does what `NavVectorEnv.expert` says."""
+    """Oracle of tasks that have an expert: does what `NavVectorEnv.expert` says.
+
+    With velocity control, the actions are those of an environment with numbered ones.
+    """
 
     def __init__(self, env: NavVectorEnv) -> None:
-        self._expert = env.simulator.expert
+        simulator, options = env.simulator, env.simulator.options
+        moves = options.forward_step, options.turn_angle
+        self._expert = Expert(simulator.scenes, simulator.state, simulator.motion, env.task, *moves)
 
     def act(self, observation: dict[str, Tensor], episode_start: Tensor, uniform: Tensor) -> Tensor:
         """Decide by the distances on the map."""
