@@ -97,6 +97,16 @@ def test_actions_walk_more_than_they_stop():
     assert torch.equal(actions, torch.stack(random_actions(500, 0, torch.device("cpu"))))
 
 
+@pytest.mark.parametrize("task", ["objectnav", "imagenav"])
+def test_steps_of_other_tasks(capsys, task):
+    options = ["--task", task, "--sensors", "rgb", "--scenes", "homes:train?count=1", "--no-limits", "--json"]
+    code, printed = run(capsys, "step", *SMALL, *options)
+    assert code == 0, printed.err
+    record = json.loads(printed.out)
+    assert record["fps"] > 0
+    assert record["options"]["task"] == task
+
+
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as exit_info:
         bench.main(list(arguments))
