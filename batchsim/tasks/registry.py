@@ -62,13 +62,13 @@ def name_of_task(task: str) -> str:
 
 def _made(task: str) -> Task:
     kind = _class_of(name_of_task(task) if isinstance(task, str) else task)
-    _, _, query = task.partition("?")
+    _, mark, query = task.partition("?")
     try:
         given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
         given = []
     names = [name for name, _ in given]
-    if bool(query) != bool(given) or len(set(names)) < len(names):
+    if bool(mark) != bool(given) or len(set(names)) < len(names):
         raise OptionError(f"task={task!r}: expected fields and values such as ?success_distance=1&slack_reward=0.")
     made: Task = kind()
     return replace(made, **_values(task, made, dict(given))) if given else made  # type: ignore[type-var]

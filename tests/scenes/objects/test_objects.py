@@ -107,6 +107,16 @@ def test_distances_are_the_least_of_those_to_single_view_points(home):
         assert (known == np.isfinite(single)).all()
         # A part of the view points can only be farther away, by the gaps between those that were left out.
         assert (every[known] <= single[known] + 0.02).all()
+    fields = objects.category_distances
+
+    def cells_of(name):
+        rows = [r for r in range(len(objects)) if category_of(LABELS[objects.labels[r]]) == name]
+        return np.concatenate([objects.view_cells_of(r) for r in rows])
+
+    fewest = min(range(len(objects.categories)), key=lambda k: len(cells_of(objects.categories[k])))
+    single = distance_fields(walkable, walkable.positions[cells_of(objects.categories[fewest])]).min(0)
+    known = np.isfinite(single)
+    np.testing.assert_allclose(fields[fewest][known].astype(float), single[known], rtol=0.01, atol=0.01)
     for row, distances in zip(objects.goals[:1], objects.goal_distances[:1], strict=True):
         single = distance_fields(walkable, walkable.positions[objects.view_cells_of(row)]).min(0)
         known = np.isfinite(single)
