@@ -85,6 +85,14 @@ def test_a_vector_environment_with_two_cameras(homes, make_env):
         assert 0 < observation[name].max() <= 1
 
 
+def test_one_camera_needs_no_name(homes, make_env):
+    env = make_env(2, homes[:1], sensors=("depth", "rgb"), cameras=[Camera(16, 16, pitch=-30)], device="cpu")
+    plain = make_env(2, homes[:1], sensors=("depth", "rgb"), width=16, height=16, device="cpu")
+    tilted, level = env.reset(seed=0)[0], plain.reset(seed=0)[0]
+    assert set(tilted) == set(level)
+    assert tilted["depth"].mean() < level["depth"].mean()  # it sees more of the floor
+
+
 def test_a_single_environment_and_gymnasium_take_cameras(homes):
     env = gym.make("batchsim/PointNav-v0", scenes=homes[:1], cameras=[SIDE], device="cpu")
     observation, _ = env.reset(seed=0)
@@ -100,7 +108,7 @@ def test_a_single_environment_and_gymnasium_take_cameras(homes):
     ("cameras", "message"),
     [
         ([], "expected at least one"),
-        ([Camera()], r"names \[''\].*a unique name"),
+        ([Camera(), FRONT], r"names \['', 'front'\].*a unique name"),
         ([FRONT, {"name": "front"}], r"'front', 'front'.*a unique name"),
         ([{"name": "a", "fov": 80}], r"cameras\[0\]: fov: expected some of width, height, hfov"),
         ([{"name": "a", "width": 0}], "width=0.*1 to 4096"),
