@@ -298,6 +298,7 @@ const summed = (changes, perUnit) => {
     const goal = episode.category ? ` · goal: ${episode.category}` : "";
     $("player-note").textContent = `Episode ${episode.episode}${goal}${way}`;
     $("goal-view").hidden = !episode.hasGoalImage;
+    $("playback").classList.toggle("with-goal", episode.hasGoalImage);
     if (episode.hasGoalImage) $("goal-view").querySelector("img").src = $("goal-" + number).src;
     $("runs").replaceChildren(...episode.runs.map((one, i) => {
       const button = document.createElement("button");
