@@ -40,7 +40,8 @@ class RaggedTensor:
             at_once(self.write(slot, array))
 
     def _room(self, like: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
-        data = like.new_empty((self._num_slots * capacity, *like.shape[1:]))
+        # Zeros, or the system would provide memory page by page, whenever a larger scene comes into a slot.
+        data = like.new_zeros((self._num_slots * capacity, *like.shape[1:]))
         return data, torch.arange(self._num_slots, device=like.device) * capacity
 
     def write(self, slot: int, values: Tensor, first: int = 0) -> Iterator[int]:

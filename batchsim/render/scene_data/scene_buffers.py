@@ -101,9 +101,13 @@ class SceneBuffers:
             total = self.layout.total[unit]
             if name == "records":
                 self.records = RecordImage(self.context, total, size // 16)
+                if self.replaceable:
+                    self.records.clear()
                 continue
             # One more node: the root of a scene without triangles, which slots show while they change.
             self.buffers[name] = self.context.buffer(reserve=max(16, (total + (name == "nodes")) * size))
+            if self.replaceable:  # or memory would grow whenever a larger scene comes into a slot
+                self.buffers[name].clear()
         if self.parts.tree:
             self.buffers["nodes"].write(empty_root(), offset=self.empty_node * self._bytes["nodes"])
         self.buffers["table"] = self.context.buffer(reserve=16 * self.slots)

@@ -17,6 +17,13 @@ class RecordImage:
         self.texels = texels
         self.image = context.texture((ROW, max(1, -(-count * texels // ROW))), 4, dtype="u4")
 
+    def clear(self) -> None:
+        """Sets all records to 0, in pieces of at most 1 MiB."""
+        rows = np.zeros((64, ROW, 4), np.uint32)
+        for first in range(0, self.image.height, len(rows)):
+            count = min(len(rows), self.image.height - first)
+            self.image.write(rows[:count], (0, first, ROW, count))
+
     def write(self, first: int, records: np.ndarray) -> None:
         """Writes `records`, uint32 `[n, 4 * texels]`, from record `first` on."""
         texels = np.ascontiguousarray(records).reshape(-1, 4)
