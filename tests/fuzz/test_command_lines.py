@@ -110,7 +110,7 @@ def one_error(command, text):
     return len(own) == 1 and "Traceback" not in text
 
 
-TINY = ("--num-envs", "2", "--width", "8", "--height", "8", "--device", "cpu")
+TINY = ("--num-envs", "2", "--width", "16", "--height", "16", "--device", "cpu")
 ENDLESS = {"frames", "total-frames", "repeats", "seconds", "steps", "workers"}
 """Options that ask for as much work as the user likes."""
 WITH_SCENE = {
