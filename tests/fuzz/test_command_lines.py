@@ -135,6 +135,7 @@ def test_command_lines_with_a_scene(command, count, tmp_path, monkeypatch):
     (tmp_path / "floor.obj").write_text("v 0 0 0\nv 4 0 0\nv 4 0 -4\nv 0 0 -4\nf 1 2 3 4\n")
     main, names = COMMANDS[command][0], [name for name in COMMANDS[command][3] if name not in ENDLESS]
     heads = st.sampled_from(WITH_SCENE[command])
+
     def check(drawn):
         head, options = drawn
         for name in ("run", "evaluated", "baked"):
