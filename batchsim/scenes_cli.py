@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -124,7 +124,7 @@ def main(
         errors: Their exceptions that become one line on stderr.
     """
     commands = [Annotated[cls, tyro.conf.subcommand(name)] for name, cls in (_COMMANDS | dict(more or {})).items()]
-    union = Union[tuple(commands)]  # noqa: UP007  (made while running)
+    union: Any = Union[tuple(commands)]  # noqa: UP007  (made while running)
 
     def command() -> int:
         return run(parse_arguments(union, arguments, "batchsim-scenes", description=__doc__))

@@ -76,7 +76,9 @@ def _made(task: str) -> Task:
 
 def _values(task: str, made: Task, given: Mapping[str, str]) -> dict[str, Any]:
     """Returns the given values of fields of `made` as the types of their defaults."""
-    known = {f.name: getattr(made, f.name) for f in fields(made) if f.init} if is_dataclass(made) else {}
+    known: dict[str, Any] = (
+        {f.name: getattr(made, f.name) for f in fields(made) if f.init} if is_dataclass(made) else {}
+    )
     convert = {name: _CONVERT[type(value)] for name, value in known.items() if type(value) in _CONVERT}
     convert.pop("table", None)  # set by the environment
     values = {}

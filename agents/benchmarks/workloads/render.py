@@ -15,6 +15,7 @@ from batchsim.agents.benchmarks.record import BenchRecord, stage_times
 from batchsim.agents.benchmarks.workloads.limits import copy_bytes_per_second, traversal_rays_per_second
 from batchsim.render.backend_autotune import sample_views
 from batchsim.render.batch_renderer import NO_SCENE
+from batchsim.render.camera import Camera
 from batchsim.render.opengl.devices import choose_device
 from batchsim.scenes import Scene
 
@@ -61,8 +62,10 @@ def bench_render(options: BenchOptions) -> BenchRecord:
 def _limits(
     scenes: list[Scene], views: tuple[Tensor, Tensor], renderer: BatchRenderer, device: torch.device
 ) -> dict[str, float]:
+    camera = renderer.cameras[0]
+    assert isinstance(camera, Camera)  # benchmarks have no lidars
     return {
-        "traversal_rays_per_second": traversal_rays_per_second(scenes, views, renderer.cameras[0], device),
+        "traversal_rays_per_second": traversal_rays_per_second(scenes, views, camera, device),
         "copy_bytes_per_second": copy_bytes_per_second(device),
     }
 

@@ -52,7 +52,8 @@ class PatchEncoder(nn.Module):
         """
         parts = [self._pixels(observation, name) for name in self.images]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        for layer in self.patches:  # in the order of `to_nested_patches` the inputs of a layer are neighbours
+        layer: nn.Linear
+        for layer in self.patches:  # type: ignore[assignment]  # in the order of `to_nested_patches` the inputs of a layer are neighbours
             x = layer(x.reshape(-1, layer.in_features)).relu_()
         return self.out(x.reshape(-1, self.out.in_features)).relu_()
 

@@ -29,7 +29,7 @@ def read_with_trimesh(files: SourceFiles) -> Iterator[Surface]:
     images = ColladaImages(files)
     try:
         frame = to_metres_with_y_up(open_collada(path)) if kind == "dae" else np.eye(4)
-        scene = trimesh.load_scene(path, file_type=kind, process=False, resolver=images)
+        scene = trimesh.load_scene(path, file_type=kind, process=False, resolver=images)  # type: ignore[arg-type]
         if images.error is not None:
             raise images.error
         placed = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
