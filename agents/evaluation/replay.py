@@ -123,7 +123,7 @@ def _repeat_actions(
                 tracer.add(observation, action.to(env.device))
             observation, _, _, _, info = env.step(action)
             images.add(observation)
-            same &= _on_recorded_path(records, step, info["position"])
+            same &= on_recorded_path(records, step, info["position"])
         seen = {
             name: [frames[: n + 1] for frames, n in zip(images.by_env(name), steps, strict=True)]
             for name in images.names
@@ -132,8 +132,8 @@ def _repeat_actions(
     return seen, traces, same
 
 
-def _on_recorded_path(records: Sequence[EpisodeRecord], step: int, position: Tensor) -> np.ndarray:
-    """Whether each agent is at its recorded position after `step`, bool `[N]`; True after the episode's end."""
+def on_recorded_path(records: Sequence[EpisodeRecord], step: int, position: Tensor) -> np.ndarray:
+    """Returns whether each agent is at its recorded position after `step`, bool `[N]`; True after the episode's end."""
     here = position.cpu().numpy()
     there = [record.path[min(step + 1, len(record.path) - 1)] for record in records]
     ended = np.array([step >= len(record.actions) for record in records])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from batchsim.agents.evaluation.candidates import Candidate
+from batchsim.agents.evaluation.last_chance import last_chances
 from batchsim.agents.evaluation.replay import replay_episodes
 from batchsim.agents.evaluation.result_files import save_evaluation
 from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
@@ -52,7 +53,7 @@ def write_evaluation(
     shown = choose_replays(evaluations[0], videos)
     runs = [
         # Other agents have videos of the same episodes; for baselines the path is enough.
-        _reported(session, candidate, evaluation, shown if k == 0 or candidate.policy else ())
+        _reported(session, candidate, evaluation, shown if k == 0 or candidate.policy else (), k == 0)
         for k, (candidate, evaluation) in enumerate(zip(candidates, evaluations, strict=True))
     ]
     record = load_record(out) or (candidates[0].run and load_record(candidates[0].run)) or None
@@ -75,17 +76,26 @@ def _goal_images(
 
 
 def _reported(
-    session: EvalSession, candidate: Candidate, evaluation: Evaluation, shown: Sequence[EpisodeRecord]
+    session: EvalSession,
+    candidate: Candidate,
+    evaluation: Evaluation,
+    shown: Sequence[EpisodeRecord],
+    is_first: bool,
 ) -> ReportedRun:
-    """`evaluation` with its training log and configuration, and replays of the episodes in `shown`."""
+    """`evaluation` with its training log and configuration, and replays of the episodes in `shown`.
+
+    For the first agent, the points of no return of its failures too.
+    """
     wanted = {record.key for record in shown}
     records = [record for record in evaluation.records if record.key in wanted]
     options = session.env_options(candidate)
     episodes = session.episodes_for(candidate).episodes
     replays = replay_episodes(records, episodes, session.scenes, options, candidate.policy)
+    chances = last_chances(evaluation.records, episodes, session.scenes, options) if is_first else {}
     if candidate.run is None:
-        return ReportedRun(evaluation, replays=replays)
-    return ReportedRun(evaluation, read_curves(candidate.run), candidate.config.to_json(), replays)
+        return ReportedRun(evaluation, replays=replays, last_chances=chances)
+    curves, config = read_curves(candidate.run), candidate.config.to_json()
+    return ReportedRun(evaluation, curves, config, replays, last_chances=chances)
 
 
 def _folder_name(agent: str) -> str:

@@ -21,6 +21,7 @@ class ReportedRun:
         config: The training configuration. It is shown unchanged; its `scenes` names the training set.
         replays: The images of some of its episodes.
         shrunk: How it was shrunk, if it was.
+        last_chances: Steps of failed episodes after which an expert could still have succeeded, by scene and id.
     """
 
     evaluation: Evaluation
@@ -28,3 +29,4 @@ class ReportedRun:
     config: Mapping[str, Any] = field(default_factory=dict)
     replays: Iterable[EpisodeReplay] = ()
     shrunk: ShrinkRecord | None = None
+    last_chances: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -10,7 +10,6 @@ import numpy as np
 
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.agents.report.formatting import finite
-from batchsim.agents.report.gallery.failure_causes import Cause, failure_cause
 from batchsim.agents.report.gallery.fog import FogMap, fog_of
 from batchsim.agents.report.gallery.goal_distances import GoalDistances
 from batchsim.agents.report.gallery.maps import MapImage
@@ -62,7 +61,6 @@ class EpisodeDrawing:
         shortest: The shortest path as SVG path data; empty if unknown.
         goal: The goal; None for tasks without one.
         panel: The width of each storey's panel. Paths are interrupted between storeys.
-        cause: Why the first run failed; None if it did not, or if there is no map.
     """
 
     view: View
@@ -76,7 +74,6 @@ class EpisodeDrawing:
     shortest: str
     goal: tuple[float, float] | None
     panel: float
-    cause: Cause | None = None
 
     def thumbnail(self) -> Thumbnail:
         """The first run as a still image."""
@@ -133,15 +130,7 @@ def draw_episode(
         shortest=path_data(shortest, plan.panel_width),
         goal=tuple(goals[0].tolist()) if len(goals) else None,
         panel=plan.panel_width,
-        cause=_cause(runs[0], paths[0], to_goal, fog_map),
     )
-
-
-def _cause(record: EpisodeRecord, path: np.ndarray, to_goal: GoalDistances | None, fog_map: FogMap) -> Cause | None:
-    if to_goal is None or not len(path) or len(record.headings) != len(path):
-        return None
-    saw_goal = fog_map.sees(path, np.array(record.headings), np.array(record.goal))
-    return failure_cause(record, to_goal.of(path), saw_goal)
 
 
 def _draw_without_map(

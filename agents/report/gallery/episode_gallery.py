@@ -13,7 +13,7 @@ from batchsim.agents.report.formatting import as_changes, finite, series, style_
 from batchsim.agents.report.gallery.controls import Controls, gallery_controls
 from batchsim.agents.report.gallery.drawing import EpisodeDrawing, Thumbnail, draw_episode
 from batchsim.agents.report.gallery.episode_choice import EpisodeChoice, choose_episodes
-from batchsim.agents.report.gallery.failure_causes import Cause, CauseCount, count_causes
+from batchsim.agents.report.gallery.failure_causes import Cause, CauseCount, cause_on_map, count_causes
 from batchsim.agents.report.gallery.fog import AgentView, FogMap
 from batchsim.agents.report.gallery.maps import MapImage, draw_map
 from batchsim.agents.report.replays.replay_video import ReplayVideo
@@ -84,7 +84,7 @@ class Gallery:
     Attributes:
         note: Which episodes are shown.
         controls: Filters, sort orders and legend.
-        causes: How many of the failures shown have which cause.
+        causes: How many of all failures have which cause.
         maps: The shared maps.
         hfov: The agent's horizontal field of view, degrees.
         cards: The episodes, worst first.
@@ -121,12 +121,14 @@ class DrawnEpisodes:
         runs: For each of them the runs of all agents that ran it, as the agent's index and its record.
         drawings: Their drawings.
         maps: Maps by scene.
+        causes: Why the failures of the first agent failed, all of them, by scene and id of the episode.
     """
 
     choice: EpisodeChoice
     runs: tuple[tuple[tuple[int, EpisodeRecord], ...], ...]
     drawings: tuple[EpisodeDrawing, ...]
     maps: Mapping[str, MapImage]
+    causes: Mapping[tuple[str, str], Cause]
 
 
 def draw_episodes(
@@ -135,9 +137,16 @@ def draw_episodes(
     """Choose up to `count` episodes of the first evaluation, and draw the runs of all agents on maps of `scenes`."""
     choice = choose_episodes(evaluations[0], count)
     chosen = [evaluations[0].records[i] for i in choice.chosen]
-    names = sorted({record.scene for record in chosen if record.scene in scenes})
+    failures = [record for record in evaluations[0].records if record.has_success and not record.succeeded]
+    names = sorted({record.scene for record in (*chosen, *failures) if record.scene in scenes})
     maps = {name: draw_map(scenes[name]) for name in names}
     fog_maps = {name: FogMap(image, view) for name, image in maps.items()}
+    causes = {
+        record.key: cause
+        for record in failures
+        if record.scene in maps
+        and (cause := cause_on_map(record, scenes[record.scene], fog_maps[record.scene])) is not None
+    }
     by_episode = [{record.key: record for record in evaluation.records} for evaluation in evaluations]
     runs = tuple(
         tuple((agent, known[record.key]) for agent, known in enumerate(by_episode) if record.key in known)
@@ -147,7 +156,8 @@ def draw_episodes(
         draw_episode(record, [run for _, run in same], maps.get(record.scene), fog_maps.get(record.scene))
         for record, same in zip(chosen, runs, strict=True)
     )
-    return DrawnEpisodes(choice, runs, drawings, maps)
+    shown = {record.scene for record in chosen}
+    return DrawnEpisodes(choice, runs, drawings, {name: maps[name] for name in names if name in shown}, causes)
 
 
 def episode_gallery(
@@ -155,9 +165,23 @@ def episode_gallery(
     drawn: DrawnEpisodes,
     videos: VideoSet,
     hfov: float,
+<<<<<<< HEAD
     goal_images: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Gallery:
     """The gallery of the drawn episodes, with videos and with data URIs of goal images where there are some."""
+=======
+    last_chances: Mapping[tuple[str, str], int] | None = None,
+) -> Gallery:
+    """The gallery of the drawn episodes, with videos where there are some.
+
+    Args:
+        evaluations: The evaluations, in the order of the agents.
+        drawn: The episodes.
+        videos: Their videos.
+        hfov: The agent's horizontal field of view, degrees.
+        last_chances: Steps of the first agent's failures after which an expert could still have succeeded.
+    """
+>>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
     first = evaluations[0]
     names = list(drawn.maps)
     cards, plays = [], []
@@ -165,14 +189,21 @@ def episode_gallery(
         same = [_Run(agent, evaluations[agent].agent, record, videos.find(agent, record)) for agent, record in runs]
         scene = same[0].record.scene
         map_index = names.index(scene) if scene in drawn.maps else None
+<<<<<<< HEAD
         goal = goal_images.get(same[0].record.key, "")
         about = first.category_of(same[0].record), goal
         cards.append(_card(rank, same, drawing, map_index, first.measures, *about))
         plays.append(_play(same, drawing, map_index, first.measures, videos.videos, *about))
+=======
+        key = same[0].record.key
+        chance = _last_chance(same[0].record, (last_chances or {}).get(key))
+        cards.append(_card(rank, same, drawing, map_index, first.measures, drawn.causes.get(key)))
+        plays.append(_play(same, drawing, map_index, first.measures, videos.videos, chance))
+>>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
     return Gallery(
         note=_note(drawn.choice, first, len(videos.videos)),
         controls=gallery_controls(first),
-        causes=count_causes([runs[0][1] for runs in drawn.runs], [drawing.cause for drawing in drawn.drawings]),
+        causes=count_causes(first.records, drawn.causes, {runs[0][1].key for runs in drawn.runs}, last_chances),
         maps=tuple(drawn.maps.values()),
         hfov=hfov,
         cards=tuple(cards),
@@ -207,15 +238,19 @@ def _card(
     drawing: EpisodeDrawing,
     map_index: int | None,
     measures: Sequence[str],
+<<<<<<< HEAD
     category: str,
     goal_image: str,
+=======
+    cause: Cause | None,
+>>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
 ) -> Card:
     record = runs[0].record
     values = {name: finite(record.measures[name]) for name in measures} | {"start": finite(record.start_distance)}
     return Card(
         rank=rank,
         outcome=_outcome(record),
-        cause=drawing.cause,
+        cause=cause,
         values=json.dumps(values),
         map_index=map_index,
         thumbnail=drawing.thumbnail(),
@@ -234,6 +269,13 @@ def _card(
         category=category,
         goal_image=goal_image,
     )
+
+
+def _last_chance(record: EpisodeRecord, step: int | None) -> dict[str, str]:
+    """Until when an expert could have saved the episode, as a fact of the player."""
+    if step is None:
+        return {}
+    return {"Point of no return": f"step {step} of {len(record.actions)}" if step >= 0 else "before the start"}
 
 
 def _outcome(record: EpisodeRecord) -> str:
@@ -275,8 +317,12 @@ def _play(
     map_index: int | None,
     measures: Sequence[str],
     videos: Sequence[ReplayVideo],
+<<<<<<< HEAD
     category: str,
     goal_image: str,
+=======
+    last_chance: Mapping[str, str],
+>>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
 ) -> dict[str, Any]:
     """What the page's script needs to play one episode."""
     record = runs[0].record
@@ -294,7 +340,8 @@ def _play(
                 "agent": visible(run.agent),
                 "color": run.color,
                 "outcome": _outcome(run.record),
-                "facts": {visible(style.title): style.one(run.record.measures[name]) for name, style in styles.items()},
+                "facts": {visible(style.title): style.one(run.record.measures[name]) for name, style in styles.items()}
+                | (last_chance if i == 0 else {}),
                 "x": as_changes(drawing.points[i][:, 0], 10),
                 "y": as_changes(drawing.points[i][:, 1], 10),
                 "headings": as_changes(drawing.headings[i], 100),

@@ -95,22 +95,21 @@ class FogMap:
                 seen[cells[seen[cells] < 0]] = step
         return seen.reshape(self.shape)
 
-    def sees(self, path: np.ndarray, headings: np.ndarray, point: np.ndarray) -> bool:
-        """Whether `point` `[3]` is in view from any position of `path` `[P, 3]` with the heading `[P]` there."""
-        eyes, target = self._plan.to_pixel(path) / self._pixels, self._plan.to_pixel(point) / self._pixels
-        gap = target - eyes
-        distance = np.linalg.norm(gap, axis=1)
-        forward = -np.stack([np.sin(headings), np.cos(headings)], 1)
-        in_view = (gap * forward).sum(1) >= distance * np.cos(np.radians(self._agent_view.hfov) / 2)
-        in_view &= distance <= self._right.shape[1]
-        in_view &= self._plan.storey(np.asarray(path)[:, 1]) == self._plan.storey(np.asarray(point)[1])
-        # The last cell is left out: a goal may lie in a cell that a wall touches.
-        share = np.arange(0, 1, 0.5 / max(1.0, float(distance.max())))
-        places = eyes[in_view, None] + share[:, None] * gap[in_view, None]
-        near = np.linalg.norm(target - places, axis=2) <= 1.5
-        column, row = places.astype(np.int32).transpose(2, 0, 1)
-        blocked = self._blocked[row.clip(0, self.shape[0] - 1), column.clip(0, self.shape[1] - 1)] & ~near
-        return bool((~blocked.any(1)).any())
+    def share_seen(self, path: np.ndarray, headings: np.ndarray, point: np.ndarray, radius: float) -> float:
+        """Returns how much of what can be seen from `point` within `radius` was ever in the agent's view, in [0, 1].
+
+        Args:
+            path: Positions float `[P, 3]`, metres.
+            headings: Headings float `[P]`, radians.
+            point: The point `[3]`, metres.
+            radius: Metres.
+        """
+        place = self._plan.to_pixel(point) / self._pixels
+        around = self._visible_cells(place, int(self._plan.storey(np.asarray(point)[1])), np.arange(len(self._right)))
+        down, right = np.divmod(around, self.shape[1])
+        gap = np.hypot(right + 0.5 - place[0], down + 0.5 - place[1])
+        around = np.unique(around[gap * self._pixels <= radius * self._plan.pixels_per_metre])
+        return float((self.first_seen(path, headings).reshape(-1)[around] >= 0).mean()) if len(around) else 1.0
 
     def _visible_cells(self, place: np.ndarray, storey: int, rays: np.ndarray) -> np.ndarray:
         """Flat indices of the cells that these rays from `place` (column, row, in cells) reach."""

@@ -74,7 +74,7 @@ stuck.path[20:] = [[5.8, 0.0, 1.0]] * len(stuck.path[20:])
 def test_each_cause_is_recognised(scene, cause) -> None:
     evaluation = Evaluation("a", "s", 0, (CASES[cause],))
     drawn = draw_episodes([evaluation], {"halves": scene}, 10, AgentView())
-    assert drawn.drawings[0].cause is cause
+    assert list(drawn.causes.values()) == [cause]
 
 
 @needs_browser
@@ -102,24 +102,34 @@ def test_successes_have_no_cause(scene) -> None:
     record = failed([(1, 1), (3, 1)])
     record.measures["success"] = 1.0
     drawn = draw_episodes([Evaluation("a", "s", 0, (record,))], {"halves": scene}, 10, AgentView())
-    assert drawn.drawings[0].cause is None
+    assert drawn.causes == {}
 
 
 def test_counts_leave_out_what_did_not_occur() -> None:
-    records = [CASES[STOPPED], failed(ROUND), CASES[STOPPED]]
+    records = [replace(record, episode_id=str(k)) for k, record in enumerate([CASES[STOPPED], failed(ROUND)] * 2)]
     records[1].measures["distance_to_goal"] = 5.0
-    counts = count_causes([*records, records[0]], [STOPPED, CIRCLES, STOPPED, None])
+    found = {records[0].key: STOPPED, records[1].key: CIRCLES, records[2].key: STOPPED}
+    counts = count_causes(records, found, {records[0].key}, {records[0].key: 10, records[2].key: 20})
     assert [(each.cause, each.count, each.distance) for each in counts] == [(STOPPED, 2, 3.0), (CIRCLES, 1, 5.0)]
+    assert [(each.shown, each.last_chance) for each in counts] == [(1, 15.0), (0, None)]
 
 
-def test_a_goal_is_seen_along_free_lines_within_the_view(scene) -> None:
+def test_failures_that_are_not_shown_count_too(scene) -> None:
+    records = tuple(replace(CASES[cause], episode_id=str(k)) for k, cause in enumerate([STOPPED, CIRCLES, STOPPED]))
+    drawn = draw_episodes([Evaluation("a", "s", 0, records)], {"halves": scene}, 1, AgentView())
+    assert len(drawn.runs) == 1
+    assert sorted(cause.key for cause in drawn.causes.values()) == ["circles", "stopped", "stopped"]
+
+
+def test_how_much_of_the_surroundings_of_a_point_is_seen(scene) -> None:
     fog_map = FogMap(draw_map(scene), AgentView(hfov=90.0, reach=10.0))
     goal = np.array(GOAL)
 
-    def sees(x, z, heading):
-        return fog_map.sees(np.array([[x, 0.0, z]]), np.array([heading]), goal)
+    def share(x, z, heading, radius=2.0):
+        return fog_map.share_seen(np.array([[x, 0.0, z]]), np.array([heading]), goal, radius)
 
-    assert sees(8, 7, 0.0)  # ahead, through free space
-    assert not sees(8, 7, math.pi)  # behind
-    assert not sees(2, 1, EAST)  # behind the wall
-    assert not sees(5.5, 5.0, EAST)  # the wall's end hides it
+    assert share(8, 7, 0.0) == 1.0  # ahead, through free space
+    assert share(8, 7, math.pi) == 0.0  # behind
+    assert share(2, 1, EAST) == 0.0  # behind the wall
+    assert share(5.5, 5.0, EAST) == 0.0  # the wall's end hides it
+    assert 0.2 < share(8, 1, 0.0, 3.0) < 0.8  # a look to one side
