@@ -3,7 +3,8 @@
 A spec is one of:
 
 - `"homes:train"` (1,000 generated homes), `"homes:val"` (100), `"homes:test"` (100), with options
-  `"?detail=low|medium|high&count=64"`; a single home is `"homes:train/17"`;
+  `"?detail=low|medium|high&count=64"`; a single home is `"homes:train/17"`; `look=1`, `furniture=1` and `light=1` give
+  other colours and textures, other furniture, and other light in the same rooms;
 - `"one-room"`, `"four-rooms"`, `"maze"`: small known worlds;
 - a 3D file: .glb .gltf .obj .ply .stl .off .dae .usd .usda .usdc .usdz, with options `"?up=z&scale=0.01"` (also
   `alpha`, `root` and `force`: see `importer.import_file`; `wall_tops`: see `bake`), or a baked .scene;
@@ -30,9 +31,11 @@ from batchsim.scenes.baking.scene import Scene
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.bake_many import bake_many
 from batchsim.scenes.sources.file_sources import file_sources, folder_sources, listed, parse_options, refuse_rest
+from batchsim.scenes.sources.home_variation import LARGEST, Variation
 from batchsim.scenes.sources.scene_source import HomeSource, MemorySource, SceneSource, WorldSource
 
 DETAILS = ("low", "medium", "high")
+VARIED = ("look", "furniture", "light")
 WORLDS = ("one-room", "four-rooms", "maze")
 
 
@@ -177,10 +180,19 @@ def _homes(text: str, baking: _Baking) -> list[SceneSource]:
     else:
         count = options.pop("count", str(home_set.size))
         indices = range(_whole_number(text, "count", count, 1, home_set.size))
-    refuse_rest(text, options, ("detail",) if index else ("detail", "count"))
-    suffix = "" if detail == "low" else f"?detail={detail}"
+    varied = {name: options.pop(name, "0") for name in VARIED}
+    variation = Variation(**{name: _whole_number(text, name, value, 0, LARGEST) for name, value in varied.items()})
+    refuse_rest(text, options, ("detail", *VARIED) if index else ("detail", "count", *VARIED))
+    chosen = "&".join(filter(None, ("" if detail == "low" else f"detail={detail}", variation.suffix)))
+    suffix = f"?{chosen}" if chosen else ""
     return [
-        HomeSource(name=f"homes:{set_name}/{i}{suffix}", seed=home_set.first_seed + i, detail=detail, **baking.options)
+        HomeSource(
+            name=f"homes:{set_name}/{i}{suffix}",
+            seed=home_set.first_seed + i,
+            detail=detail,
+            variation=variation,
+            **baking.options,
+        )
         for i in indices
     ]
 

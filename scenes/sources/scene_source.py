@@ -18,6 +18,7 @@ from batchsim.scenes.errors import SceneError
 from batchsim.scenes.labels import LABELS
 from batchsim.scenes.mesh import Mesh
 from batchsim.scenes.sources.assembly.transparency import AlphaPolicy
+from batchsim.scenes.sources.home_variation import Variation
 
 IMPORT_FOLDERS = ("assembly", "gltf", "obj", "other_formats", "ply", "surfaces")
 """The folders in `sources` whose code turns files into meshes."""
@@ -113,6 +114,7 @@ class HomeSource(BakedSource):
     name: str = ""
     seed: int = 0
     detail: str = "low"
+    variation: Variation = field(default_factory=Variation)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -120,24 +122,29 @@ class HomeSource(BakedSource):
         return LABELS
 
     @property
-    def categories(self) -> tuple[str, ...]:
-        """Those of the furniture in its plan, which takes 10 ms to draw."""
+    def categories(self) -> tuple[str, ...] | None:
+        """Those of the furniture in its plan, which takes 10 ms to draw; unknown with other furniture."""
         from batchsim.scenes.homes.contents import home_categories
 
+        if self.variation.furniture:
+            return None
         return home_categories(self.seed, self.detail)
 
     def content(self) -> str:
         """Returns the generator's arguments."""
-        return f"home|{self.seed}|{self.detail}"
+        return f"home|{self.seed}|{self.detail}" + (f"|{self.variation}" if self.variation else "")
 
     def code(self) -> tuple[str, ...]:
         """Returns the files of the generator."""
-        return ("homes/**/*.py",)
+        return ("homes/**/*.py", *(["sources/varied_home.py"] if self.variation else []))
 
     def read_mesh(self) -> tuple[Mesh, tuple[str, ...]]:
         """Generates the home."""
         from batchsim.scenes.homes import generate_home
+        from batchsim.scenes.sources.varied_home import varied_home
 
+        if self.variation:
+            return varied_home(self.seed, self.detail, self.variation), LABELS
         return generate_home(self.seed, self.detail).mesh, LABELS
 
 
