@@ -27,6 +27,8 @@ from batchsim.agents.evaluation.candidates import Candidate, find_candidates, lo
 from batchsim.agents.evaluation.episode_selection import EvalEpisodes, episodes_of_file, episodes_of_set
 from batchsim.agents.evaluation.results import Evaluation
 from batchsim.agents.evaluation.session import MAX_EPISODE_STEPS, RENDERER, EvalSession
+from batchsim.agents.generalisation.conditions import Condition
+from batchsim.agents.generalisation.study import study, write_study
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.report import DEFAULT_VIDEOS, write_evaluation
 from batchsim.agents.search.search_options import SearchOptions
@@ -85,6 +87,9 @@ class EvalCommand:
     """Steps after which an episode is truncated."""
     device: str = "auto"
     """Device of simulation and networks: auto, cpu, cuda."""
+    generalisation: bool = False
+    """Compare runs that were trained in different numbers of homes: in their training homes, in those of --scenes, and
+    in controls. Writes generalisation.json and generalisation.html into --out."""
     export: Path | None = None
     """Also write the first agent's policy to this ONNX file."""
     json: bool = False
@@ -104,6 +109,8 @@ def _main(command: EvalCommand) -> int:
     search = SearchOptions(command.simulations, command.workers)
     candidates = find_candidates(command.agents, TrainConfig(task=command.task or "pointnav"), command.trust, search)
     task = candidates[0].config.task
+    if command.generalisation:
+        return _generalisation(command, candidates)
     if command.task not in (None, task):
         raise AgentError(f"--task {command.task}: {candidates[0].run} was trained for {task}.")
     out = command.out or candidates[0].run
@@ -113,16 +120,7 @@ def _main(command: EvalCommand) -> int:
         out.mkdir(parents=True, exist_ok=True)
     if command.export is not None:
         _export(candidates[0], command.export)
-    session = EvalSession(
-        _chosen(command),
-        command.num_envs,
-        command.seed,
-        command.deterministic,
-        command.renderer,
-        command.device,
-        command.max_episode_steps,
-        setting=command.setting,
-    )
+    session = _session(command, _chosen(command))
     _warn_left_out(session.chosen)
     evaluations = [session.run(candidate) for candidate in candidates]
     if out is not None:
@@ -134,6 +132,38 @@ def _main(command: EvalCommand) -> int:
         for evaluation in evaluations[: len(command.agents)]:
             print_table(evaluation)
     return 0
+
+
+def _generalisation(command: EvalCommand, runs: Sequence[Candidate]) -> int:
+    if command.out is None:
+        raise AgentError("--generalisation needs --out, the folder for its results.")
+    if command.episodes_file is not None or command.setting is not None:
+        raise AgentError(
+            "--generalisation runs the standard episodes of scene sets; leave out --episodes-file, --setting."
+        )
+
+    def evaluate(candidate: Candidate, condition: Condition) -> Evaluation:
+        chosen = episodes_of_set(condition.scenes, _EPISODES if command.episodes is None else command.episodes)
+        return _session(command, chosen).run(candidate)
+
+    results = study(runs, command.scenes, evaluate)
+    write_study(results, command.out)
+    if command.json:
+        print(json.dumps({"runs": [result.to_json() for result in results]}, allow_nan=False))
+    return 0
+
+
+def _session(command: EvalCommand, chosen: EvalEpisodes) -> EvalSession:
+    return EvalSession(
+        chosen,
+        command.num_envs,
+        command.seed,
+        command.deterministic,
+        command.renderer,
+        command.device,
+        command.max_episode_steps,
+        setting=command.setting,
+    )
 
 
 def _check(command: EvalCommand) -> None:

@@ -184,6 +184,14 @@ def bootstrap_interval(values: np.ndarray, clusters: Sequence[str] | np.ndarray,
     Returns:
         The interval's ends.
     """
+    means = bootstrap_means(values, clusters, seed)
+    # closest_observation, because interpolation between a finite and an infinite mean gives nan
+    low, high = np.percentile(means, [2.5, 97.5], method="closest_observation")
+    return float(low), float(high)
+
+
+def bootstrap_means(values: np.ndarray, clusters: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
+    """The resampled means of `bootstrap_interval`, float64 `[R]`."""
     _, member = np.unique(np.asarray(clusters), return_inverse=True)
     if member.max() == 0:
         member = np.arange(len(values))
@@ -191,10 +199,7 @@ def bootstrap_interval(values: np.ndarray, clusters: Sequence[str] | np.ndarray,
     totals = np.bincount(member, weights=values, minlength=count)
     sizes = np.bincount(member, minlength=count)
     drawn = np.random.default_rng(seed).integers(0, count, (_RESAMPLES, count))
-    means = totals[drawn].sum(1) / sizes[drawn].sum(1)
-    # closest_observation, because interpolation between a finite and an infinite mean gives nan
-    low, high = np.percentile(means, [2.5, 97.5], method="closest_observation")
-    return float(low), float(high)
+    return totals[drawn].sum(1) / sizes[drawn].sum(1)
 
 
 def finite_or_none(value: Any) -> Any:
