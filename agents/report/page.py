@@ -97,12 +97,8 @@ def _gallery(
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(draw_episodes, evaluations, scenes, count, view)
         videos = make_videos(runs)
-<<<<<<< HEAD
         goals = {key: jpeg_uri(image) for key, image in goal_images.items()}
-        return episode_gallery(evaluations, drawn.result(), videos, view.hfov, goals)
-=======
-        return episode_gallery(evaluations, drawn.result(), videos, view.hfov, runs[0].last_chances)
->>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
+        return episode_gallery(evaluations, drawn.result(), videos, view.hfov, goals, runs[0].last_chances)
 
 
 def _check(evaluations: Sequence[Evaluation]) -> None:

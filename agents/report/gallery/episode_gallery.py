@@ -165,11 +165,7 @@ def episode_gallery(
     drawn: DrawnEpisodes,
     videos: VideoSet,
     hfov: float,
-<<<<<<< HEAD
     goal_images: Mapping[tuple[str, str], str] = MappingProxyType({}),
-) -> Gallery:
-    """The gallery of the drawn episodes, with videos and with data URIs of goal images where there are some."""
-=======
     last_chances: Mapping[tuple[str, str], int] | None = None,
 ) -> Gallery:
     """The gallery of the drawn episodes, with videos where there are some.
@@ -179,9 +175,9 @@ def episode_gallery(
         drawn: The episodes.
         videos: Their videos.
         hfov: The agent's horizontal field of view, degrees.
+        goal_images: Data URIs of goal images, by scene and episode.
         last_chances: Steps of the first agent's failures after which an expert could still have succeeded.
     """
->>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
     first = evaluations[0]
     names = list(drawn.maps)
     cards, plays = [], []
@@ -189,17 +185,11 @@ def episode_gallery(
         same = [_Run(agent, evaluations[agent].agent, record, videos.find(agent, record)) for agent, record in runs]
         scene = same[0].record.scene
         map_index = names.index(scene) if scene in drawn.maps else None
-<<<<<<< HEAD
-        goal = goal_images.get(same[0].record.key, "")
-        about = first.category_of(same[0].record), goal
-        cards.append(_card(rank, same, drawing, map_index, first.measures, *about))
-        plays.append(_play(same, drawing, map_index, first.measures, videos.videos, *about))
-=======
         key = same[0].record.key
+        about = first.category_of(same[0].record), goal_images.get(key, "")
         chance = _last_chance(same[0].record, (last_chances or {}).get(key))
-        cards.append(_card(rank, same, drawing, map_index, first.measures, drawn.causes.get(key)))
-        plays.append(_play(same, drawing, map_index, first.measures, videos.videos, chance))
->>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
+        cards.append(_card(rank, same, drawing, map_index, first.measures, drawn.causes.get(key), *about))
+        plays.append(_play(same, drawing, map_index, first.measures, videos.videos, chance, *about))
     return Gallery(
         note=_note(drawn.choice, first, len(videos.videos)),
         controls=gallery_controls(first),
@@ -238,12 +228,9 @@ def _card(
     drawing: EpisodeDrawing,
     map_index: int | None,
     measures: Sequence[str],
-<<<<<<< HEAD
+    cause: Cause | None,
     category: str,
     goal_image: str,
-=======
-    cause: Cause | None,
->>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
 ) -> Card:
     record = runs[0].record
     values = {name: finite(record.measures[name]) for name in measures} | {"start": finite(record.start_distance)}
@@ -317,12 +304,9 @@ def _play(
     map_index: int | None,
     measures: Sequence[str],
     videos: Sequence[ReplayVideo],
-<<<<<<< HEAD
+    last_chance: Mapping[str, str],
     category: str,
     goal_image: str,
-=======
-    last_chance: Mapping[str, str],
->>>>>>> 58eea8f (Sort all failures by causes, and find their points of no return)
 ) -> dict[str, Any]:
     """What the page's script needs to play one episode."""
     record = runs[0].record

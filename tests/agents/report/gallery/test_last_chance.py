@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from batchsim.agents.evaluation.last_chance import last_chances
 from batchsim.agents.evaluation.run_episodes import run_episodes
+from batchsim.agents.report.gallery.last_chance import last_chances
 from batchsim.scenes import standard_episodes
 
 LIMIT = 100
