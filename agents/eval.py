@@ -59,7 +59,8 @@ class EvalCommand:
     num_envs: int | None = None
     """Environments stepped together (default: 64, and 256 for agents without images); results do not depend on it."""
     out: Path | None = None
-    """Folder for evaluation.json, episodes.csv and report.html (default: the first agent's run folder)."""
+    """Folder for evaluation.json, episodes.csv and report.html (default: the first agent's run folder, or mcts/ in it
+    for a search)."""
     baselines: tuple[str, ...] | None = None
     """Baselines to compare with in the report (default: random, greedy and oracle, or those that the task has, for a
     single agent; none for several)."""
@@ -113,7 +114,7 @@ def _main(command: EvalCommand) -> int:
         return _generalisation(command, candidates)
     if command.task not in (None, task):
         raise AgentError(f"--task {command.task}: {candidates[0].run} was trained for {task}.")
-    out = command.out or candidates[0].run
+    out = command.out or _default_folder(candidates[0])
     compared = _compared(command, task) if out is not None else ()
     candidates += find_candidates(compared, candidates[0].config, search=search) if compared else []
     if out is not None:
@@ -132,6 +133,11 @@ def _main(command: EvalCommand) -> int:
         for evaluation in evaluations[: len(command.agents)]:
             print_table(evaluation)
     return 0
+
+
+def _default_folder(first: Candidate) -> Path | None:
+    """The run folder of a policy, and a folder in it for a search with that policy; None for baselines."""
+    return first.run / "mcts" if first.run is not None and first.search is not None else first.run
 
 
 def _generalisation(command: EvalCommand, runs: Sequence[Candidate]) -> int:

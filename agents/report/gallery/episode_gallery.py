@@ -324,7 +324,11 @@ def _play(
                 "agent": visible(run.agent),
                 "color": run.color,
                 "outcome": _outcome(run.record),
-                "facts": {visible(style.title): style.one(run.record.measures[name]) for name, style in styles.items()}
+                "facts": {
+                    visible(style.title): style.one(run.record.measures[name])
+                    for name, style in styles.items()
+                    if name in run.record.measures  # only a search counts its steps
+                }
                 | (last_chance if i == 0 else {}),
                 "x": as_changes(drawing.points[i][:, 0], 10),
                 "y": as_changes(drawing.points[i][:, 1], 10),
