@@ -15,13 +15,9 @@ from batchsim.agents.evaluation.results import EpisodeRecord, Evaluation
 from batchsim.agents.evaluation.session import EvalSession
 from batchsim.agents.report.gallery.episode_choice import choose_episodes, choose_replays
 from batchsim.agents.report.gallery.fog import AgentView
-<<<<<<< HEAD
 from batchsim.agents.report.gallery.goal_views import goal_views
-from batchsim.agents.report.page import GALLERY_EPISODES, write_report
-=======
 from batchsim.agents.report.gallery.last_chance import last_chances
-from batchsim.agents.report.page import write_report
->>>>>>> 4a490d9 (Move points of no return to the gallery; mend tests)
+from batchsim.agents.report.page import GALLERY_EPISODES, write_report
 from batchsim.agents.report.reported_run import ReportedRun
 from batchsim.agents.runs.run_log import read_curves
 from batchsim.agents.runs.shrink_record import load_record

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from batchsim import NavVectorEnv
-from batchsim.agents.evaluation.replay import on_recorded_path, episodes_of_records
+from batchsim.agents.evaluation.replay import episodes_of_records, on_recorded_path
 from batchsim.agents.evaluation.results import EpisodeRecord
 from batchsim.errors import OptionError
 from batchsim.scenes import EpisodeSet, Scene
