@@ -45,7 +45,10 @@ def varied_home(seed: int, detail: str, variation: Variation) -> Mesh:
 def _lit(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     """Multiplies all colours by one brightness and one tint."""
     light = rng.uniform(_DIMMEST, 1.0) * (1 - rng.uniform(0, _TINT, 3))
-    table = tuple(
-        replace(m, base_color=tuple(float(c) for c in np.array(m.base_color) * light)) for m in mesh.material_table
-    )
+
+    def lit(color: tuple[float, float, float]) -> tuple[float, float, float]:
+        red, green, blue = (np.array(color) * light).tolist()
+        return red, green, blue
+
+    table = tuple(replace(m, base_color=lit(m.base_color)) for m in mesh.material_table)
     return replace(mesh, material_table=table)

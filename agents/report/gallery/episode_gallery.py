@@ -329,7 +329,7 @@ def _play(
                     for name, style in styles.items()
                     if name in run.record.measures  # only a search counts its steps
                 }
-                | (last_chance if i == 0 else {}),
+                | dict(last_chance if i == 0 else {}),
                 "x": as_changes(drawing.points[i][:, 0], 10),
                 "y": as_changes(drawing.points[i][:, 1], 10),
                 "headings": as_changes(drawing.headings[i], 100),
