@@ -198,11 +198,14 @@ def test_bad_options_get_one_line(arguments, expected, capsys):
     assert expected in lines[0]
 
 
-def test_ctrl_c_ends_the_command(cache_of_this_session):
+def test_a_signal_ends_the_command(cache_of_this_session):
     command = [sys.executable, "-m", "batchsim.agents.view", "view", "one-room", "--no-browser", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "batchsim-scenes: interrupted\n")
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (143, "batchsim-scenes: terminated\n")
