@@ -31,7 +31,7 @@ SMALLER = (
     ("range(100)", "range(3)"),
 )
 TINY_TRAINING = shlex.split(
-    "--scenes one-room --num-envs 4 --rollout-steps 4 --visual-channels 4 4 --width 16 --height 16 --total-frames 32 "
+    "--scenes one-room --num-envs 8 --rollout-steps 4 --visual-channels 4 4 --width 16 --height 16 --total-frames 32 "
     "--max-minutes 1 --eval-scenes '' --device cpu"
 )
 TINY_EVALUATION = shlex.split("--scenes one-room --episodes 2 --num-envs 2 --videos 0 --device cpu")

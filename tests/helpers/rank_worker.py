@@ -23,6 +23,7 @@ CONFIG = TrainConfig(
     max_episode_steps=8,
     device="cpu",
     seed=3,
+    precision="float32",
     ppo=PPOConfig(epochs=2, minibatches=1, learning_rate=3e-3),
 )
 

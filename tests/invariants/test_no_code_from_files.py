@@ -218,6 +218,8 @@ PIPE = {"sources/bake_many.py", "sources/bake_worker.py"}
 BY_NAME = {
     "batchsim/__init__.py": "the public names of the package",
     "agents/__init__.py": "the public names of the package",
+    "agents/adapters/__init__.py": "the public names of the package",
+    "scenes/__init__.py": "the public names of the package",
     "batchsim/tasks/registry.py": "the task that a user names, or a run folder's with --trust",
 }
 

@@ -36,16 +36,16 @@ class Recorder:
     """Keeps every position that `Motion` passes: steps are walked in parts, and sliding ones bend within a step."""
 
     def __init__(self, resident):
-        self._locate = resident.locate
+        self._floor_at = resident.floor_at
         self.path = []
-        resident.locate = self
+        resident.floor_at = self
 
-    def __call__(self, scene, points):
+    def __call__(self, grids, points):
         # The whole part of a step and its components along x and z are tried: p + (x, z), p + x and p + z.
         if points.dim() == 3 and len(points) == 3:
             whole, one, other = points.double()
             self.path.append((one + other - whole).numpy())
-        return self._locate(scene, points)
+        return self._floor_at(grids, points)
 
 
 def hits(world, scene, start, end):

@@ -44,6 +44,10 @@ class ImagePolicy(nn.Module):
         """Return the action before an episode's first step; unused."""
         return torch.zeros(*shape, dtype=torch.int64)
 
+    def prepare(self, observation: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the observation as it is stored: unchanged."""
+        return dict(observation)
+
     def step(
         self, observation: Mapping[str, Tensor], previous_action: Tensor, episode_start: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -88,8 +88,8 @@ def test_greedy_decides_by_the_goal_sensor(make_env, one_room):
 
 
 def test_unknown_baselines_are_named(make_env, one_room):
-    with pytest.raises(AgentError, match=r"'clever'.*random, forward, greedy, oracle"):
+    with pytest.raises(AgentError, match=r"'clever'.*random, forward, greedy, mcts, oracle"):
         make_baseline("clever", make_env(1, one_room, sensors=()))
     with pytest.raises(AgentError, match=r"'greedy' is not a baseline for the task Flee.*random, forward, oracle"):
         make_baseline("greedy", make_env(1, one_room, task="flee", sensors=()))
-    assert set(BASELINES) == {"random", "forward", "greedy", "frontier", "oracle"}
+    assert set(BASELINES) == {"random", "forward", "greedy", "frontier", "mcts", "oracle"}

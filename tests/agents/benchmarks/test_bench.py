@@ -163,7 +163,7 @@ def test_scenes_that_take_turns_are_measured_step_by_step(capsys, tmp_path, one_
 def test_training_is_measured_from_end_to_end(capsys):
     options = ["--scenes", "one-room", "--num-envs", "4", "--rollout-steps", "4", "--visual-channels", "4", "4"]
     options += ["--width", "16", "--height", "16", "--iterations", "1", "--repeats", "2", "--renderer", "raster"]
-    code, printed = run(capsys, "train", *options, "--json")
+    code, printed = run(capsys, "train", *options, "--minibatches", "4", "--json")
     assert code == 0
     result = json.loads(printed.out)
     assert set(result) >= FIELDS

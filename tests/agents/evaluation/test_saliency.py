@@ -38,6 +38,9 @@ class LinearPolicy:
     def initial_state(self, num_envs):
         return torch.zeros(num_envs, 1)
 
+    def blank_action(self, num_envs):
+        return torch.zeros(num_envs, dtype=torch.int64)
+
     def step(self, observation, previous_action, episode_start, state):
         logits = sum(observation[name].flatten(1) @ weight for name, weight in self.weights.items())
         logits = (
