@@ -113,7 +113,7 @@ class Shell:
                 at = 1 + arguments.index("--visual-channels")
                 end = next(k for k in range(at, len(arguments)) if arguments[k].startswith("--"))
                 arguments = [*arguments[:at], "4", "4", "16", *arguments[end:]]
-        _exits_well(train.main, _without("--max-minutes", arguments) + tiny)
+        _exits_well(train.main, _without("--max-minutes", arguments) + _with_objects(arguments, tiny))
 
     def eval(self, arguments: list[str]) -> None:
         from batchsim import scenes
@@ -128,6 +128,7 @@ class Shell:
             scenes.save_episodes(scenes.sample_episodes([scene], 2, seed=0), file)
         arguments = _without("--scenes", _without("--episodes", arguments))
         tiny = TINY_EVALUATION if "--episodes-file" not in arguments else TINY_EVALUATION[4:]
+        tiny = _with_objects(arguments, tiny)
         _exits_well(command.main, [*arguments, *tiny, *([] if "--out" in arguments else ["--out", "compared"])])
 
     def shrink(self, arguments: list[str]) -> None:
@@ -170,6 +171,13 @@ class Shell:
 
     def tensorboard(self, arguments: list[str]) -> None:
         assert arguments[0] == "--logdir"
+
+
+def _with_objects(arguments: list[str], tiny: list[str]) -> list[str]:
+    """The options `tiny` with a scene that has objects, if the command's task needs them."""
+    if not {"objectnav-cpu", "runs/objects"} & set(arguments):
+        return tiny
+    return ["homes:train/0" if word == "one-room" else word for word in tiny]
 
 
 def _without(option: str, arguments: list[str]) -> list[str]:

@@ -207,7 +207,9 @@ class Soak:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the soak that the command line asks for."""
     parser = argparse.ArgumentParser(description="Step environments at random; check memory, counts and observations.")
-    parser.add_argument("--steps", type=int, default=2_000_000, help="environment steps, warm-up included")
+    parser.add_argument(
+        "--steps", type=int, default=2_000_000, help="environment steps after a warm-up of half as many"
+    )
     parser.add_argument("--backend", choices=("raycast", "raster"), default="raycast")
     parser.add_argument("--num-envs", type=int, default=256)
     parser.add_argument("--scenes", default="homes:train?count=24")
@@ -227,8 +229,9 @@ def main(arguments: list[str] | None = None) -> int:
         renderer=options.backend,
         device=options.device,
     )
-    total = -(-options.steps // options.num_envs)
-    figures = Soak(env, total // 5, total, samples=options.readings, seed=options.seed).run()
+    measured = -(-options.steps // options.num_envs)
+    warm_up = measured // 2  # enough for each scene to be swapped in several times
+    figures = Soak(env, warm_up, warm_up + measured, samples=options.readings, seed=options.seed).run()
     env.close()
     print(json.dumps({"backend": options.backend} | figures))
     return 0 if figures["ok"] else 1
