@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = shlex.split(
-    "--scenes one-room --num-envs 4 --rollout-steps 4 --visual-channels 4 4 --width 16 --height 16 --total-frames 32 "
+    "--scenes one-room --num-envs 8 --rollout-steps 4 --visual-channels 4 4 --width 16 --height 16 --total-frames 32 "
     "--eval-scenes one-room --eval-episodes 2 --device cpu --out runs/tiny"
 )
 

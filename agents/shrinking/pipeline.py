@@ -32,6 +32,7 @@ from batchsim.scenes.atomic_files import atomic_write
 FLOAT_FILE = "policy.onnx"
 STEPS_FOLDER = "steps"
 _CALIBRATION = 1024  # observations
+_WAYS = {"static": "weights and arithmetic", "weights": "the weights alone, with arithmetic in float32"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,11 @@ class Pipeline:
     def _quantise(self, folder: Path, before: Network) -> None:
         steps = walk(before.policy, self._with_network_of(before.config), _CALIBRATION)
         write_float(before.policy, folder / FLOAT_FILE, before.config)
-        quantise(folder / FLOAT_FILE, folder / INT8_FILE, steps)
+        with tempfile.TemporaryDirectory() as temporary:
+            plain = Path(temporary) / FLOAT_FILE  # in a packed file, weights are results, which are not quantised
+            export_onnx(before.policy.cpu(), plain, before.config.env_options())
+            way = quantise(plain, folder / INT8_FILE, steps)
+        print(f"In int8: {_WAYS[way]}, which is faster for this network", file=sys.stderr)
         atomic_write(folder / "config.json", json.dumps(before.config.to_json(), indent=2))
         save_policy(folder, before.policy)
 

@@ -4,6 +4,8 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -13,17 +15,18 @@ from batchsim.agents.errors import AgentError
 from batchsim.agents.eval import main as eval_main
 from batchsim.agents.evaluation.candidates import load_run
 from batchsim.agents.evaluation.evaluate import evaluate
-from batchsim.agents.evaluation.onnx_policy import INT8_FILE, OnnxPolicy
+from batchsim.agents.evaluation.onnx_policy import INT8_FILE, OnnxPolicy, open_session
 from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.networks.onnx_export import export_onnx
 from batchsim.agents.networks.policy import Policy
 from batchsim.agents.runs.checkpoint import load_policy, save_policy
 from batchsim.agents.runs.shrink_record import load_record
 from batchsim.agents.shrink import main
-from batchsim.agents.shrinking import pipeline
+from batchsim.agents.shrinking import int8, pipeline
 from batchsim.agents.shrinking.recipe import Recipe
 from batchsim.agents.shrinking.retraining import Stopped
 from batchsim.agents.shrinking.student import StudentSize, count, parameters, student_config
+from batchsim.agents.shrinking.walks import agreement, walk
 from batchsim.agents.training.build import make_trainer
 from batchsim.scenes.atomic_files import atomic_write
 from tests.helpers.small_runs import SMALL
@@ -85,6 +88,11 @@ def test_every_step_is_recorded_with_its_costs(teacher, small):
     assert record.fidelity.observations >= 1000
     assert record.fidelity.float_difference < 1e-4
     assert record.fidelity.int8_same_action >= 0.95
+    model = onnx.load(small / INT8_FILE)
+    integers = sum(np.prod(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8)
+    floats = sum(np.prod(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    assert integers > 0.15 * student.parameters  # a fifth of them is left
+    assert floats < 0.1 * student.parameters
     page = (small / "report.html").read_text()
     assert "Costs and savings" in page
     assert "Success over bytes" in page
@@ -266,6 +274,25 @@ def test_the_widest_student_within_the_share_is_chosen(teacher):
         assert parameters(like, config) <= share * count(run.policy) < parameters(like, wider) * 1.5
     chosen = student_config(run, StudentSize("patches", (4, 4), 8))
     assert (chosen.visual_channels, chosen.hidden_size) == ((4, 4), 8)
+
+
+@pytest.mark.parametrize("way", ["static", "weights"])
+def test_both_ways_to_int8_act_as_the_network(teacher, tmp_path, monkeypatch, way):
+    """The faster one is kept; here it is said which."""
+    run = load_run(str(teacher))
+    steps = walk(run.policy, run.config, 256)
+    monkeypatch.setattr(int8, "latencies", lambda files, steps: {name: float(name != way) for name in files})
+    source, target = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    export_onnx(run.policy, source, {"turn_angle": 30.0})
+    assert int8.quantise(source, target, steps) == way
+    assert target.stat().st_size < 0.4 * source.stat().st_size
+    metadata = {entry.key: entry.value for entry in onnx.load(target).metadata_props}
+    assert metadata["int8"] == way
+    assert {"policy", "environment"} < set(metadata)
+    session = open_session(target)
+    found = agreement(lambda feed: session.run(None, feed), steps)
+    assert found.same_action >= 0.95
+    assert found.largest_difference > 1e-4  # it is rounded
 
 
 def test_the_steps_have_one_order():
