@@ -9,6 +9,8 @@ imported later.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if not (Path(__file__).parent / "scenes").is_dir():
 import batchsim.cpu_threads  # (before anything imports NumPy or torch)
 import batchsim.process.command_line  # noqa: F401  (before the slow imports: it handles Ctrl-C during them)
 from batchsim.envs.registration import register_task
+from batchsim.scenes.startup.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from batchsim.envs.single_env import NavEnv
@@ -65,24 +68,14 @@ _MODULES = {
 _SUBPACKAGES = ("agents", "scenes", "tasks", "poses", "random_streams")
 
 
-def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first used (PEP 562)."""
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-    elif name in _SUBPACKAGES:
-        value = import_module(f"batchsim.{name}")
-    elif name == "__version__":
-        from importlib.metadata import version
+def _version() -> str:
+    from importlib.metadata import version
 
-        value = version("batchsim")
-    else:
-        raise AttributeError(f"module 'batchsim' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    return version("batchsim")
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBPACKAGES, "__version__"})
+_OTHERS: dict[str, Callable[[], Any]] = {name: partial(import_module, f"batchsim.{name}") for name in _SUBPACKAGES}
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, _OTHERS | {"__version__": _version})
 
 
 register_task("batchsim/PointNav-v0", "pointnav")

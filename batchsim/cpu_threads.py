@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from batchsim.scenes.available_cores import affinity_cores, available_cores
+from batchsim.scenes.startup.available_cores import affinity_cores, available_cores
 
 _SPIN_COUNT = "60000"  # GNU OpenMP's own default is 300000
 

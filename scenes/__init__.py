@@ -10,8 +10,9 @@ The names below are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from batchsim.scenes.startup.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from batchsim.scenes.agent_body import AgentBody
@@ -83,15 +84,4 @@ _MODULES = {
     "standard_episodes": "batchsim.scenes.episodes.sampling",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -17,12 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from batchsim.scenes.agent_body import AgentBody
-from batchsim.scenes.available_cores import available_cores
 from batchsim.scenes.cli import describe
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.bake_many import BakeProcess, feed_all
 from batchsim.scenes.sources.library import resolve
 from batchsim.scenes.sources.scene_source import SceneSource
+from batchsim.scenes.startup.available_cores import available_cores
 
 BROKEN = 1
 """The exit code if a scene is broken."""

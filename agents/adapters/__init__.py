@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from batchsim.scenes.startup.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from batchsim.agents.adapters.cleanrl import CleanRLVectorEnv
@@ -24,23 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["CleanRLVectorEnv", "PufferNavEnv", "RslRlVecEnv", "SB3VecEnv", "SkrlEnv", "TorchRLEnv"]
 
 _MODULES = {
-    "CleanRLVectorEnv": "cleanrl",
-    "PufferNavEnv": "pufferlib",
-    "RslRlVecEnv": "rsl_rl",
-    "SB3VecEnv": "sb3",
-    "SkrlEnv": "skrl",
-    "TorchRLEnv": "torchrl",
+    "CleanRLVectorEnv": "batchsim.agents.adapters.cleanrl",
+    "PufferNavEnv": "batchsim.agents.adapters.pufferlib",
+    "RslRlVecEnv": "batchsim.agents.adapters.rsl_rl",
+    "SB3VecEnv": "batchsim.agents.adapters.sb3",
+    "SkrlEnv": "batchsim.agents.adapters.skrl",
+    "TorchRLEnv": "batchsim.agents.adapters.torchrl",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Loads an adapter when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from batchsim.scenes import Scene
-from batchsim.scenes.available_cores import available_cores
+from batchsim.scenes.startup.available_cores import available_cores
 
 STAGES = ("simulate", "render", "infer", "learn")
 _PIXEL_BYTES = {"depth": 4, "rgb": 3, "semantic": 4}

@@ -18,8 +18,8 @@ import numpy as np
 
 from batchsim.errors import OptionError
 from batchsim.scenes import Scene, SceneSource
-from batchsim.scenes.available_cores import available_cores
 from batchsim.scenes.sources.bake_many import BakeProcess
+from batchsim.scenes.startup.available_cores import available_cores
 from batchsim.streaming.initial_scenes import LOAD_ERRORS, InitialScenes, report_failure
 
 _log = logging.getLogger(__name__)

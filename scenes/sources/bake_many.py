@@ -21,9 +21,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from batchsim.scenes.available_cores import available_cores
 from batchsim.scenes.errors import SceneError
 from batchsim.scenes.sources.scene_source import SceneSource
+from batchsim.scenes.startup.available_cores import available_cores
 
 _WORKER = Path(__file__).with_name("bake_worker.py")
 _TERMINATION_SECONDS = 3.0  # for a process to end by itself before it is killed

@@ -216,10 +216,8 @@ PICKLING = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "ma
 PIPE = {"sources/bake_many.py", "sources/bake_worker.py"}
 # Modules that import by name, and which names these are.
 BY_NAME = {
-    "batchsim/__init__.py": "the public names of the package",
-    "agents/__init__.py": "the public names of the package",
-    "agents/adapters/__init__.py": "the public names of the package",
-    "scenes/__init__.py": "the public names of the package",
+    "batchsim/__init__.py": "the subpackages",
+    "scenes/startup/lazy_names.py": "the public names of packages",
     "batchsim/tasks/registry.py": "the task that a user names, or a run folder's with --trust",
 }
 

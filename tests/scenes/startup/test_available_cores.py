@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsim.scenes.available_cores import affinity_cores, available_cores
+from batchsim.scenes.startup.available_cores import affinity_cores, available_cores
 
 _V1 = "32 31 0:29 {mounted} /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n"
 _V2 = "41 31 0:38 {mounted} /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
@@ -18,7 +18,7 @@ _V2 = "41 31 0:38 {mounted} /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
 
 @pytest.fixture
 def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batchsim.scenes.available_cores.affinity_cores", lambda: 64)
+    monkeypatch.setattr("batchsim.scenes.startup.available_cores.affinity_cores", lambda: 64)
 
 
 def _system(root: Path, cgroup: str, mountinfo: str, files: dict[str, str]) -> Path:
@@ -76,7 +76,7 @@ def test_quotas_limit_the_cores(tmp_path: Path, cgroup: str, mountinfo: str, fil
 
 _PRINT = """
 import batchsim, os, sys
-from batchsim.scenes.available_cores import available_cores
+from batchsim.scenes.startup.available_cores import available_cores
 import torch
 print(available_cores(), torch.get_num_threads(), os.environ.get("LP_NUM_THREADS"))
 """

@@ -56,7 +56,7 @@ def _cpu_groups(root: Path) -> Iterator[tuple[Path, str]]:
         if not controllers or "cpu" in controllers.split(","):
             groups["" if not controllers else "cpu"] = path
     for line in _lines(root / "proc/self/mountinfo"):
-        # 32 31 0:29 /root/of/mount /mount/point rw,relatime - type source options
+        # 32 31 0:29 /mounted/part /mount/point rw,relatime - type source options
         fields, _, rest = line.partition(" - ")
         kind, _, options = (*rest.split(), "", "", "")[:3]
         controller = {"cgroup2": "", "cgroup": "cpu"}.get(kind)
