@@ -9,10 +9,10 @@ from torch import Tensor
 
 from batchsim import NavVectorEnv
 from batchsim.agents.errors import AgentError
+from batchsim.agents.networks.fixed_blocks import step_in_blocks
 from batchsim.agents.networks.policy import Policy
 from batchsim.tasks import GoalNavigation, PointNav
 
-_BLOCK = {"cpu": 32, "cuda": 256}
 _UNLIKELY = 0.01
 
 
@@ -50,7 +50,7 @@ class Evaluator(Protocol):
 class CriticEvaluator:
     """Probabilities and values of a trained policy and its critic; the memory is the recurrent state.
 
-    It works on blocks of a fixed size, like `PolicyAgent`, so that a result does not depend on the other environments.
+    It works on blocks of a fixed size, so that a result does not depend on the other environments.
     """
 
     needs_images = True
@@ -59,29 +59,18 @@ class CriticEvaluator:
         self.discount = discount
         self._policy = policy
         self._inputs = tuple(policy.blank_observation(0))
-        self._block = _BLOCK.get(policy.critic.weight.device.type, 32)
 
     def blank_memory(self, count: int) -> Tensor:
         """See `Evaluator`."""
         return self._policy.initial_state(count)
 
-    @torch.no_grad()
     def __call__(
         self, env: NavVectorEnv, observation: dict[str, Tensor], action: Tensor, start: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Evaluator`."""
-        parts = []
-        for first in range(0, len(action), self._block):
-            rows = slice(first, first + self._block)
-            inputs = {name: self._padded(observation[name][rows]) for name in self._inputs}
-            step = self._policy.step(inputs, *(self._padded(value[rows]) for value in (action, start, memory)))
-            parts.append(tuple(value[: len(action) - first] for value in step))
-        logits, values, memory = (torch.cat(values) for values in zip(*parts, strict=True))
+        inputs = {name: observation[name] for name in self._inputs}
+        logits, values, memory = step_in_blocks(self._policy, inputs, action, start, memory)
         return torch.softmax(logits, -1), values, memory
-
-    def _padded(self, rows: Tensor) -> Tensor:
-        missing = self._block - len(rows)
-        return rows if missing == 0 else torch.cat((rows, rows.new_zeros(missing, *rows.shape[1:])))
 
 
 class DistanceEvaluator:

@@ -11,8 +11,8 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from batchsim import NavVectorEnv
-from batchsim.agents.baselines.sampling import sample_categorical
 from batchsim.agents.evaluation.candidates import Candidate
+from batchsim.agents.evaluation.policy_agent import PolicyAgent
 from batchsim.agents.viewer.free_walk import FreeWalk
 from batchsim.scenes import Scene
 from batchsim.simulation.simulator import Simulator
@@ -111,37 +111,30 @@ class TrainedPolicy:
         """Start the first episode of `seed`."""
         self._observation, _ = self._env.reset(seed=seed)
         self._random.manual_seed(seed)
-        self._state = self._policy.initial_state(1)
-        self._action = self._policy.blank_action(1)
+        self._agent = PolicyAgent(self._policy, 1, self._deterministic)
         self._start = torch.ones(1, dtype=torch.bool)
         self.report = Report(goal=self._goal())
 
-    @torch.no_grad()
     def tick(self, keys: Iterable[str]) -> None:
         """Take one step, unless the episode has ended."""
         if self.report.ended:
             return
-        inputs = {name: self._observation[name] for name in self._policy.blank_observation(0)}
-        logits, value, self._state = self._policy.step(inputs, self._action, self._start, self._state)
+        uniform = torch.rand(1, generator=self._random, dtype=torch.float64)
+        action = self._agent.act(self._observation, self._start, uniform)
         self._start = torch.zeros(1, dtype=torch.bool)
         names = self._env.task.action_names
         actions: list[tuple[str, float]] = []
         if self._policy.config.continuous:
-            mean, log_std = logits.chunk(2, -1)
-            noise = torch.zeros_like(mean) if self._deterministic else torch.randn(mean.shape, generator=self._random)
-            self._action = mean + log_std.exp() * noise
-            taken = ", ".join(f"{number:+.2f}" for number in self._action[0].clamp(-1, 1).tolist())
+            taken = ", ".join(f"{number:+.2f}" for number in action[0].clamp(-1, 1).tolist())
         else:
-            chances = torch.softmax(logits.double(), -1)
-            drawn = sample_categorical(chances, torch.rand(1, generator=self._random, dtype=torch.float64))
-            self._action = logits.argmax(-1) if self._deterministic else drawn
-            actions = list(zip(names, chances[0].tolist(), strict=True))
-            taken = names[int(self._action)]
-        self._observation, _, terminated, truncated, info = self._env.step(self._action)
+            actions = list(zip(names, torch.softmax(self._agent.logits[0].double(), -1).tolist(), strict=True))
+            taken = names[int(action)]
+        self._observation, _, terminated, truncated, info = self._env.step(action)
         measures = {name: float(info[name][0]) for name in _MEASURES if name in info}
         ended = bool(terminated[0] | truncated[0])
         step = int(info["episode_length"][0])
-        self.report = Report(step, ended, actions, taken, float(value[0]), measures, self.report.goal)
+        value = float(self._agent.values[0])
+        self.report = Report(step, ended, actions, taken, value, measures, self.report.goal)
 
     def _goal(self) -> np.ndarray | None:
         state, scenes = self.simulator.state, self.simulator.scenes
