@@ -101,8 +101,16 @@ class Trainer:
         space = cast("gym.spaces.Dict", self.env.single_observation_space)
         actions = self.env.single_action_space
         size = math.prod(actions.shape) if isinstance(actions, gym.spaces.Box) else 0  # numbers of an action
-        form = size, policy.prepare if learner is None else None, self.imitation.imitation
-        self.rollout = RolloutBuffer(steps, self.num_envs, space, state_size, self.env.device, *form)
+        self.rollout = RolloutBuffer(
+            steps,
+            self.num_envs,
+            space,
+            state_size,
+            self.env.device,
+            action_size=size,
+            prepare=policy.prepare if learner is None else None,
+            with_labels=self.imitation.imitation,
+        )
         columns = self.rollout.split(len(envs))
         self.collectors = [
             Collector(env, policy, buffer, config.gamma, seed, elapsed)

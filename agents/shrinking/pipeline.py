@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -204,10 +205,9 @@ class Pipeline:
 
     def _quantise(self, folder: Path, before: Network) -> None:
         steps = walk(before.policy, self._with_network_of(before.config), _CALIBRATION)
-        write_float(before.policy, folder / FLOAT_FILE, before.config)
-        with tempfile.TemporaryDirectory() as temporary:
-            plain = Path(temporary) / FLOAT_FILE  # in a packed file, weights are results, which are not quantised
-            export_onnx(before.policy.cpu(), plain, before.config.env_options())
+        with exported(before.policy, before.config) as plain:
+            pack_float(plain, folder / FLOAT_FILE)
+            # Not of the packed file, in which weights are results and would not be quantised.
             way = quantise(plain, folder / INT8_FILE, steps)
         print(f"In int8: {_WAYS[way]}, which is faster for this network", file=sys.stderr)
         atomic_write(folder / "config.json", json.dumps(before.config.to_json(), indent=2))
@@ -230,12 +230,23 @@ def _budget(config: TrainConfig, frames: int, rate: float) -> TrainConfig:
     return replace(config, total_frames=frames, ppo=replace(config.ppo, learning_rate=rate))
 
 
-def write_float(policy: Policy, path: Path, config: TrainConfig) -> None:
-    """Exports `policy` and packs the file."""
+@contextmanager
+def exported(policy: Policy, config: TrainConfig) -> Iterator[Path]:
+    """Exports `policy` to an ONNX file that exists within the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / FLOAT_FILE
+        export_onnx(policy.cpu(), plain, config.env_options())
+        yield plain
+
+
+def pack_float(plain: Path, path: Path) -> None:
+    """Packs the ONNX file `plain` and writes it to `path`."""
     import onnx
 
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "policy.onnx"
-        export_onnx(policy.cpu(), plain, config.env_options())
-        model = onnx.load(plain)
-    write_packed(model, path)
+    write_packed(onnx.load(plain), path)
+
+
+def write_float(policy: Policy, path: Path, config: TrainConfig) -> None:
+    """Exports `policy` and packs the file."""
+    with exported(policy, config) as plain:
+        pack_float(plain, path)

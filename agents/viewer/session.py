@@ -9,6 +9,7 @@ from typing import Any
 
 from batchsim.agents.errors import AgentError
 from batchsim.agents.evaluation.candidates import Candidate
+from batchsim.agents.report.formatting import style_of
 from batchsim.agents.viewer.display import Display, label_colors
 from batchsim.agents.viewer.pilots import Person, Pilot, TrainedPolicy
 from batchsim.defaults import CAMERA_HEIGHT
@@ -157,7 +158,7 @@ class Session:
             "taken": report.taken,
             "value": report.value,
             "actions": report.actions,
-            "measures": report.measures,
+            "measures": [[style_of(name).title, style_of(name).one(value)] for name, value in report.measures.items()],
             "fps": (len(self._times) - 1) / elapsed if elapsed > 0 else 0.0,
         }
         return facts, images

@@ -19,6 +19,7 @@ _MOST_CLIMB = 0.4  # metres that the ring's places may be higher or lower: stair
 _LEAST_GAIN = 0.3  # of a step: one that brings the goal less near has met an obstacle
 _TOLERANCE = 0.55  # of a turn: an agent that deviates less goes on ahead, so that it does not turn to and fro
 _MOST_HEADINGS = 36
+_ALL = slice(None)
 
 
 class PathFollower:
@@ -27,8 +28,8 @@ class PathFollower:
     The direction to take is that of the place, on a ring of 0.4 m around the agent, through which the way is shortest:
     one table look-up for each place. The agent turns to the nearest heading that turning can reach, or to the second
     nearest if an obstacle is in the way there. If there is one in both, the best of all headings is found. Obstacles
-    are found by the real motion. What is chosen depends on the position and on the set of reachable headings only, so
-    that turning never goes back and forth.
+    are found by the real motion. The direction depends on the position only, and agents that deviate little from it go
+    on ahead, so that turning never goes back and forth.
 
     Args:
         scenes: The resident scenes.
@@ -96,19 +97,19 @@ class PathFollower:
         turn = self._around_obstacles(turn, goal, away, ~(goes_on | free | second_free)).masked_fill(goes_on, 0)
         return turn, ahead[0]
 
-    def _after_a_step(self, turns: Tensor) -> Tensor:
-        """Returns where steps after numbers of turns `[K, N]` lead, float32 `[K, N, 3]`."""
+    def _after_a_step(self, turns: Tensor, rows: Tensor | slice = _ALL) -> Tensor:
+        """Returns where steps of the agents `rows` after numbers of turns `[K, M]` lead, float32 `[K, M, 3]`."""
         state = self._state
         count, size = turns.shape
-        heading = (state.heading + turns * self._turn_angle).reshape(-1)
-        ahead = self._motion.ahead(state.scene.repeat(count), state.position.repeat(count, 1), heading)
+        heading = (state.heading[rows] + turns * self._turn_angle).reshape(-1)
+        ahead = self._motion.ahead(state.scene[rows].repeat(count), state.position[rows].repeat(count, 1), heading)
         return ahead.view(count, size, 3)
 
-    def _distances(self, points: Tensor, goal: Tensor, away: Tensor | None) -> Tensor:
-        """Returns walking distances `[K, N]` from points `[K, N, 3]` to the goals; negative ones of those who leave."""
-        scene, goal = self._state.scene.expand(points.shape[:2]), goal.expand(points.shape[:2])
+    def _distances(self, points: Tensor, goal: Tensor, away: Tensor | None, rows: Tensor | slice = _ALL) -> Tensor:
+        """Returns walking distances `[K, M]` from points `[K, M, 3]` to the goals; negative ones of those who leave."""
+        scene, goal = self._state.scene[rows].expand(points.shape[:2]), goal[rows].expand(points.shape[:2])
         distance = self._scenes.goal_distance(scene, goal, points)
-        return distance if away is None else torch.where(away & distance.isfinite(), -distance, distance)
+        return distance if away is None else torch.where(away[rows] & distance.isfinite(), -distance, distance)
 
     def _direction(self, goal: Tensor, away: Tensor | None) -> Tensor:
         """Returns the heading, radians `[N]`, of the place on the ring through which the way is shortest."""
@@ -126,26 +127,15 @@ class PathFollower:
 
     def _around_obstacles(self, turn: Tensor, goal: Tensor, away: Tensor | None, stuck: Tensor) -> Tensor:
         """Returns `turn`, float32 `[N]`, with that of the best heading by the real motion where `stuck`."""
-        state = self._state
         if not self.asks_host:
-            return torch.where(stuck, self._best_turn(state.scene, state.position, state.heading, goal, away), turn)
+            return torch.where(stuck, self._best_turn(goal, away), turn)
         which = stuck.nonzero().squeeze(-1)
-        if not len(which):
-            return turn
-        away = None if away is None else away[which]
-        best = self._best_turn(state.scene[which], state.position[which], state.heading[which], goal[which], away)
-        return turn.index_copy(0, which, best)
+        return turn.index_copy(0, which, self._best_turn(goal, away, which)) if len(which) else turn
 
-    def _best_turn(self, scene: Tensor, position: Tensor, heading: Tensor, goal: Tensor, away: Tensor | None) -> Tensor:
+    def _best_turn(self, goal: Tensor, away: Tensor | None, rows: Tensor | slice = _ALL) -> Tensor:
         """Returns the number of turns, float32 `[M]`, after which a step forward leads nearest to the goal."""
-        headings = heading + self._turns[:, None] * self._turn_angle
-        count, size = headings.shape
-        scene = scene.repeat(count)
-        ahead = self._motion.ahead(scene, position.repeat(count, 1), headings.reshape(-1))
-        distance = self._scenes.goal_distance(scene, goal.repeat(count), ahead).view(count, size)
-        if away is not None:
-            distance = torch.where(away & distance.isfinite(), -distance, distance)
-        return self._turns[distance.argmin(0)]
+        turns = self._turns[:, None].expand(-1, len(goal[rows]))
+        return self._turns[self._distances(self._after_a_step(turns, rows), goal, away, rows).argmin(0)]
 
 
 def _ring(device: torch.device) -> Tensor:

@@ -21,6 +21,11 @@ from batchsim.world.state import replaced_rows
 _MARK, _FIRST, _FORKS = "scene_mark", "first_episode", "forks"
 
 
+def scene_mark(scene: Scene) -> str:
+    """Returns a text that tells scenes apart in saved states: name and size."""
+    return f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}"
+
+
 class EnvironmentRows:
     """The rows of everything that a simulator keeps for each environment: state, goal images, and fixed episodes.
 
@@ -116,7 +121,7 @@ class EnvironmentRows:
         if self._marks is None or any(map(operator.is_not, self._marked, self._scenes.scenes)):
             self._marked = list(self._scenes.scenes)
             task = type(self._task).__name__
-            texts = [f"{task} {s.name} {len(s.triangles)} {s.walkable.num_cells}" for s in self._marked]
+            texts = [f"{task} {scene_mark(scene)}" for scene in self._marked]
             numbers = torch.tensor([zlib.crc32(text.encode()) for text in texts])
             self._marks = numbers.to(self._scenes.device)
         return self._marks

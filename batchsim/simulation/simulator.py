@@ -21,7 +21,7 @@ from batchsim.render.batch_renderer import BatchRenderer
 from batchsim.render.camera import AnyCamera, Camera
 from batchsim.render.camera_rig import GOAL
 from batchsim.scenes import Scene
-from batchsim.simulation.environment_rows import EnvironmentRows
+from batchsim.simulation.environment_rows import EnvironmentRows, scene_mark
 from batchsim.simulation.episode_sources import EpisodeSource
 from batchsim.simulation.goal_images import GoalImages
 from batchsim.simulation.graphed_transition import GraphedTransition
@@ -475,7 +475,7 @@ class Simulator:
         if self.streamer is not None:
             parts += [f"{len(self.scenes)} of", *(source.name for source in self.streamer.loader.sources)]
         else:
-            parts += [f"{scene.name} {len(scene.triangles)} {scene.walkable.num_cells}" for scene in self.scenes.scenes]
+            parts += map(scene_mark, self.scenes.scenes)
         return torch.tensor([zlib.crc32(part.encode()) for part in parts])
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ class ResidentScenes:
     Attributes:
         scenes: The scenes by slot. If they are replaceable, their distance fields are only in the tensors.
         smallest_cell: Size of the smallest walkable cell of all scenes, metres.
+        max_goals: Largest number of goal points of any resident scene.
         max_coverage_cells: Largest number of coverage grid cells of any scene so far.
 
     Raises:
@@ -64,7 +65,7 @@ class ResidentScenes:
         self._facts = {name: torch.tensor([f[name] for f in facts], device=device) for name in facts[0]}
         self._objects = ResidentObjects(per_scene, device, replaceable) if with_objects else None
         self._corners = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], device=device)
-        self.smallest_cell = self._smallest_cell()
+        self._compare_scenes()
         self._start_slots = torch.arange(len(scenes), device=device)
         self._num_start_slots = torch.tensor(len(scenes), device=device)
 
@@ -89,8 +90,9 @@ class ResidentScenes:
             self.max_goals,
         )
 
-    def _smallest_cell(self) -> float:
-        return min(scene.walkable.cell_size for scene in self.scenes)
+    def _compare_scenes(self) -> None:
+        self.smallest_cell = min(scene.walkable.cell_size for scene in self.scenes)
+        self.max_goals = max(len(scene.goals) for scene in self.scenes)
 
     @property
     def cell_position(self) -> Tensor:
@@ -116,11 +118,6 @@ class ResidentScenes:
     def coverage_cell_count(self) -> Tensor:
         """int64 `[K]`: the number of cells of the coverage grid of each scene."""
         return self._facts["coverage_cell_count"]
-
-    @property
-    def max_goals(self) -> int:
-        """Largest number of goal points of any resident scene."""
-        return max(len(scene.goals) for scene in self.scenes)
 
     @property
     def with_objects(self) -> bool:
@@ -186,7 +183,7 @@ class ResidentScenes:
             yield from self._objects.write(slot, data)
         self._set_facts(slot, _facts(data))
         self.scenes[slot] = data.scene
-        self.smallest_cell = self._smallest_cell()
+        self._compare_scenes()
 
     def _empty_layers(self, slot: int, first: int, end: int) -> Iterator[int]:
         columns = self._grid_columns[slot]

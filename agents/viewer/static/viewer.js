@@ -7,10 +7,6 @@ const KEYS = {
   PageUp: "look_up", KeyQ: "look_up", PageDown: "look_down", KeyE: "look_down",
 };
 const PERSON_FPS = 30;
-const TITLES = {
-  success: "Success", spl: "SPL", distance_to_goal: "Distance to goal, m", collisions: "Collisions",
-  path_length: "Path, m", episode_return: "Return",
-};
 
 const held = new Set();
 let about = null;
@@ -111,9 +107,7 @@ function describe(facts) {
   ];
   if (facts.taken) rows.push(["Last action", facts.taken]);
   if (facts.value !== null) rows.push(["Value", facts.value.toFixed(3)]);
-  for (const [name, title] of Object.entries(TITLES)) {
-    if (name in facts.measures) rows.push([title, String(Math.round(facts.measures[name] * 100) / 100)]);
-  }
+  rows.push(...facts.measures);
   const cell = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
   element("state").replaceChildren(...rows.flatMap(([name, value]) => [cell("dt", name), cell("dd", value)]));
   element("actions").replaceChildren(...facts.actions.map(([name, chance]) => {
