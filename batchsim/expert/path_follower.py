@@ -16,7 +16,7 @@ from batchsim.world.state import State
 _DIRECTIONS = 24
 _RING_CELLS = 8  # radius of the ring, in cells of 5 cm: a longer view finds straighter paths
 _MOST_CLIMB = 0.4  # metres that the ring's places may be higher or lower: stairs of 45 degrees
-_LEAST_GAIN = 0.3  # of a step: one that brings the goal less near has met an obstacle
+_LEAST_GAIN = 0.8  # of a step: one that brings the goal less near goes against or along an obstacle
 _TOLERANCE = 0.55  # of a turn: an agent that deviates less goes on ahead, so that it does not turn to and fro
 _MOST_HEADINGS = 36
 _ALL = slice(None)
