@@ -13,25 +13,10 @@ from batchsim.agents.imitation.schedule import Imitation, ImitationConfig
 from batchsim.agents.ppo.ppo import PPOConfig, ppo_loss
 from batchsim.agents.ppo.rollout_buffer import Batch
 from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer, save_checkpoint
-from batchsim.agents.training.build import make_trainer
 from tests.helpers.small_runs import SMALL
 
 DAGGER = ImitationConfig(imitation=True, expert_share=0.5)
 CONFIG = TrainConfig(**SMALL | {"blind": True}, imitation=DAGGER)
-
-
-@pytest.fixture
-def make():
-    """Makes trainers, and closes them after the test."""
-    made = []
-
-    def make_and_keep(config):
-        made.append(make_trainer(config))
-        return made[-1]
-
-    yield make_and_keep
-    for trainer in made:
-        trainer.close()
 
 
 def test_loss_by_hand():

@@ -10,27 +10,12 @@ from batchsim.agents.config import TrainConfig
 from batchsim.agents.errors import AgentError
 from batchsim.agents.ppo.ppo import PPOConfig
 from batchsim.agents.runs.checkpoint import find_checkpoint, load_trainer, save_checkpoint
-from batchsim.agents.training.build import make_trainer
 from batchsim.cuda_graph import sync_debug
 from tests.helpers.small_runs import FRAMES, SMALL
 
 ONE = TrainConfig(**SMALL)
 TWO = replace(ONE, double_buffering=True)
 OF_THE_CLOCK = {"fps", "seconds", "us_collect", "us_learn"}
-
-
-@pytest.fixture
-def make():
-    """Makes trainers, and closes them after the test."""
-    made = []
-
-    def make_and_keep(config):
-        made.append(make_trainer(config))
-        return made[-1]
-
-    yield make_and_keep
-    for trainer in made:
-        trainer.close()
 
 
 def step_by_rows(policy):
